@@ -1,0 +1,55 @@
+"""Which hosts are this machine, which are private, and how to name a link without its secrets."""
+
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+
+def host_of(url: str) -> str:
+    """The host of a link, lower case; "" where there is none."""
+    try:
+        return (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def without_query(url: str) -> str:
+    """A link as it may be shown: signed links carry their secret in the query, logins stand before the host."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "(unreadable link)"
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{bracketed}{port}{parts.path}"
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    address = parse_address(host)
+    return address is not None and address.is_loopback
+
+
+def is_public(host: str) -> bool:
+    """False for loopback, private and link-local addresses in any spelling, and for names of a local network."""
+    if host == "localhost" or host.endswith((".localhost", ".local", ".internal", ".lan", ".home.arpa")):
+        return False
+    address = parse_address(host)
+    if address is None:
+        return "." in host
+    return address.is_global and not address.is_multicast
+
+
+def parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address in the spellings that resolvers take, like `0x7f.1` and `[::ffff:127.0.0.1]`; None for a name."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(host))
+        except (OSError, UnicodeEncodeError, ValueError):
+            return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped if mapped is not None else address

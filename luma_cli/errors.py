@@ -1,0 +1,132 @@
+"""What can go wrong, and the exit code of each.
+
+LumaError            1   anything not named below
+├ UsageError         2   a local check failed: nothing was sent
+├ Declined           3   the user said no, or input ended at a prompt
+├ KeyRefused         4   no key, or the service does not accept it      401 403
+├ TaskFailed         5   the service gave up on the task                flags 2 3, 501
+├ Refused            6   understood and declined; do not repeat         400 404 405 422 451 505
+├ Unavailable        7   network, rate limit, maintenance; later        408 429 455 5xx
+├ StillGenerating    8   we stopped waiting; the task goes on
+├ MixedOutcomes      9   several tasks ended differently
+├ OutOfCredits      10   balance or the key's cap                       402 433
+├ FileTrouble       11   exists, cannot write, disk full, gone, cut
+└ OutcomeUnknown    12   the submission was sent, its answer lost
+"""
+
+from dataclasses import dataclass
+
+
+class LumaError(Exception):
+    """One sentence about what failed; `hint` says what to type or do next.
+
+    `api_code` is the code in the service's envelope, `http_status` that of HTTP, `task_id` the task it is about.
+    """
+
+    exit_code = 1
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        api_code: int | None = None,
+        http_status: int | None = None,
+        task_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.api_code = api_code
+        self.http_status = http_status
+        self.task_id = task_id
+
+
+class UsageError(LumaError):
+    exit_code = 2
+
+
+class Declined(LumaError):
+    exit_code = 3
+
+
+class KeyRefused(LumaError):
+    exit_code = 4
+
+
+class TaskFailed(LumaError):
+    exit_code = 5
+
+
+class Refused(LumaError):
+    exit_code = 6
+
+
+class Unavailable(LumaError):
+    """`retry_after` is how many seconds the service asked to be left alone, where it did."""
+
+    exit_code = 7
+    retryable = True
+    retry_after: float | None = None
+
+
+class StillGenerating(LumaError):
+    exit_code = 8
+    retryable = True
+
+
+class MixedOutcomes(LumaError):
+    exit_code = 9
+
+
+class OutOfCredits(LumaError):
+    exit_code = 10
+
+
+class FileTrouble(LumaError):
+    exit_code = 11
+
+
+class OutcomeUnknown(LumaError):
+    """`raw` keeps what the service answered, for the journal: it may hold the lost id."""
+
+    exit_code = 12
+    raw: str | None = None
+
+
+@dataclass(frozen=True)
+class ExitCode:
+    code: int
+    meaning: str
+    next_step: str
+
+
+# The one table behind `luma help exit-codes`, the README and the man pages. An interface: add, never renumber.
+EXIT_CODES = (
+    ExitCode(0, "done", ""),
+    ExitCode(1, "internal error", "report it"),
+    ExitCode(2, "wrong usage, or a local check failed: nothing was sent", "fix the call"),
+    ExitCode(3, "declined, or end of input at a prompt", ""),
+    ExitCode(4, "key missing, refused, or not allowed from this address (401, 403)", "fix the key"),
+    ExitCode(5, "the edit failed at kie.ai (flag 2 or 3, code 501)", "change prompt or clip"),
+    ExitCode(6, "refused for good (400, 404, 405, 422, 451, 505, endpoint gone)", "fix the input"),
+    ExitCode(
+        7,
+        "temporary trouble after retries (network, TLS, 408, 429, 455; 5xx on reads): nothing charged by this call",
+        "later",
+    ),
+    ExitCode(8, "not finished within the limit, or still generating", "luma wait ID"),
+    ExitCode(9, "several tasks with different outcomes", "read the lines"),
+    ExitCode(10, "out of credits or the key's cap reached (402, 433)", "top up"),
+    ExitCode(11, "local file trouble: exists, cannot write, disk full, result gone or incomplete", ""),
+    ExitCode(
+        12,
+        "submission sent, answer lost, unreadable or 5xx: outcome unknown",
+        "luma tasks, kie.ai/logs, luma tasks adopt ID",
+    ),
+    ExitCode(129, "hang-up; the task goes on", "luma wait"),
+    ExitCode(130, "Ctrl-C; the task goes on", "luma wait"),
+    ExitCode(141, "closed pipe; the task goes on", "luma wait"),
+    ExitCode(143, "terminated; the task goes on", "luma wait"),
+)

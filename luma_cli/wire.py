@@ -1,0 +1,149 @@
+"""The connections below requests: they know whether a byte was sent, end in time, and keep no cookies."""
+
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from luma_cli.addresses import parse_address
+
+
+class PrivateAddress(OSError):
+    """A link from outside led to this machine or into a private network."""
+
+
+class Wire:
+    """What happens to one request on the wire: was a byte sent, and is its time over."""
+
+    def __init__(self, budget: float | None, on_sending: Callable[[], None] | None, public_only: bool) -> None:
+        self.sent = False
+        self.expired = False
+        self.budget = budget
+        self.public_only = public_only
+        self._on_sending = on_sending
+        self._connection: HTTPConnection | None = None
+        self._timer = threading.Timer(budget, self._expire) if budget is not None else None
+
+    def __enter__(self) -> None:
+        _current.wire = self
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        _current.wire = None
+
+    def use(self, connection: HTTPConnection) -> None:
+        self._connection = connection
+
+    def sending(self) -> None:
+        if not self.sent and self._on_sending is not None:
+            self._on_sending()
+        self.sent = True
+
+    def _expire(self) -> None:
+        """Cut the connection: `timeout=` bounds one socket operation, a dribbling peer never meets it (measured)."""
+        self.expired = True
+        sock = self._connection.sock if self._connection is not None else None
+        if sock is not None:
+            try:
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            except OSError:
+                pass  # already closed: there is nothing left to cut
+
+
+class _Current(threading.local):
+    wire: Wire | None = None
+
+
+_current = _Current()
+
+
+def current() -> Wire | None:
+    """The exchange that this thread is in."""
+    return _current.wire
+
+
+class _Marking(HTTPConnection):
+    """Notes the first byte of a request, since no exception tells "never sent" from "sent" (measured).
+
+    What is written while connecting (TLS, CONNECT to a proxy) is not the request.
+    """
+
+    _connecting = False
+
+    def connect(self) -> None:
+        wire = _current.wire
+        if wire is not None:
+            wire.use(self)
+        self._connecting = True
+        try:
+            super().connect()
+        finally:
+            self._connecting = False
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        wire = _current.wire
+        if wire is not None and not self._connecting:
+            if wire.expired:
+                raise TimeoutError
+            wire.use(self)
+            wire.sending()
+        super().send(data)
+
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        wire = _current.wire
+        if wire is not None and wire.public_only and self.proxy is None:
+            address = parse_address(str(sock.getpeername()[0]))
+            if address is None or not address.is_global:
+                sock.close()
+                raise PrivateAddress("the host has a private address")
+        return sock
+
+
+class _MarkingTLS(_Marking, HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Marking
+
+
+class _TLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _MarkingTLS
+
+
+class Adapter(HTTPAdapter):
+    """requests' adapter with our connections and without cookies. It never retries: urllib3's Retry sent a POST four
+    times after a broken TLS record (measured)."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        if not args[0].lower().startswith("socks"):
+            manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+        return manager
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        # http.cookiejar prints its own traceback to stderr on an odd Set-Cookie; we keep no cookies anyway.
+        original = getattr(resp, "_original_response", None)
+        if original is not None and original.msg is not None:
+            del original.msg["Set-Cookie"]
+            del original.msg["Set-Cookie2"]
+        return super().build_response(req, resp)

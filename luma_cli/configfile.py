@@ -1,0 +1,141 @@
+"""TOML files in the config folder: read within bounds, edited under a lock, replaced whole."""
+
+import os
+import re
+import stat
+import tempfile
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from luma_cli.errors import FileTrouble, UsageError
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
+MOST_BYTES = 1 << 20
+LOCK_TIMEOUT = 30.0
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """The file's tables; empty where there is no file.
+
+    Raises:
+        UsageError: not a readable TOML file; says which line.
+    """
+    try:
+        return tomllib.loads(_decode(path, _read(path)))
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"line (\d+)", str(error))
+        where = f"line {place[1]}" if place else "its end"
+        raise UsageError(f"cannot read {path}: not TOML at {where}", hint=f"correct it: {path}") from error
+
+
+def edit_toml(path: Path, change: "Callable[[TOMLDocument], None]", *, private: bool) -> bool:
+    """Apply `change` to the file, keeping comments; True where its mode had to be tightened.
+
+    A private file is 0600 from birth and at no moment readable by others; a shareable one is 0644 less the umask.
+
+    Raises:
+        FileTrouble: the folder or file cannot be written, or the file belongs to somebody else.
+        UsageError: the file is there and is not TOML.
+    """
+    import tomlkit
+
+    target = _own_target(path)
+    with _locked(path.parent):
+        load_toml(target)  # a fault is told with its line, as in reading
+        document = tomlkit.parse(_decode(target, _read(target)))
+        change(document)
+        tightened = private and target.exists() and stat.S_IMODE(target.stat().st_mode) & 0o077 != 0
+        _replace(target, tomlkit.dumps(document), private=private)
+    return tightened and os.name == "posix"
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder, 0700, and tighten one of ours that is open to others.
+
+    Raises:
+        FileTrouble: it cannot be made.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.name == "posix" and path.stat().st_uid == os.getuid() and path.stat().st_mode & 0o077:
+            path.chmod(0o700)
+    except OSError as error:
+        raise FileTrouble(f"cannot make the folder {path}: {reason(error)}") from error
+
+
+def reason(error: OSError) -> str:
+    """The system's own words for an error, without paths and numbers."""
+    return (error.strerror or "input/output error").lower()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        # O_NONBLOCK: a FIFO in the file's place must not hang us.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {reason(error)}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UsageError(f"cannot read {path}: not a regular file")
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise UsageError(f"cannot read {path}: larger than 1 MiB")
+    return content
+
+
+def _decode(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UsageError(f"cannot read {path}: not UTF-8 text at line {line}", hint=f"correct it: {path}") from error
+
+
+def _own_target(path: Path) -> Path:
+    """Where a link at the file's place leads, if to a file of our own: people link their dotfiles."""
+    make_folder(path.parent)
+    target = Path(os.path.realpath(path))
+    if os.name == "posix" and target.exists() and target.stat().st_uid != os.getuid():
+        raise FileTrouble(f"refused to write {path}: the file belongs to another user")
+    if target != path and not target.parent.is_dir():
+        raise FileTrouble(f"refused to write {path}: the link leads nowhere")
+    return target
+
+
+def _locked(folder: Path) -> Any:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock", timeout=LOCK_TIMEOUT, mode=0o600)
+    try:
+        return lock.acquire()
+    except Timeout as error:
+        raise FileTrouble(f"the settings in {folder} are locked by another luma") from error
+    except (OSError, NotImplementedError) as error:
+        raise FileTrouble(f"cannot write in {folder}") from error
+
+
+def _replace(target: Path, text: str, *, private: bool) -> None:
+    """Write beside the target and rename: never torn, and a secret is 0600 from its first byte."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                if not private and os.name == "posix":
+                    umask = os.umask(0)
+                    os.umask(umask)
+                    os.fchmod(descriptor, 0o644 & ~umask)
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise FileTrouble(f"cannot write {target}: {reason(error)}") from error

@@ -1,0 +1,166 @@
+"""The API key: where it is, who may read it, and which host it may go to.
+
+`LUMA_API_KEY` > `KIE_API_KEY` > `LUMA_API_KEY_FILE` > `api_key_command` > `credentials.toml`.
+"""
+
+import os
+import shlex
+import stat
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from luma_cli.configfile import edit_toml, load_toml, reason
+from luma_cli.errors import KeyRefused, UsageError
+
+NAME = "credentials.toml"
+LONGEST_KEY = 4096
+WHERE_TO_GET = "make a key at https://kie.ai/api-key, then: luma config set api_key"
+
+
+@dataclass(frozen=True, repr=False)
+class Key:
+    """A secret and where it came from. Its repr never shows it."""
+
+    value: str
+    origin: str
+
+    def __repr__(self) -> str:
+        return f"Key(from {self.origin})"
+
+    @property
+    def masked(self) -> str:
+        return mask(self.value)
+
+
+def mask(secret: str) -> str:
+    """Enough to tell two keys apart, never enough to guess one."""
+    return f"{secret[:2]}…{secret[-2:]} ({len(secret)} characters)" if len(secret) >= 16 else "…"
+
+
+def load_key(folder: Path | None, base_url: str, upload_url: str, command: str | None) -> Key:
+    """The API key for this service address.
+
+    Raises:
+        KeyRefused: no key, one that cannot be sent, one stored for another host, or a file that others can read.
+    """
+    key = _from_environment() or _from_command(command) or _from_file(folder, base_url, upload_url)
+    if key is None:
+        raise KeyRefused("no API key", hint=WHERE_TO_GET)
+    return Key(clean(key.value, key.origin), key.origin)
+
+
+def load_webhook_key(folder: Path | None) -> Key | None:
+    """The key that signs callbacks, from LUMA_WEBHOOK_KEY or the key store; None where there is none."""
+    if value := os.environ.get("LUMA_WEBHOOK_KEY"):
+        return Key(value.strip(), "LUMA_WEBHOOK_KEY")
+    value = _stored(folder).get("webhook_key")
+    return Key(str(value), NAME) if value else None
+
+
+def save_key(folder: Path, value: str, base_url: str, upload_url: str) -> bool:
+    """Store the key for this service and no other; True where the file's mode had to be tightened.
+
+    Raises:
+        KeyRefused: the key holds something that cannot be sent.
+        FileTrouble: the file cannot be written.
+    """
+    key = clean(value, "the key")
+
+    def change(document: Any) -> None:
+        document.update({"api_key": key, "base_url": base_url, "upload_url": upload_url})
+
+    return edit_toml(folder / NAME, change, private=True)
+
+
+def save_webhook_key(folder: Path, value: str) -> bool:
+    key = clean(value, "the webhook key")
+    return edit_toml(folder / NAME, lambda document: document.update({"webhook_key": key}), private=True)
+
+
+def remove_key(folder: Path, name: str) -> None:
+    """Take `api_key` (with the addresses it was stored for) or `webhook_key` out of the key store."""
+    names = ("api_key", "base_url", "upload_url") if name == "api_key" else (name,)
+
+    def change(document: Any) -> None:
+        for each in names:
+            document.pop(each, None)
+
+    edit_toml(folder / NAME, change, private=True)
+
+
+def clean(value: str, origin: str) -> str:
+    """A key as it can stand in a header: requests quotes the whole key when it cannot.
+
+    Raises:
+        KeyRefused: names the position of what is wrong, never the key.
+    """
+    key = value.strip()
+    if not key:
+        raise KeyRefused(f"{origin} is empty", hint=WHERE_TO_GET)
+    if len(key) > LONGEST_KEY:
+        raise KeyRefused(f"{origin} is too long to be an API key", hint=WHERE_TO_GET)
+    for position, character in enumerate(key, start=1):
+        if not "!" <= character <= "~":
+            raise KeyRefused(
+                f"{origin} has a forbidden character at position {position}", hint="copy the key again, without quotes"
+            )
+    return key
+
+
+def _from_environment() -> Key | None:
+    for variable in ("LUMA_API_KEY", "KIE_API_KEY"):
+        if value := os.environ.get(variable):
+            return Key(value, variable)
+    path = os.environ.get("LUMA_API_KEY_FILE")
+    if not path:
+        return None
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LONGEST_KEY * 2)
+    except OSError as error:
+        raise KeyRefused(f"cannot read LUMA_API_KEY_FILE: {reason(error)}", hint=f"check {path}") from error
+    return Key(content.decode("utf-8", "replace"), "LUMA_API_KEY_FILE")
+
+
+def _from_command(command: str | None) -> Key | None:
+    if command is None:
+        return None
+    try:
+        words = shlex.split(command)
+        answer = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=True)
+    except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
+        # The exception quotes the command line and its output, which may be the key.
+        raise KeyRefused("api_key_command failed", hint="luma config get api_key_command") from error
+    return Key(answer.stdout.decode("utf-8", "replace"), "api_key_command")
+
+
+def _from_file(folder: Path | None, base_url: str, upload_url: str) -> Key | None:
+    stored = _stored(folder)
+    value = stored.get("api_key")
+    if not isinstance(value, str) or not value:
+        return None
+    if (stored.get("base_url"), stored.get("upload_url")) != (base_url, upload_url):
+        raise KeyRefused(
+            "the stored key belongs to another service address",
+            hint="luma config set api_key stores one for this address; or set LUMA_API_KEY",
+        )
+    return Key(value, NAME)
+
+
+def _stored(folder: Path | None) -> dict[str, Any]:
+    if folder is None:
+        return {}
+    path = folder / NAME
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return {}
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+        raise KeyRefused(f"{path} can be read by others", hint=f"chmod 600 {shlex.quote(str(path))}")
+    try:
+        return load_toml(path)
+    except UsageError as error:
+        # Without the cause: a traceback of the TOML reader could show the line with the key.
+        raise UsageError(error.message, hint=error.hint) from None

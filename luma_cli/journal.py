@@ -1,0 +1,410 @@
+"""The record of what we submitted, written before the money is spent.
+
+The service keeps no list of tasks, so this one is the only one.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from luma_cli import signals
+from luma_cli.database import Database, salvage
+from luma_cli.errors import FileTrouble, LumaError, OutcomeUnknown, UsageError
+from luma_cli.rows import Outcome, Row, columns_of, file_from, row_from
+from luma_cli.signals import Stopped
+from luma_cli.task import Edit, SavedFile, Task, is_task_id
+
+NAME = "tasks.db"
+SHORTEST_PREFIX = 6
+# An id shorter than this that the journal does not hold is a mistyped prefix; the service's own have 32 characters.
+SHORTEST_FOREIGN_ID = 16
+
+# One script per schema version, never edited once released: `PRAGMA user_version` counts them.
+MIGRATIONS = (
+    """
+    CREATE TABLE task (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        task_id TEXT UNIQUE,
+        outcome TEXT NOT NULL CHECK (outcome IN ('sending', 'accepted', 'refused', 'unknown')),
+        base_url TEXT NOT NULL,
+        source TEXT,
+        prompt TEXT, video_url TEXT, watermark TEXT, callback_url TEXT,
+        digest TEXT, idempotency_key TEXT, process INTEGER,
+        submitted_at REAL NOT NULL,
+        state TEXT NOT NULL DEFAULT 'unknown', success_flag INTEGER,
+        create_time REAL, complete_time REAL,
+        result_urls TEXT NOT NULL DEFAULT '[]', origin_urls TEXT NOT NULL DEFAULT '[]',
+        error_code TEXT, error_message TEXT, warnings TEXT NOT NULL DEFAULT '[]',
+        raw TEXT
+    );
+    CREATE INDEX task_submitted ON task (submitted_at);
+    CREATE INDEX task_digest ON task (digest) WHERE outcome IN ('sending', 'unknown');
+    CREATE INDEX task_key ON task (idempotency_key) WHERE idempotency_key IS NOT NULL;
+    CREATE INDEX task_unfinished ON task (state) WHERE state IN ('generating', 'unknown');
+    CREATE TABLE file (
+        number INTEGER NOT NULL REFERENCES task (number) ON DELETE CASCADE,
+        url TEXT NOT NULL, path TEXT NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, saved_at REAL NOT NULL,
+        PRIMARY KEY (number, path)
+    );
+    """,
+)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """An edit to be recorded. `source` is what the user named; `digest` is equal for equal prompt, clip, watermark."""
+
+    edit: Edit
+    source: str
+    digest: str
+    base_url: str
+    idempotency_key: str | None = None
+
+
+def open_journal(path: Path | None, on_trouble: Callable[[str], None] = lambda _: None) -> "Journal":
+    """Open or make the journal; None keeps it in memory only. `on_trouble` hears what is not worth an error.
+
+    Raises:
+        FileTrouble: it cannot be used for writing, is damaged, or was made by a newer luma. The file is not touched.
+    """
+    return Journal(Database(path, MIGRATIONS), on_trouble)
+
+
+def recover(path: Path) -> tuple[int, Path | None]:
+    """Set a damaged journal aside and take over what can be read: how many rows, and where the old file is now.
+
+    A journal that is sound is left as it is (no path).
+
+    Raises:
+        FileTrouble: the folder cannot be written.
+    """
+    try:
+        sound = open_journal(path)
+    except FileTrouble:
+        return salvage(path, MIGRATIONS, ("task", "file"))
+    count = len(sound.rows())
+    sound.close()
+    return count, None
+
+
+class Journal:
+    """Rows and files. Use it from one thread, close it at the end."""
+
+    def __init__(self, database: Database, on_trouble: Callable[[str], None] = lambda _: None) -> None:
+        self._db = database
+        self.on_trouble = on_trouble
+
+    def close(self) -> None:
+        self._db.close()
+
+    def record(
+        self,
+        submission: Submission,
+        send: Callable[[Edit], str],
+        *,
+        announce: Callable[[str], None] = lambda _: None,
+        resubmit: bool = False,
+    ) -> str:
+        """Write a row, call `send`, write what became of it, and return the task id.
+
+        A submission whose idempotency key has a task already is not sent: that task's id is returned. `announce` gets
+        the id before any signal that was held back is raised.
+
+        Raises:
+            OutcomeUnknown: nobody knows whether a task was created, now or by an earlier identical submission.
+            UsageError: the idempotency key stands for another submission.
+            FileTrouble: the journal cannot be written; nothing was sent, or the message holds the id.
+            LumaError: whatever `send` raises; nothing was created.
+        """
+        earlier, number = self._begin(submission, resubmit)
+        if earlier is not None:
+            announce(earlier)
+            return earlier
+        try:
+            task_id = send(submission.edit)
+            self._accept(number, task_id, announce)
+        except OutcomeUnknown as error:
+            self._settle(number, Outcome.UNKNOWN, error)
+            raise
+        except LumaError as error:
+            if not isinstance(error, FileTrouble):
+                self._settle(number, Outcome.REFUSED, error)
+            raise
+        except Stopped:
+            self._settle(number, Outcome.UNKNOWN if signals.is_held() else Outcome.REFUSED)
+            raise
+        finally:
+            signals.release()
+        return task_id
+
+    def earlier(self, submission: Submission, *, resubmit: bool = False) -> str | None:
+        """The task that the submission's idempotency key has already; None where it may be sent.
+
+        Raises:
+            OutcomeUnknown, UsageError: it must not be submitted (again).
+        """
+        key, digest = submission.idempotency_key, submission.digest
+        if key is not None:
+            rows = self._rows("WHERE idempotency_key = ? AND outcome != 'refused' ORDER BY number DESC", (key,))
+            if rows and rows[0].digest != digest:
+                raise UsageError("this idempotency key was used for another submission", hint="choose another key")
+            if rows and rows[0].task.task_id:
+                return rows[0].task.task_id
+            if rows and not resubmit:
+                raise _unresolved(rows[0])
+        rows = self._rows("WHERE digest = ? AND outcome IN ('sending', 'unknown')", (digest,))
+        unresolved = [row for row in rows if row.outcome_now is Outcome.UNKNOWN]
+        if unresolved and not resubmit:
+            raise _unresolved(unresolved[-1])
+        return None
+
+    def find(self, reference: str) -> Row | None:
+        """The row that a user means by a full id, a prefix, `@last`, `@2` or a label like `unknown-7`.
+
+        None for a full id that the journal does not hold.
+
+        Raises:
+            UsageError: nothing, or more than one row, fits.
+        """
+        if reference.startswith("@"):
+            return self._find_recent(reference)
+        kind, _, number = reference.rpartition("-")
+        if kind in set(Outcome) and number.isdecimal():
+            rows = self._rows("WHERE number = ? AND task_id IS NULL", (int(number),))
+        else:
+            rows = self._find_prefix(reference)
+        if rows:
+            return rows[0]
+        if is_task_id(reference) and len(reference) >= SHORTEST_FOREIGN_ID:
+            return None
+        raise UsageError(f"no task {reference[:140]!a} in the journal", hint="luma tasks lists what is there")
+
+    def known(self, task_id: str) -> Row | None:
+        """The row of this very id."""
+        rows = self._rows("WHERE task_id = ?", (task_id,)) if task_id else []
+        return rows[0] if rows else None
+
+    def learn_if_possible(self, task: Task, base_url: str) -> None:
+        """`learn` for those who only read: the service knows the task, so they go on when the journal fails."""
+        try:
+            self.learn(task, base_url)
+        except FileTrouble as error:
+            self.on_trouble(f"the state is not saved: {error.message}")
+
+    def learn(self, task: Task, base_url: str) -> None:
+        """Write down what the service said about a task, known to the journal or not."""
+        before = self._rows("WHERE task_id = ?", (task.task_id,))
+        if before and _facts(before[0].task) == _facts(task):
+            return
+        with self._db.transaction():
+            self._insert_foreign(task, base_url)
+            columns = {**columns_of(task), "outcome": Outcome.ACCEPTED}
+            assignments = ", ".join(f"{name} = coalesce(:{name}, {name})" for name in columns)
+            self._db.execute(f"UPDATE task SET {assignments} WHERE task_id = :id", {**columns, "id": task.task_id})  # noqa: S608
+
+    def save_file(self, task_id: str, file: SavedFile) -> None:
+        with self._db.transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO file SELECT number, ?, ?, ?, ?, ? FROM task WHERE task_id = ?",
+                (file.url, file.path, file.bytes, file.sha256, time.time(), task_id),
+            )
+
+    def rows(self, *, state: str | None = None, since: float = 0.0, limit: int | None = None) -> list[Row]:
+        """The newest first. `since` is a Unix time in seconds; `state` also matches an outcome."""
+        rows = self._rows("WHERE submitted_at >= ? ORDER BY submitted_at DESC, number DESC", (since,))
+        if state is not None:
+            rows = [row for row in rows if state in (row.task.state if row.task.task_id else "", row.outcome_now)]
+        return rows[:limit]
+
+    def unfinished(self, base_url: str) -> list[Row]:
+        """Tasks at this service that have not been seen to end, the oldest first."""
+        return self._rows(
+            "WHERE task_id IS NOT NULL AND state IN ('generating', 'unknown') AND base_url = ? ORDER BY submitted_at",
+            (base_url,),
+        )
+
+    def unsettled(self) -> list[Row]:
+        """Submissions that nobody knows the outcome of, the newest first."""
+        rows = self._rows("WHERE outcome IN ('sending', 'unknown') ORDER BY submitted_at DESC")
+        return [row for row in rows if row.outcome_now is Outcome.UNKNOWN]
+
+    def file_at(self, path: str) -> tuple[str, SavedFile] | None:
+        """The task id and file that were last saved under this absolute path."""
+        found = self._db.query(
+            "SELECT task_id, path, bytes, sha256, url FROM file JOIN task USING (number) "
+            "WHERE path = ? ORDER BY saved_at",
+            (path,),
+        )
+        return (found[-1]["task_id"], file_from(found[-1])) if found else None
+
+    def adopt(self, task: Task, base_url: str, row: Row | None = None) -> Row:
+        """Give a submission of unknown outcome the id of a task that the service confirmed, and return its row.
+
+        Without `row` the unknown submission with the same prompt is meant; where there is none, the task is recorded
+        as one from elsewhere.
+
+        Raises:
+            UsageError: the id stands in the journal already, the row has one, or several rows fit.
+        """
+        if self._rows("WHERE task_id = ?", (task.task_id,)):
+            raise UsageError(f"task {task.task_id} is in the journal already", hint=f"luma status {task.task_id}")
+        if row is None:
+            fits = [each for each in self.unsettled() if each.task.prompt == task.prompt]
+            if len(fits) > 1:
+                labels = ", ".join(each.label for each in fits[:5])
+                raise UsageError(f"{len(fits)} unknown submissions have this prompt", hint=f"--for one of {labels}")
+            row = fits[0] if fits else None
+        if row is not None:
+            if row.outcome_now is not Outcome.UNKNOWN:
+                raise UsageError(f"{row.label} is not a submission of unknown outcome", hint="luma tasks")
+            self._db.execute(
+                "UPDATE task SET task_id = ?, outcome = 'accepted', error_code = NULL, error_message = NULL, raw = NULL"
+                " WHERE number = ?",
+                (task.task_id, row.number),
+            )
+        self.learn(task, base_url)
+        return self._rows("WHERE task_id = ?", (task.task_id,))[0]
+
+    def forget(self, numbers: list[int]) -> None:
+        with self._db.transaction():
+            self._db.executemany("DELETE FROM task WHERE number = ?", [(number,) for number in numbers])
+
+    def prune(self, before: float) -> int:
+        """Forget rows submitted before this Unix time whose end is known; returns how many."""
+        found = self._rows("WHERE submitted_at < ?", (before,))
+        old = [row.number for row in found if row.task.has_ended or row.outcome is Outcome.REFUSED]
+        self.forget(old)
+        return len(old)
+
+    def median_duration(self) -> float | None:
+        """Seconds that our own finished tasks took, where there are three or more."""
+        found = self._db.query(
+            "SELECT complete_time - create_time AS seconds FROM task WHERE state = 'succeeded' "
+            "AND complete_time > create_time ORDER BY number DESC LIMIT 100"
+        )
+        durations = sorted(float(each["seconds"]) for each in found)
+        return durations[len(durations) // 2] if len(durations) >= 3 else None
+
+    def _begin(self, submission: Submission, resubmit: bool) -> tuple[str | None, int]:
+        """The id that the idempotency key has already, or the number of a new row."""
+        with self._db.transaction():
+            earlier = self.earlier(submission, resubmit=resubmit)
+            if earlier is not None:
+                return earlier, 0
+            edit = submission.edit
+            cursor = self._db.execute(
+                "INSERT INTO task (outcome, base_url, source, prompt, video_url, watermark, callback_url, digest,"
+                " idempotency_key, process, submitted_at) VALUES ('sending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    submission.base_url,
+                    submission.source,
+                    edit.prompt,
+                    edit.video_url,
+                    edit.watermark,
+                    edit.callback_url,
+                    submission.digest,
+                    submission.idempotency_key,
+                    os.getpid(),
+                    time.time(),
+                ),
+            )
+            return None, int(cursor.lastrowid or 0)
+
+    def _accept(self, number: int, task_id: str, announce: Callable[[str], None]) -> None:
+        try:
+            with self._db.transaction():
+                self._db.execute(
+                    "UPDATE task SET task_id = ?, outcome = 'accepted', state = 'generating' WHERE number = ?",
+                    (task_id, number),
+                )
+        except FileTrouble as error:
+            announce(task_id)
+            raise FileTrouble(
+                f"task {task_id} was created but could not be recorded: {error.message}",
+                hint=f"keep the id: luma wait {task_id}",
+                task_id=task_id,
+            ) from error
+        announce(task_id)
+
+    def _settle(self, number: int, outcome: Outcome, error: LumaError | None = None) -> None:
+        raw = getattr(error, "raw", None)
+        try:
+            with self._db.transaction():
+                self._db.execute(
+                    "UPDATE task SET outcome = ?, error_code = ?, error_message = ?, raw = ? WHERE number = ?",
+                    (
+                        outcome,
+                        error and error.api_code,
+                        error and storable(error.message),
+                        raw and storable(raw),
+                        number,
+                    ),
+                )
+        except FileTrouble:
+            pass  # the row stays in "sending", which counts as unknown: the safe side
+
+    def _find_recent(self, reference: str) -> Row:
+        back = 1 if reference == "@last" else int(reference[1:]) if reference[1:].isdecimal() else 0
+        if not 1 <= back <= 1_000_000:
+            raise UsageError(f"{reference[:40]!a} is not a task", hint="@last is the last one, @2 the one before")
+        rows = self._rows(
+            "WHERE task_id IS NOT NULL ORDER BY submitted_at DESC, number DESC LIMIT 1 OFFSET ?", (back - 1,)
+        )
+        if not rows:
+            raise UsageError(f"the journal holds no task {reference}", hint="luma tasks lists what is there")
+        return rows[0]
+
+    def _find_prefix(self, reference: str) -> list[Row]:
+        if not is_task_id(reference):
+            raise UsageError(f"{reference[:140]!a} is not a task id", hint="luma tasks lists what is there")
+        exact = self._rows("WHERE task_id = ?", (reference,))
+        if exact:
+            return exact
+        found = []
+        if len(reference) >= SHORTEST_PREFIX:
+            found = self._rows("WHERE substr(task_id, 1, ?) = ?", (len(reference), reference))
+        if len(found) > 1:
+            raise UsageError(f"{reference} fits {len(found)} tasks", hint="type more of the id")
+        return found
+
+    def _insert_foreign(self, task: Task, base_url: str) -> None:
+        """Make a row for a task that was submitted elsewhere; no change where there is one."""
+        submitted = task.create_time.timestamp() if task.create_time else time.time()
+        self._db.execute(
+            "INSERT OR IGNORE INTO task (task_id, outcome, base_url, source, submitted_at) "
+            "VALUES (?, 'accepted', ?, ?, ?)",
+            (task.task_id, base_url, task.video_url or "", submitted),
+        )
+
+    def _rows(self, where: str, values: tuple[Any, ...] = ()) -> list[Row]:
+        found = self._db.query(f"SELECT * FROM task {where}", values)  # noqa: S608  the clauses are our own literals
+        if not found:
+            return []
+        files: dict[int, list[SavedFile]] = {}
+        first, last = min(each["number"] for each in found), max(each["number"] for each in found)
+        saved = self._db.query("SELECT * FROM file WHERE number BETWEEN ? AND ? ORDER BY saved_at", (first, last))
+        for each in saved:
+            files.setdefault(each["number"], []).append(file_from(each))
+        return [row_from(each, tuple(files.get(each["number"], ()))) for each in found]
+
+
+def storable(text: str) -> str:
+    """Text that SQLite can hold: lone surrogates and NUL are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+
+
+def _unresolved(row: Row) -> OutcomeUnknown:
+    when = row.submitted_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    if row.is_in_flight:
+        return OutcomeUnknown(f"the same submission is being sent right now (since {when})", hint="luma tasks")
+    return OutcomeUnknown(
+        f"an identical submission of {when} has an unknown outcome: it may have been created and charged",
+        hint="look at https://kie.ai/logs; then `luma tasks adopt ID`, or submit again with --resubmit",
+    )
+
+
+def _facts(task: Task) -> Task:
+    return replace(task, files=())

@@ -1,0 +1,127 @@
+"""A row of the journal as an object, and a task as the columns of a row."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from luma_cli.task import SavedFile, State, Task
+
+# One submission ends well before: 60 s for the answer, at most three pauses of 60 s.
+LONGEST_SUBMISSION = 600.0
+
+
+class Outcome(StrEnum):
+    """What became of a submission. A row that stays in SENDING was left by a killed process: it counts as unknown."""
+
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One submission. `task.task_id` is "" where the service gave none."""
+
+    number: int
+    outcome: Outcome
+    task: Task
+    source: str
+    base_url: str
+    digest: str | None
+    idempotency_key: str | None
+    process: int | None
+    submitted_at: datetime
+    raw: str | None
+
+    @property
+    def label(self) -> str:
+        """The task id, or a name for a row that has none."""
+        return self.task.task_id or f"{self.outcome_now}-{self.number}"
+
+    @property
+    def outcome_now(self) -> Outcome:
+        """SENDING only while the process that sends may still be at it."""
+        return Outcome.UNKNOWN if self.outcome is Outcome.SENDING and not self.is_in_flight else self.outcome
+
+    @property
+    def is_in_flight(self) -> bool:
+        age = time.time() - self.submitted_at.timestamp()
+        return self.outcome is Outcome.SENDING and age < LONGEST_SUBMISSION and _is_alive(self.process)
+
+
+def columns_of(task: Task) -> dict[str, Any]:
+    return {
+        "state": task.state,
+        "success_flag": task.success_flag,
+        "prompt": task.prompt,
+        "video_url": task.video_url,
+        "watermark": task.watermark,
+        "callback_url": task.callback_url,
+        "create_time": task.create_time and task.create_time.timestamp(),
+        "complete_time": task.complete_time and task.complete_time.timestamp(),
+        "result_urls": json.dumps(task.result_urls),
+        "origin_urls": json.dumps(task.origin_urls),
+        "error_code": None if task.error_code is None else str(task.error_code),
+        "error_message": task.error_message,
+        "warnings": json.dumps(task.warnings),
+    }
+
+
+def row_from(columns: Mapping[str, Any], files: tuple[SavedFile, ...]) -> Row:
+    code = columns["error_code"]
+    task = Task(
+        task_id=columns["task_id"] or "",
+        state=State(columns["state"]),
+        success_flag=columns["success_flag"],
+        prompt=columns["prompt"],
+        video_url=columns["video_url"],
+        watermark=columns["watermark"],
+        callback_url=columns["callback_url"],
+        create_time=_when(columns["create_time"]),
+        complete_time=_when(columns["complete_time"]),
+        result_urls=tuple(json.loads(columns["result_urls"])),
+        origin_urls=tuple(json.loads(columns["origin_urls"])),
+        error_code=int(code) if code is not None and code.lstrip("-").isdecimal() else code,
+        error_message=columns["error_message"],
+        warnings=tuple(json.loads(columns["warnings"])),
+        files=files,
+    )
+    return Row(
+        number=columns["number"],
+        outcome=Outcome(columns["outcome"]),
+        task=task,
+        source=columns["source"] or "",
+        base_url=columns["base_url"],
+        digest=columns["digest"],
+        idempotency_key=columns["idempotency_key"],
+        process=columns["process"],
+        submitted_at=datetime.fromtimestamp(columns["submitted_at"], UTC),
+        raw=columns["raw"],
+    )
+
+
+def file_from(columns: Mapping[str, Any]) -> SavedFile:
+    return SavedFile(columns["path"], columns["bytes"], columns["sha256"], columns["url"])
+
+
+def _when(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _is_alive(process: int | None) -> bool:
+    """Whether a process of ours still runs. Only POSIX can tell without harm; elsewhere its age decides."""
+    if process is None or os.name != "posix":
+        return process is not None
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's: alive
+    return True

@@ -1,0 +1,9 @@
+"""A double of the service on loopback, for users' scripts, CI and our own tests.
+
+It imports nothing of luma's own, so that it cannot share its mistakes, and it talks to no host but loopback.
+"""
+
+from luma_cli.sandbox.scenarios import SCENARIOS
+from luma_cli.sandbox.server import Request, Sandbox
+
+__all__ = ["SCENARIOS", "Request", "Sandbox"]

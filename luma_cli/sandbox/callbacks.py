@@ -1,0 +1,119 @@
+"""The sandbox calls back when a task ends, as the service documents it, and only on loopback."""
+
+import base64
+import hashlib
+import heapq
+import hmac
+import http.client
+import ipaddress
+import json
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+from luma_cli.sandbox.tasks import FAILURES, SandboxTask
+
+# Vendor page "Luma Modify Callbacks": answer within 15 s, three retries. Their spacing is not documented.
+ANSWER_TIMEOUT = 15.0
+RETRIES = 3
+STALE = 600
+
+
+class Callbacks:
+    """Sends each task's callback once it has ended."""
+
+    def __init__(self, base: str, webhook_key: str | None, clock: Callable[[], float]) -> None:
+        self.base = base
+        self.webhook_key = webhook_key
+        self.pause = 1.0
+        self._clock = clock
+        self._due: list[tuple[float, str, SandboxTask]] = []
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._pool = ThreadPoolExecutor(8)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def expect(self, task: SandboxTask) -> None:
+        """Call back when the task ends, if it asked for that."""
+        if task.params.get("callBackUrl"):
+            late = task.ends - task.created if task.scenario == "callback-late" else 0.0
+            with self._changed:
+                heapq.heappush(self._due, (task.ends + late, task.task_id, task))
+                self._changed.notify()
+
+    def hurry(self, task: SandboxTask) -> None:
+        """The task has ended early."""
+        with self._changed:
+            self._due = [(0.0 if each[2] is task else each[0], *each[1:]) for each in self._due]
+            heapq.heapify(self._due)
+            self._changed.notify()
+
+    def send(self, task: SandboxTask) -> bool:
+        """Deliver now, with the documented retries; True where it was answered with 200."""
+        times = 2 if task.scenario == "callback-duplicate" else 1
+        return all(self._deliver(task) for _ in range(times))
+
+    def stop(self) -> None:
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            with self._changed:
+                wait = self._due[0][0] - self._clock() if self._due else None
+                if wait is None or wait > 0:
+                    self._changed.wait(wait)
+                    continue
+                task = heapq.heappop(self._due)[2]
+            self._pool.submit(self.send, task)
+
+    def _deliver(self, task: SandboxTask) -> bool:
+        body = json.dumps(self._payload(task)).encode()
+        for attempt in range(1 + RETRIES):
+            if attempt and self._stopping.wait(self.pause):
+                break
+            if self._post(task, body) == 200:
+                return True
+        task.callback_failed = True
+        return False
+
+    def _payload(self, task: SandboxTask) -> dict[str, Any]:
+        data: dict[str, Any] = {"taskId": task.task_id, "promptJson": task.param_json}
+        if task.scenario in FAILURES:
+            return {"code": 500, "msg": "Modify record generation failed.", "data": data}
+        data["resultUrls"] = [self.base + task.result]
+        return {"code": 200, "msg": "Modify record generated successfully.", "data": data}
+
+    def _post(self, task: SandboxTask, body: bytes) -> int | None:
+        url = urlsplit(task.params["callBackUrl"])
+        if url.scheme != "http" or not _is_loopback(url.hostname or ""):
+            return None
+        connection = http.client.HTTPConnection(url.hostname or "", url.port or 80, timeout=ANSWER_TIMEOUT)
+        try:
+            path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+            connection.request("POST", path, body, {"Content-Type": "application/json", **self._signature(task)})
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
+    def _signature(self, task: SandboxTask) -> dict[str, str]:
+        if self.webhook_key is None:
+            return {}
+        stamp = str(int(time.time()) - (STALE if task.scenario == "callback-stale" else 0))
+        key = self.webhook_key + ("?" if task.scenario == "callback-forged" else "")
+        digest = hmac.new(key.encode(), f"{task.task_id}.{stamp}".encode(), hashlib.sha256).digest()
+        return {"X-Webhook-Timestamp": stamp, "X-Webhook-Signature": base64.b64encode(digest).decode()}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,104 @@
+"""The sandbox's files: uploads and results on disk, and the ranges that are served of them."""
+
+import hashlib
+import re
+import shutil
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+CLIP = Path(__file__).with_name("clip.mp4")
+TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".avi": "video/x-msvideo"}
+LINK_LIFE = 20 * 60.0  # vendor page "Get Download URL"
+CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    path: Path
+    size: int
+    etag: str
+    content_type: str
+
+
+class FileStore:
+    """Files by the path under which they are served. The folder goes with `close`."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="luma-sandbox-files-"))
+        self._clock = clock
+        self._files: dict[str, StoredFile] = {}
+        self._signed: dict[str, tuple[str, float]] = {}
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def new_path(self) -> Path:
+        return self.folder / uuid.uuid4().hex
+
+    def add(self, served: str, path: Path, name: str) -> StoredFile:
+        """Serve a file on disk under a path."""
+        with path.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        kind = TYPES.get(Path(name).suffix.lower(), "application/octet-stream")
+        stored = StoredFile(path, path.stat().st_size, f'"{digest[:32]}"', kind)
+        with self._lock:
+            self._files[served] = stored
+        return stored
+
+    def add_result(self, source: str) -> str:
+        """Serve the file at `source`, or the sandbox's own clip, once more as a result; returns its path."""
+        found = self._files.get(source)
+        suffix = next((end for end, kind in TYPES.items() if found is not None and kind == found.content_type), ".mp4")
+        served = f"/files/results/{uuid.uuid4()}{suffix}"
+        if found is None:
+            self.add(served, CLIP, CLIP.name)
+        else:
+            with self._lock:
+                self._files[served] = found
+        return served
+
+    def find(self, served: str) -> StoredFile | None:
+        """The file at a path; a signed path leads to its result as long as it lives."""
+        with self._lock:
+            target, until = self._signed.get(served, (served, float("inf")))
+            return self._files.get(target) if self._clock() < until else None
+
+    def sign(self, served: str) -> str | None:
+        """A fresh path for a result, which lives 20 minutes; None for what is no result of ours."""
+        if not served.startswith("/files/results/") or served not in self._files:
+            return None
+        signed = f"/files/signed/{uuid.uuid4().hex}{Path(served).suffix}"
+        with self._lock:
+            self._signed[signed] = (served, self._clock() + LINK_LIFE)
+        return signed
+
+
+def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """First and last byte that a Range header asks for; None to send all.
+
+    Raises:
+        ValueError: no byte of it is there (HTTP 416).
+    """
+    found = re.fullmatch(r"bytes=(\d*)-(\d*)", header or "")
+    if found is None or found[0] == "bytes=-":
+        return None
+    first, last = found[1], found[2]
+    if not first:
+        start, end = max(0, size - int(last)), size - 1
+    else:
+        start, end = int(first), min(int(last) if last else size - 1, size - 1)
+    if start > end or start >= size:
+        raise ValueError("no such range")
+    return start, end
+
+
+def copy(source: BinaryIO, target: BinaryIO, count: int) -> None:
+    while count > 0 and (chunk := source.read(min(CHUNK, count))):
+        target.write(chunk)
+        count -= len(chunk)

@@ -1,0 +1,143 @@
+"""See tasks through to their end: ask or wait, save the videos, tell each result as it comes."""
+
+import queue
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from luma_cli import output
+from luma_cli.api import Client
+from luma_cli.errors import LumaError, StillGenerating
+from luma_cli.goals import Goal, Plan, goal_of, verdict
+from luma_cli.journal import Journal
+from luma_cli.outcomes import Outcomes
+from luma_cli.progress import Screen
+from luma_cli.saving import Saved, Saver
+from luma_cli.task import State, Task
+from luma_cli.wait import Inbox, Poll, Watched, watch
+
+
+def finish(
+    goals: Sequence[Goal],
+    client: Client,
+    journal: Journal,
+    plan: Plan,
+    outcomes: Outcomes,
+    inbox: Inbox | None = None,
+) -> None:
+    """Wait for the tasks and print each result as it comes: links, or saved paths where the plan says so.
+
+    How each ended goes into `outcomes`.
+
+    Raises:
+        KeyRefused, OutOfCredits, Refused: the service answers no question of ours; the tasks go on.
+    """
+    for goal in goals:
+        output.track(goal.task_id)
+    inbox = inbox if inbox is not None else queue.Queue()
+    with Screen(len(goals), plan.timeout, journal.median_duration()) as screen:
+        saver = Saver(client, journal, plan, screen, outcomes, inbox)
+        _Finish(goals, client, journal, plan, outcomes, screen, inbox, saver).run()
+
+
+def remember(goals: Sequence[Goal], journal: Journal) -> list[Task]:
+    """The tasks as the journal knows them, without the network."""
+    rows = (journal.known(goal.task_id) for goal in goals)
+    return [row.task if row is not None else Task(goal.task_id) for row, goal in zip(rows, goals, strict=True)]
+
+
+def ask(goals: Sequence[Goal], client: Client, journal: Journal, outcomes: Outcomes) -> list[Task]:
+    """The tasks as the service knows them now; those it cannot tell of go into `outcomes`."""
+    found = []
+    for goal in goals:
+        try:
+            task = client.patiently(lambda goal=goal: client.task(goal.task_id))  # type: ignore[misc]
+        except LumaError as error:
+            outcomes.fail(error, goal.task_id)
+            continue
+        journal.learn_if_possible(task, client.base_url)
+        row = journal.known(goal.task_id)
+        found.append(replace(task, files=row.task.files) if row is not None else task)
+    return found
+
+
+def missing(journal: Journal, base_url: str) -> list[Goal]:
+    """Finished tasks of this service that are not saved yet, the oldest first."""
+    rows = [row for row in reversed(journal.rows(state=State.SUCCEEDED)) if row.base_url == base_url]
+    return [goal_of(row, time.time()) for row in rows if row.task.has_video and not row.task.files]
+
+
+@dataclass
+class _Finish:
+    goals: Sequence[Goal]
+    client: Client
+    journal: Journal
+    plan: Plan
+    outcomes: Outcomes
+    screen: Screen
+    inbox: Inbox
+    saver: Saver
+
+    def run(self) -> None:
+        self.waiting = {goal.task_id: goal for goal in self.goals}
+        fatal = self._wait()
+        self.saver.drain()
+        if fatal is not None:
+            raise fatal
+
+    def _wait(self) -> LumaError | None:
+        """Wait for all tasks; the error, where the service answers no question of ours."""
+        watched = [Watched(goal.task_id, goal.age) for goal in self.goals]
+        plan = self.plan
+        events = watch(watched, self.client.task, interval=plan.interval, timeout=plan.timeout, inbox=self.inbox)
+        try:
+            for event in events:
+                self._take(event)
+                if plan.fail_fast and self.outcomes.errors:
+                    return None
+        except StillGenerating as error:
+            self._give_up(error)
+        except LumaError as error:
+            return error
+        return None
+
+    def _give_up(self, error: StillGenerating) -> None:
+        if self.outcomes.count == 1:
+            return self.outcomes.fail(error, "")
+        for task_id in self.waiting:
+            self.outcomes.fail(StillGenerating("not ended within the limit", hint=f"luma wait {task_id}"), task_id)
+        return None
+
+    def _take(self, event: object) -> None:
+        if isinstance(event, Saved):
+            self.saver.take(event)
+        elif isinstance(event, Poll):
+            self.screen.show(event)
+            if event.task is not None:
+                self.journal.learn_if_possible(event.task, self.client.base_url)
+            if event.final:
+                self._end(event)
+
+    def _end(self, poll: Poll) -> None:
+        """A task has ended, or cannot be asked for any more."""
+        goal = self.waiting.pop(poll.task_id)
+        error = poll.error or (verdict(poll.task) if poll.task is not None else None)
+        if poll.task is not None and error is None and self.plan.output is not None:
+            return self.saver.start(poll.task, goal.stem)
+        output.untrack(poll.task_id)
+        if poll.task is not None:
+            _tell(poll.task)
+        if error is not None:
+            self.outcomes.fail(error, poll.task_id)
+        return None
+
+
+def _tell(task: Task) -> None:
+    """Print an ended task: its links, or the whole object with --json."""
+    if "callback_failed" in task.warnings and task.has_video:
+        output.note(f"{task.task_id}: the video is there, but kie.ai could not deliver the callback")
+    if output.wants_json():
+        output.answer_task(task)
+    elif task.has_video:
+        for url in task.result_urls:
+            output.answer(url)

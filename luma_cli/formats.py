@@ -1,0 +1,99 @@
+"""Facts as text: the JSON of `luma/1`, times, spans and sizes."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from luma_cli.errors import LumaError
+from luma_cli.rows import Row
+from luma_cli.task import SavedFile, Task
+
+SCHEMA = "luma/1"
+
+
+def task_members(task: Task) -> dict[str, Any]:
+    """The object of `--json`. Names as the API spells them; keys are only ever added."""
+    return {
+        "taskId": task.task_id or None,
+        "state": task.state,
+        "successFlag": task.success_flag,
+        "prompt": task.prompt,
+        "videoUrl": task.video_url,
+        "watermark": task.watermark,
+        "callbackUrl": task.callback_url,
+        "createTime": format_time(task.create_time) or None,
+        "completeTime": format_time(task.complete_time) or None,
+        "elapsedSeconds": None if task.elapsed is None else round(task.elapsed, 3),
+        "resultUrls": list(task.result_urls),
+        "originUrls": list(task.origin_urls),
+        "errorCode": task.error_code,
+        "errorMessage": task.error_message,
+        "warnings": list(task.warnings),
+        "files": [file_members(file) for file in task.files],
+    }
+
+
+def row_members(row: Row) -> dict[str, Any]:
+    members = task_members(row.task)
+    if not row.task.task_id:
+        members["state"] = "unknown"
+    return {
+        **members,
+        "label": row.label,
+        "outcome": row.outcome_now,
+        "source": row.source,
+        "submittedAt": format_time(row.submitted_at),
+        "idempotencyKey": row.idempotency_key,
+    }
+
+
+def file_members(file: SavedFile) -> dict[str, Any]:
+    return {"path": file.path, "bytes": file.bytes, "sha256": file.sha256, "url": file.url}
+
+
+def format_json(members: dict[str, Any]) -> str:
+    """One line. ASCII only: what would steer a terminal is escaped, not dropped."""
+    return json.dumps({"schema": SCHEMA, **members}, allow_nan=False).replace("\x7f", "\\u007f")
+
+
+def format_time(when: datetime | None) -> str:
+    """RFC 3339 in UTC; "" for None."""
+    return "" if when is None else when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def format_span(seconds: float) -> str:
+    """A length of time for eyes: `42s`, `3m05s`, `2h10m`, `5d`."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86400}d"
+
+
+def format_bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def error_members(error: LumaError) -> dict[str, Any]:
+    return {
+        "code": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+        "exitCode": error.exit_code,
+        "apiCode": error.api_code,
+        "httpStatus": error.http_status,
+        "retryable": error.retryable,
+        "taskId": error.task_id,
+    }
+
+
+def visible(character: str) -> str:
+    """A character that would steer a terminal or hide itself, as its escape."""
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,67 @@
+"""Tasks to see through: which, how, and what their end means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from luma_cli.errors import FileTrouble, LumaError, StillGenerating, TaskFailed
+from luma_cli.names import stem_of
+from luma_cli.outcomes import Outcomes
+from luma_cli.rows import Row
+from luma_cli.task import Task
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A task to see through. `stem` names its files; `age` is seconds since its submission, as far as known."""
+
+    task_id: str
+    stem: str = "video"
+    age: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How tasks are seen through. Times are in seconds; `output` is a file, a folder, "-" or None for no saving."""
+
+    interval: float
+    timeout: float
+    output: str | None = None
+    overwrite: bool = False
+    skip_existing: bool = False
+    fail_fast: bool = False
+    parallel: int = 4
+
+
+def goal_of(row: Row, now: float) -> Goal:
+    """A row of the journal as something to wait for; `now` is a Unix time."""
+    return Goal(row.task.task_id, stem_of(row.source) or "video", max(0.0, now - row.submitted_at.timestamp()))
+
+
+def verdict(task: Task) -> LumaError | None:
+    """What a task means for somebody who wants its video: None where it is there, else the error."""
+    if task.has_failed:
+        why = f": {task.error_message}" if task.error_message else ""
+        code = f" (code {task.error_code})" if task.error_code else ""
+        return TaskFailed(
+            f"the edit failed at kie.ai{why}{code}",
+            hint="change the prompt or the clip and submit again",
+            api_code=task.error_code if isinstance(task.error_code, int) else None,
+            task_id=task.task_id,
+        )
+    if not task.has_ended:
+        return StillGenerating(
+            f"task {task.task_id} is {task.state}", hint=f"luma wait {task.task_id}", task_id=task.task_id
+        )
+    if not task.has_video:
+        return FileTrouble(
+            "the task has finished without a usable link", hint="look at https://kie.ai/logs", task_id=task.task_id
+        )
+    return None
+
+
+def judge(tasks: Sequence[Task], outcomes: Outcomes) -> None:
+    """For `status --exit-status`: what is no video is a failure."""
+    for task in tasks:
+        error = verdict(task)
+        if error is not None:
+            outcomes.fail(error, task.task_id)

@@ -1,0 +1,32 @@
+"""How several tasks ended, as one exit code."""
+
+from luma_cli import output
+from luma_cli.errors import LumaError, MixedOutcomes
+
+
+class Outcomes:
+    """Collects the failures among `count` tasks; each of several is told at once, the sum at the end."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.errors: list[LumaError] = []
+
+    def fail(self, error: LumaError, name: str) -> None:
+        if self.count > 1:
+            output.complain(f"{name}: {error.message}", error.hint)
+        self.errors.append(error)
+
+    def conclude(self) -> None:
+        """Raise what went wrong, if anything did.
+
+        Raises:
+            MixedOutcomes: several tasks ended differently. Where all failed alike, their own class.
+        """
+        if not self.errors:
+            return
+        first = self.errors[0]
+        if self.count == 1:
+            raise first
+        alike = len(self.errors) == self.count and len({error.exit_code for error in self.errors}) == 1
+        kind = type(first) if alike else MixedOutcomes
+        raise kind(f"{len(self.errors)} of {self.count} did not succeed", hint="each has its own line above")

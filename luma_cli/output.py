@@ -1,0 +1,436 @@
+"""stdout, stderr, tables and JSON: the one place where text leaves the program.
+
+stdout carries results, stderr all else. Text from outside is made harmless here and nowhere else.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from luma_cli import settings
+from luma_cli.errors import Declined, FileTrouble, LumaError
+from luma_cli.formats import error_members, format_json, format_span, format_time, row_members, task_members, visible
+from luma_cli.rows import Outcome, Row
+from luma_cli.task import Task
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LONGEST_LINE = 400
+
+
+class _Mode:
+    """How this run speaks; set once from the options that every command takes."""
+
+    as_json = False
+    quiet = False
+    verbose = False
+    secrets: tuple[str, ...] = ()
+    warned: frozenset[str] = frozenset()
+    running: tuple[str, ...] = ()
+
+
+_mode = _Mode()
+
+
+def configure(*, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
+    """Switch modes on; False leaves them as they are, since options stand before or after the command's name."""
+    _mode.as_json |= as_json
+    _mode.quiet |= quiet
+    _mode.verbose |= verbose
+
+
+def reset() -> None:
+    _mode.__dict__.clear()
+
+
+def protect(secret: str) -> None:
+    """Never let this text through to any stream."""
+    # A quote or backslash in it reads differently inside JSON.
+    _mode.secrets = (*_mode.secrets, secret, format_json({"": secret})[:-2].rpartition(': "')[2])
+
+
+def wants_json() -> bool:
+    return _mode.as_json
+
+
+def is_quiet() -> bool:
+    return _mode.quiet
+
+
+def clean(text: str) -> str:
+    """Text from outside on one line, harmless: controls, escapes and invisible characters become visible.
+
+    Under GitHub Actions no line is taken for a workflow command either.
+    """
+    text = "".join(each if each.isprintable() else visible(each) for each in text)
+    if settings.environment("GITHUB_ACTIONS"):
+        text = text.replace("##[", "#\\x23[")
+        if text.lstrip().startswith("::"):
+            text = text.replace("::", "\\x3a\\x3a", 1)
+    return redact(text)
+
+
+def redact(text: str) -> str:
+    for secret in _mode.secrets:
+        text = text.replace(secret, "[key]")
+    return text
+
+
+def answer(text: str) -> None:
+    """One line of result on stdout, at once.
+
+    Raises:
+        FileTrouble: stdout is closed or full.
+        BrokenPipeError: the reader went away.
+    """
+    _write(sys.stdout, clean(text))
+
+
+def answer_json(members: dict[str, Any]) -> None:
+    _write(sys.stdout, redact(format_json(members)))
+
+
+def answer_file(path: Path) -> None:
+    """The bytes of a file, for `-o -`.
+
+    Raises:
+        FileTrouble: stdout is closed or full.
+        BrokenPipeError: the reader went away.
+    """
+    if sys.stdout is None:
+        raise FileTrouble("stdout is closed")
+    try:
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop(sys.stdout)
+        raise FileTrouble(f"cannot write to stdout: {(error.strerror or 'error').lower()}") from error
+
+
+def note(text: str) -> None:
+    """A line on stderr, not with --quiet."""
+    if not _mode.quiet:
+        _say(f"luma: {clean(text)}")
+
+
+def detail(text: str) -> None:
+    """A line on stderr with --verbose."""
+    if _mode.verbose:
+        _say(f"luma: {clean(text)}")
+
+
+def warn(text: str) -> None:
+    _say(f"luma: warning: {clean(text)}")
+
+
+def warn_once(text: str) -> None:
+    if text not in _mode.warned:
+        _mode.warned |= {text}
+        warn(text)
+
+
+def complain(text: str, hint: str | None) -> None:
+    """One of several failures; the last word is `show_error`'s."""
+    _say(f"luma: {_short(clean(text))}" + (f" ({_short(clean(hint))})" if hint else ""))
+
+
+def track(task_id: str) -> None:
+    """Remember a task that runs, so that every way out can say how to go on."""
+    _mode.running = (*_mode.running, task_id)
+
+
+def untrack(task_id: str) -> None:
+    _mode.running = tuple(each for each in _mode.running if each != task_id)
+
+
+def show_stop(what: str) -> None:
+    """Say that we were stopped, and the command that goes on."""
+    running = _mode.running
+    _say(f"luma: {what}" + (f"; {len(running)} task(s) go on" if running else ""))
+    if running:
+        _say(f"hint: luma wait {' '.join(running[:20])}")
+
+
+def show_traceback(text: str) -> None:
+    """For LUMA_DEBUG only."""
+    for line in text.splitlines():
+        _say(clean(line))
+
+
+def abandon_stdout() -> None:
+    """The reader went away: Python must not fail again when it flushes at exit."""
+    if sys.stdout is not None:
+        _drop(sys.stdout)
+
+
+def flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            pass  # nobody reads any more
+
+
+def show_error(error: LumaError) -> None:
+    """What failed and how to go on; with --json the same as an object on the last line."""
+    _say(f"luma: error: {_short(clean(error.message))}")
+    if error.hint:
+        _say(f"hint: {_short(clean(error.hint))}")
+    if _mode.as_json:
+        _say(redact(format_json({"error": error_members(error)})))
+
+
+def answer_task(task: Task, text: str | None = None) -> None:
+    """A task as JSON where that was asked for, else `text` (nothing for None)."""
+    if _mode.as_json:
+        answer_json(task_members(task))
+    elif text is not None:
+        answer(text)
+
+
+def show_tasks(tasks: Sequence[Task], headings: Sequence[str] = ("TASK", "STATE", "AGE", "RESULT")) -> None:
+    """`taskId state createTime resultUrl`: JSON, a table on a terminal, tab-separated lines elsewhere."""
+    if _mode.as_json:
+        for task in tasks:
+            answer_json(task_members(task))
+    elif _is_terminal(sys.stdout):
+        _draw_table(headings, [(each.task_id, each.state, _ago(each.create_time), _result(each)) for each in tasks])
+    else:
+        show_lines([(each.task_id, each.state, format_time(each.create_time), _result(each)) for each in tasks])
+
+
+def show_rows(rows: Sequence[Row]) -> None:
+    """The journal: as `show_tasks`, with submissions that have no task id among them."""
+    if _mode.as_json:
+        for row in rows:
+            answer_json(row_members(row))
+    elif _is_terminal(sys.stdout):
+        headings = ("TASK", "STATE", "AGE", "PROMPT")
+        _draw_table(
+            headings, [(each.label, _row_state(each), _ago(each.submitted_at), each.task.prompt or "") for each in rows]
+        )
+    else:
+        show_lines(
+            [(each.label, _row_state(each), format_time(each.submitted_at), _result(each.task)) for each in rows]
+        )
+
+
+def show_row(row: Row) -> None:
+    """Everything that is known of one submission: JSON, or a line for each fact."""
+    members = row_members(row)
+    if _mode.as_json:
+        answer_json(members)
+        return
+    if row.raw:
+        members["answer"] = row.raw
+    for name, value in members.items():
+        if name == "files":
+            for file in value:
+                answer_fields(["file", file["path"], str(file["bytes"]), file["sha256"]])
+        elif value not in (None, [], ""):
+            answer_fields([name, " ".join(map(str, value)) if isinstance(value, list) else str(value)])
+
+
+def show_request(url: str, payload: dict[str, str]) -> None:
+    """What would be sent: the JSON body, or a line for each field."""
+    if _mode.as_json:
+        answer_json({"method": "POST", "url": url, "body": payload})
+        return
+    answer(f"POST {url}")
+    for name, value in payload.items():
+        answer_fields([name, value])
+
+
+def answer_value(name: str, value: object, text: str) -> None:
+    """One value: as an object with --json, else as text."""
+    if _mode.as_json:
+        answer_json({name: value})
+    else:
+        answer(text)
+
+
+def show_settings(entries: Sequence[tuple[str, str | None, str]], *, show_origin: bool) -> None:
+    """Name, value and origin of each setting."""
+    if _mode.as_json:
+        for name, value, origin in entries:
+            answer_json({"key": name, "value": value, "origin": origin})
+        return
+    shown = [(name, value or "", origin) if show_origin else (name, value or "") for name, value, origin in entries]
+    show_pairs(shown, ("KEY", "VALUE", "ORIGIN") if show_origin else ("KEY", "VALUE"))
+
+
+def show_findings(findings: Sequence[tuple[str, str, str]]) -> None:
+    """Name, verdict and explanation of each check."""
+    if _mode.as_json:
+        for name, verdict, text in findings:
+            answer_json({"check": name, "verdict": verdict, "message": text})
+        return
+    show_pairs(findings, ("CHECK", "VERDICT", ""))
+
+
+def ask(name: str, *, hidden: bool = False) -> str:
+    """What a person types.
+
+    Raises:
+        Declined: input ended.
+    """
+    import getpass
+
+    question = f"{name}: "
+    try:
+        if hidden:
+            return getpass.getpass(question)
+        _mutter(question)
+        line = sys.stdin.readline()
+    except EOFError as error:
+        raise Declined("no answer: input ended") from error
+    if not line:
+        raise Declined("no answer: input ended")
+    return line.rstrip("\r\n")
+
+
+def show_pairs(pairs: Sequence[Sequence[str]], headings: Sequence[str]) -> None:
+    """A table on a terminal, tab-separated lines elsewhere."""
+    if _is_terminal(sys.stdout):
+        _draw_table(headings, pairs)
+    else:
+        show_lines(pairs)
+
+
+def show_lines(rows: Iterable[Sequence[str | None]]) -> None:
+    for row in rows:
+        answer_fields(row)
+
+
+def answer_fields(fields: Sequence[str | None]) -> None:
+    """One tab-separated line."""
+    _write(sys.stdout, "\t".join(clean(field or "") for field in fields))
+
+
+def can_ask() -> bool:
+    """Whether a person is there to answer a question."""
+    return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+
+
+def animates() -> bool:
+    """Whether somebody watches stderr and the terminal can move its cursor. Forced colour does not count."""
+    return _is_terminal(sys.stderr) and settings.environment("TERM") not in (None, "dumb") and not _mode.quiet
+
+
+def stdout_is_terminal() -> bool:
+    return _is_terminal(sys.stdout)
+
+
+def console(stream: TextIO) -> "Console":
+    """A rich console for one stream; its width is sane whatever COLUMNS says."""
+    from rich.console import Console
+
+    return Console(file=stream, width=_width(), highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def open_streams() -> None:
+    """Make the streams safe to use: nothing may fail to encode, and no file may get the number of a closed one.
+
+    Measured: with fd 1 closed the next opened file becomes fd 1, and a stray write lands inside it.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _write(stream: TextIO | None, line: str) -> None:
+    if stream is None:
+        raise FileTrouble(f"stdout is closed; the result is: {line[:200]}")
+    try:
+        stream.write(line + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop(stream)
+        raise FileTrouble(
+            f"cannot write to stdout: {(error.strerror or 'error').lower()}; the result is: {line[:200]}"
+        ) from error
+
+
+def _say(line: str) -> None:
+    """A line on stderr; where nobody can hear it, it is not an error."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # stderr closed or full: there is no better place to complain
+
+
+def _mutter(question: str) -> None:
+    """A question on stderr, where the answer follows on the same line."""
+    if sys.stderr is not None:
+        sys.stderr.write(question)
+        sys.stderr.flush()
+
+
+def _drop(stream: TextIO) -> None:
+    """Point the stream at nothing, so that Python does not fail again when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _draw_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings[:-1]:
+        table.add_column(heading, no_wrap=True)
+    table.add_column(headings[-1], overflow="fold")
+    cells = [[clean(cell) for cell in row] for row in rows]
+    for row in cells:
+        table.add_row(*(Text(cell) for cell in row))
+    # Nothing is cut off: a terminal too narrow for the fixed columns wraps the lines itself.
+    fixed = sum(max([len(heading), *(len(row[i]) for row in cells)]) + 1 for i, heading in enumerate(headings[:-1]))
+    screen = console(sys.stdout)
+    screen.width = max(screen.width, fixed + 20)
+    screen.print(table)
+
+
+def _row_state(row: Row) -> str:
+    if row.task.task_id:
+        return str(row.task.state)
+    return "unknown: may have been charged" if row.outcome_now is Outcome.UNKNOWN else str(row.outcome_now)
+
+
+def _result(task: Task) -> str:
+    return " ".join(task.result_urls)
+
+
+def _ago(when: datetime | None) -> str:
+    return "?" if when is None else format_span((datetime.now(UTC) - when).total_seconds())
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…"
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False  # closed
+
+
+def _width() -> int:
+    """COLUMNS=0 made rich print nothing at all (measured)."""
+    return max(20, min(shutil.get_terminal_size().columns, 400))

@@ -1,0 +1,272 @@
+"""Save the videos of ended tasks: where to, several at once, and told as they come."""
+
+import hashlib
+import os
+import queue
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from luma_cli import download, media, output, target
+from luma_cli.addresses import without_query
+from luma_cli.api import Client
+from luma_cli.errors import FileTrouble, LumaError, MixedOutcomes, UsageError
+from luma_cli.goals import Goal, Plan, verdict
+from luma_cli.journal import Journal
+from luma_cli.names import default_name, extension_of, safe_piece, stem_of
+from luma_cli.outcomes import Outcomes
+from luma_cli.progress import Screen
+from luma_cli.task import SavedFile, State, Task
+
+STDOUT = "-"
+Job = Callable[[], SavedFile]
+
+
+def check_output(
+    name: str, count: int, *, overwrite: bool, skip_existing: bool = False, known: frozenset[str] = frozenset()
+) -> None:
+    """Find out before any money is spent that the results can be saved.
+
+    `known` are paths that may be there already, since they are the very results.
+
+    Raises:
+        UsageError: one file for several videos, or bytes for a terminal.
+        FileTrouble: the folder cannot be written, or the file exists.
+    """
+    if name == STDOUT:
+        _check_stdout(count)
+    elif is_folder(name):
+        folder = Path(name)
+        if not folder.exists() and folder.absolute().parent.is_dir():
+            _make_folder(folder)
+        target.check_folder(folder.absolute() / "video.mp4")
+    elif count > 1:
+        raise UsageError(f"several videos cannot share the file {name}", hint=f"-o {name}/ makes a folder")
+    else:
+        path = Path(name).absolute()
+        target.check_target(path, overwrite=overwrite or skip_existing or str(path) in known)
+
+
+def is_folder(name: str) -> bool:
+    return name.endswith(("/", os.sep)) or Path(name).is_dir()
+
+
+def saved_paths(journal: Journal, task_ids: Iterable[str]) -> frozenset[str]:
+    """Where results of these tasks were saved before."""
+    rows = (journal.known(task_id) for task_id in task_ids)
+    return frozenset(file.path for row in rows if row is not None for file in row.task.files)
+
+
+def save_results(
+    goals: Sequence[Goal], links: Sequence[str], client: Client, journal: Journal, plan: Plan, outcomes: Outcomes
+) -> None:
+    """Save the videos of ended tasks, and of links given as such; print the paths as they are saved."""
+    with Screen(len(goals) + len(links), 0.0, None) as screen:
+        saver = Saver(client, journal, plan, screen, outcomes)
+        for goal in goals:
+            try:
+                task = _ended(goal, client, journal)
+            except LumaError as error:
+                outcomes.fail(error, goal.task_id)
+            else:
+                saver.start(task, goal.stem)
+        for link in links:
+            saver.start(Task("", State.SUCCEEDED, result_urls=(link,)), stem_of(link))
+        saver.drain()
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A task's downloads have ended, with files or an error."""
+
+    task: Task
+    files: tuple[SavedFile, ...]
+    error: LumaError | None
+
+
+class Saver:
+    """Downloads in a few threads; what comes of them goes through `inbox` back to the thread that owns the journal."""
+
+    def __init__(
+        self,
+        client: Client,
+        journal: Journal,
+        plan: Plan,
+        screen: Screen,
+        outcomes: Outcomes,
+        inbox: "queue.Queue[object] | None" = None,
+    ) -> None:
+        self._client = client
+        self._journal = journal
+        self._plan = plan
+        self._screen = screen
+        self._outcomes = outcomes
+        self._inbox = inbox if inbox is not None else queue.Queue()
+        self._running = 0
+        # Never waited for on a signal: the part files are good for going on.
+        self._pool = ThreadPoolExecutor(plan.parallel)
+
+    def start(self, task: Task, stem: str) -> None:
+        """Save the results of a task that has a video."""
+        try:
+            jobs = [self._job(task, index, path) for index, path in enumerate(self._paths(task, stem))]
+        except LumaError as error:
+            self._inbox.put(Saved(task, (), error))
+        else:
+            self._pool.submit(lambda: self._inbox.put(_run(task, jobs)))
+        self._running += 1
+
+    def take(self, saved: Saved) -> None:
+        """Record and tell what a task's downloads brought."""
+        self._running -= 1
+        task = replace(saved.task, files=saved.files)
+        for file in saved.files:
+            self._record(task, file)
+        output.untrack(task.task_id)
+        _tell(task, self._plan.output)
+        if saved.error is not None:
+            self._outcomes.fail(saved.error, task.task_id or without_query(task.result_urls[0]))
+
+    def drain(self) -> None:
+        """Wait until every download has ended."""
+        while self._running:
+            event = self._inbox.get()
+            if isinstance(event, Saved):
+                self.take(event)
+        self._pool.shutdown()
+
+    def _paths(self, task: Task, stem: str) -> list[Path]:
+        """Where each result goes; names from outside are made safe."""
+        name, count = self._plan.output or ".", len(task.result_urls)
+        if name == STDOUT:
+            if count > 1:
+                raise FileTrouble(f"task {task.task_id} has several videos", hint="-o FOLDER/")
+            return [Path(tempfile.mkdtemp(prefix="luma-")) / "video.mp4"]
+        if is_folder(name):
+            return [Path(name) / _name(task, stem, index) for index in range(count)]
+        first = Path(name)
+        return [first, *(first.with_name(f"{first.stem}-{n}{first.suffix}") for n in range(2, count + 1))]
+
+    def _job(self, task: Task, index: int, path: Path) -> Job:
+        known = self._journal.file_at(str(path.absolute()))
+        url = task.result_urls[index]
+        identity = f"{task.task_id}#{index}" if task.task_id else without_query(url)
+
+        def job() -> SavedFile:
+            there = _already(path, known[1] if known is not None and known[0] == task.task_id else None)
+            if there is not None or (self._plan.skip_existing and path.exists()):
+                output.note(f"{path} {'is saved already' if there is not None else 'exists, skipped'}")
+                return there or _measure(path, url)
+            with self._screen.transfer(path.name) as on_bytes:
+                return download.download(
+                    url,
+                    path.absolute(),
+                    identity=identity,
+                    session=self._client.file_session(),
+                    check_whole=media.check_whole,
+                    overwrite=self._plan.overwrite,
+                    fresh_link=lambda: self._client.download_url(url),
+                    on_progress=on_bytes,
+                )
+
+        return job
+
+    def _record(self, task: Task, file: SavedFile) -> None:
+        try:
+            if self._plan.output != STDOUT and task.task_id:
+                self._journal.save_file(task.task_id, file)
+        except FileTrouble as error:
+            output.warn_once(f"the file is saved but not recorded: {error.message}")
+
+
+def _ended(goal: Goal, client: Client, journal: Journal) -> Task:
+    """The task with its video. Raises LumaError where it has none (yet)."""
+    task = client.patiently(lambda: client.task(goal.task_id))
+    journal.learn_if_possible(task, client.base_url)
+    error = verdict(task)
+    if error is not None:
+        raise error
+    return task
+
+
+def _run(task: Task, jobs: Sequence[Job]) -> Saved:
+    """In a thread: do the work; one failed result does not cost the others."""
+    files: list[SavedFile] = []
+    errors: list[LumaError] = []
+    for job in jobs:
+        try:
+            files.append(job())
+        except LumaError as error:
+            errors.append(error)
+        except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or the wait hangs
+            errors.append(LumaError(f"internal error: {type(error).__name__}"))
+    if not errors:
+        return Saved(task, tuple(files), None)
+    first = errors[0]
+    if files:
+        first = MixedOutcomes(f"{len(files)} of {len(jobs)} videos saved; {first.message}", hint=first.hint)
+    first.task_id = task.task_id or None
+    return Saved(task, tuple(files), first)
+
+
+def _tell(task: Task, name: str | None) -> None:
+    """Print the saved paths, the object with --json, or the bytes of the video for `-o -`."""
+    if name == STDOUT:
+        for file in task.files:
+            path = Path(file.path)
+            try:
+                output.answer_file(path)
+            finally:
+                path.unlink()
+                path.parent.rmdir()
+    elif output.wants_json():
+        output.answer_task(task)
+    else:
+        for file in task.files:
+            output.answer(_as_named(file.path, name))
+
+
+def _as_named(path: str, name: str | None) -> str:
+    """The path relative to here where the user named a relative place."""
+    return path if name is not None and Path(name).is_absolute() else os.path.relpath(path)
+
+
+def _name(task: Task, stem: str, index: int) -> str:
+    extension = extension_of(task.result_urls[index])
+    if not task.task_id:
+        return safe_piece(stem, "video") + extension
+    return default_name(task.task_id, stem, extension, index=index, of=len(task.result_urls))
+
+
+def _already(path: Path, recorded: SavedFile | None) -> SavedFile | None:
+    """The recorded file, where it is there and still the same."""
+    if recorded is None or not path.is_file() or path.stat().st_size != recorded.bytes:
+        return None
+    return recorded if _sha256(path) == recorded.sha256 else None
+
+
+def _measure(path: Path, url: str) -> SavedFile:
+    return SavedFile(str(path.absolute()), path.stat().st_size, _sha256(path), url)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_stdout(count: int) -> None:
+    if output.stdout_is_terminal():
+        raise UsageError("a video cannot be shown on a terminal", hint="-o FILE, or pipe it on")
+    if output.wants_json():
+        raise UsageError("-o - and --json both want stdout", hint="-o FILE")
+    if count > 1:
+        raise UsageError("several videos cannot share stdout", hint="-o FOLDER/")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir()
+    except OSError as error:
+        raise FileTrouble(f"cannot make the folder {folder}: {(error.strerror or 'error').lower()}") from error

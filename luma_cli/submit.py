@@ -1,0 +1,228 @@
+"""From a clip and a prompt to a task id: look, upload, write down, send."""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from luma_cli import output, settings
+from luma_cli.api import GENERATE, Client
+from luma_cli.errors import KeyRefused, LumaError, OutOfCredits, UsageError
+from luma_cli.goals import Goal
+from luma_cli.journal import Journal, Submission
+from luma_cli.names import stem_of
+from luma_cli.outcomes import Outcomes
+from luma_cli.progress import Screen
+from luma_cli.task import Edit, Task, is_link
+
+# The vendor's pages disagree between 24 hours and 3 days; we say the shorter.
+UPLOAD_LIFE = "24 hours"
+AUTO = "auto"
+# No limit is documented; these keep a mistaken file from being sent.
+LONGEST_PROMPT = 100_000
+LONGEST_TEXT = 2_000
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video as the user named it: a link, or a local file with the hash of its content."""
+
+    name: str
+    path: Path | None
+    sha256: str | None = None
+
+    @property
+    def identity(self) -> str:
+        return f"sha256:{self.sha256}" if self.path is not None else self.name
+
+
+@dataclass(frozen=True)
+class Order:
+    """Clips as the user named them, and what to do with each."""
+
+    names: tuple[str, ...]
+    prompt: str
+    watermark: str | None = None
+    callback_url: str | None = None
+    idempotency_key: str | None = None
+    resubmit: bool = False
+
+    def digest(self, clip: Clip) -> str:
+        """Equal for equal prompt, clip and watermark."""
+        return hashlib.sha256(json.dumps([self.prompt, clip.identity, self.watermark]).encode()).hexdigest()
+
+    def submission(self, clip: Clip, video_url: str, base_url: str) -> Submission:
+        digest = self.digest(clip)
+        key = f"auto:{digest}" if self.idempotency_key == AUTO else self.idempotency_key
+        edit = Edit(self.prompt, video_url, self.watermark, self.callback_url)
+        return Submission(edit, clip.name, digest, base_url, key)
+
+
+def make_order(
+    names: Sequence[str],
+    prompt: str,
+    watermark: str | None,
+    callback_url: str | None,
+    idempotency_key: str | None,
+    *,
+    resubmit: bool,
+) -> Order:
+    """What the user typed, with the settings where an option is missing.
+
+    Raises:
+        UsageError: a text that cannot be sent, or one key for several videos.
+    """
+    ours = settings.load_settings()
+    if idempotency_key not in (None, AUTO) and len(names) > 1:
+        raise UsageError("one idempotency key cannot stand for several videos", hint="--idempotency-key auto")
+    if not prompt.strip():
+        raise UsageError("the prompt is empty", hint="say in English what to change: -p TEXT")
+    texts = {
+        "the prompt": (prompt, LONGEST_PROMPT),
+        "the watermark": (watermark or ours.watermark, LONGEST_TEXT),
+        "the callback URL": (callback_url or ours.callback_url, LONGEST_TEXT),
+        "the idempotency key": (idempotency_key, LONGEST_TEXT),
+    }
+    for what, (text, most) in texts.items():
+        check_text(what, text or "", most)
+    return Order(
+        tuple(names), prompt, watermark or ours.watermark, callback_url or ours.callback_url, idempotency_key, resubmit
+    )
+
+
+def parse_clip(name: str) -> Clip:
+    """Tell a link from a local file, and read the latter once for its hash.
+
+    Raises:
+        UsageError: neither a usable link nor a readable file.
+    """
+    if "://" in name:
+        if not is_link(name):
+            raise UsageError(f"{name[:200]!a} is not an http(s) link", hint="a public link, or a local file")
+        return Clip(name, None)
+    path = Path(name)
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise UsageError(f"{name} is not a regular file", hint="a public link, or a local file")
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError) as error:
+        trouble = (getattr(error, "strerror", None) or "not a usable name").lower()
+        raise UsageError(f"cannot read {name}: {trouble}", hint="a public link, or a local file") from error
+    if path.stat().st_size == 0:
+        raise UsageError(f"{name} is empty")
+    return Clip(name, path, digest)
+
+
+def check_text(name: str, text: str, most: int) -> str:
+    """Text that can be sent: valid Unicode, no NUL, not endless.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if len(text) > most:
+        raise UsageError(f"{name} is longer than {most} characters")
+    if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
+        raise UsageError(f"{name} is not valid text")
+    return text
+
+
+def show_request(order: Order) -> None:
+    """For --dry-run: print what would be sent for each clip."""
+    base_url = settings.load_settings().base_url
+    for name in order.names:
+        clip = parse_clip(name)
+        video_url = name if clip.path is None else f"(upload of {name})"
+        output.show_request(f"{base_url}{GENERATE}", order.submission(clip, video_url, base_url).edit.payload())
+
+
+def tasks_of(order: Order, journal: Journal) -> set[str]:
+    """The tasks that the order's idempotency keys have already."""
+    if order.idempotency_key is None:
+        return set()
+    base_url = settings.load_settings().base_url
+    found = (_earlier(order, name, journal, base_url) for name in order.names)
+    return {task_id for task_id in found if task_id is not None}
+
+
+def submit_all(order: Order, client: Client, journal: Journal, *, quietly: bool) -> tuple[list[Goal], Outcomes]:
+    """Submit an edit for each clip; one bad clip does not cost the others.
+
+    The ids are printed as they come; `quietly` puts them on stderr, since something better follows on stdout.
+    Errors of a clip go into the outcomes; a refused key or an empty account ends the submitting.
+    """
+    outcomes, goals = Outcomes(len(order.names)), []
+    with Screen(len(order.names), 0.0, None) as screen:
+        announcer = _Announcer(journal, quietly=quietly)
+        for name in order.names:
+            try:
+                task_id = _submit(parse_clip(name), order, client, journal, screen, announcer)
+                goals.append(Goal(task_id, stem_of(name)))
+            except LumaError as error:
+                outcomes.fail(error, name)
+                if isinstance(error, (KeyRefused, OutOfCredits)):
+                    break
+    return goals, outcomes
+
+
+def upload_all(names: Sequence[str], client: Client, outcomes: Outcomes) -> None:
+    """Upload files and print their links."""
+    with Screen(len(names), 0.0, None) as screen:
+        for name in names:
+            try:
+                clip = parse_clip(name)
+                if clip.path is None:
+                    raise UsageError(f"{name} is a link already")
+                link = _upload(clip.path, client, screen)
+                output.answer_value("url", link, link)
+            except LumaError as error:
+                outcomes.fail(error, name)
+
+
+def _submit(clip: Clip, order: Order, client: Client, journal: Journal, screen: Screen, announcer: "_Announcer") -> str:
+    submission = order.submission(clip, clip.name, client.base_url)
+    earlier = journal.earlier(submission, resubmit=order.resubmit)  # before an upload that would be in vain
+    if earlier is not None:
+        output.note(f"continuing task {earlier}, submitted before")
+        announcer.announce(earlier)
+        return earlier
+    if clip.path is not None:
+        submission = order.submission(clip, _upload(clip.path, client, screen), client.base_url)
+    return journal.record(submission, client.submit, announce=announcer.announce, resubmit=order.resubmit)
+
+
+def _earlier(order: Order, name: str, journal: Journal, base_url: str) -> str | None:
+    try:
+        clip = parse_clip(name)
+    except UsageError:
+        return None  # told when it is its turn
+    return journal.earlier(order.submission(clip, clip.name, base_url), resubmit=order.resubmit)
+
+
+def _upload(path: Path, client: Client, screen: Screen) -> str:
+    """Put a file into kie.ai's temporary store, showing bytes, rate and time left; returns its link."""
+    with screen.transfer(f"upload {path.name}") as on_bytes:
+        link = client.patiently(lambda: client.upload(path, on_bytes))
+    output.note(f"uploaded {path.name}; kie.ai keeps it for about {UPLOAD_LIFE}")
+    return link
+
+
+class _Announcer:
+    """Tells an id the moment it is on disk, before a signal that was held back ends the program."""
+
+    def __init__(self, journal: Journal, *, quietly: bool) -> None:
+        self._journal = journal
+        self._quietly = quietly
+
+    def announce(self, task_id: str) -> None:
+        output.track(task_id)
+        if self._quietly:
+            output.note(f"task {task_id} is submitted")
+        elif output.wants_json():
+            row = self._journal.find(task_id)
+            output.answer_task(row.task if row is not None else Task(task_id))
+        else:
+            output.answer(task_id)

@@ -1,0 +1,230 @@
+"""Poll until the tasks have ended."""
+
+import heapq
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from luma_cli.errors import KeyRefused, LumaError, OutOfCredits, Refused, StillGenerating, Unavailable
+from luma_cli.task import Task
+
+# Right after its creation a task may not be visible yet (siblings' docs, observed); one public client grants 90 s.
+VISIBILITY_GRACE = 90.0
+LONGEST_PAUSE = 120.0
+# A poll in flight at the deadline is given this long; a dribbling server must not hold a wait for ever.
+LAST_POLL_GRACE = 8.0
+# Few connections carry thousands of tasks: an answer takes a fraction of the interval.
+WORKERS = 4
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A task to wait for; `age` is how many seconds ago it was submitted, as far as we know."""
+
+    task_id: str
+    age: float = 0.0
+
+
+@dataclass(frozen=True)
+class Poll:
+    """What one poll brought: the task, or an error. `final`: this task is not asked again."""
+
+    task_id: str
+    task: Task | None = None
+    error: LumaError | None = None
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class Wake:
+    """Ask for this task now: somebody heard that it has ended."""
+
+    task_id: str
+
+
+Inbox = queue.Queue[object]
+
+
+def watch(
+    watched: Sequence[Watched],
+    fetch: Callable[[str], Task],
+    *,
+    interval: float,
+    timeout: float,
+    inbox: Inbox | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] | None = None,
+) -> Iterator[object]:
+    """Yield a `Poll` after every poll of every task, until all have ended. Times are in seconds, timeout 0 is none.
+
+    Passing trouble is forgiven until the timeout. What others put into `inbox` is handed on as it comes, a `Wake`
+    is obeyed. The last poll is made at the deadline, none after it.
+
+    Raises:
+        StillGenerating: the timeout came first; the tasks go on.
+        KeyRefused, OutOfCredits, Refused: the service will not answer any of our questions (401, 402, 403, 505).
+
+    Source: vendor guide "Luma Modify Quickstart" (10 s, 15 min).
+    """
+    return _Watch(watched, fetch, interval, timeout, inbox if inbox is not None else queue.Queue(), clock, sleep).run()
+
+
+@dataclass
+class _State:
+    """What we know of one task between polls."""
+
+    age: float
+    failures: int = 0
+    in_flight: bool = False
+    woken: bool = False
+    last_error: LumaError | None = None
+
+
+@dataclass
+class _Watch:
+    watched: Sequence[Watched]
+    fetch: Callable[[str], Task]
+    interval: float
+    timeout: float
+    inbox: Inbox
+    clock: Callable[[], float]
+    sleep: Callable[[float], None] | None
+    due: list[tuple[float, int, str]] = field(default_factory=list)
+    orders: "queue.SimpleQueue[str | None]" = field(default_factory=queue.SimpleQueue)
+
+    def run(self) -> Iterator[object]:
+        self.started = self.clock()
+        self.deadline = self.started + self.timeout if self.timeout else float("inf")
+        self.open = {each.task_id: _State(each.age) for each in self.watched}
+        self.due = [(self.started, turn, task_id) for turn, task_id in enumerate(self.open)]
+        self.turn = len(self.due)
+        workers = min(WORKERS, len(self.open))
+        for _ in range(workers):
+            threading.Thread(target=self._work, daemon=True).start()
+        try:
+            while self.open:
+                self._order_due()
+                event = self._next_event()
+                if isinstance(event, Poll):
+                    yield self._judge(event)
+                elif isinstance(event, Wake):
+                    self._wake(event.task_id)
+                elif event is not None:
+                    yield event
+                self._give_up_when_late()
+        finally:
+            for _ in range(workers):
+                self.orders.put(None)
+
+    def _work(self) -> None:
+        """In a thread: poll the tasks that are ordered."""
+        while (task_id := self.orders.get()) is not None:
+            try:
+                task = self.fetch(task_id)
+                self.inbox.put(Poll(task_id, task=task, final=task.has_ended))
+            except LumaError as error:
+                self.inbox.put(Poll(task_id, error=error))
+            except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or the wait hangs
+                self.inbox.put(error)
+
+    def _order_due(self) -> None:
+        now = self.clock()
+        while self.due and self.due[0][0] <= now:
+            task_id = heapq.heappop(self.due)[2]
+            state = self.open.get(task_id)
+            if state is not None and not state.in_flight:
+                state.in_flight = True
+                self.orders.put(task_id)
+
+    def _next_event(self) -> object:
+        """The next thing that happens, or None when the next poll is due first."""
+        now = self.clock()
+        flying = any(state.in_flight for state in self.open.values()) if len(self.due) < len(self.open) else False
+        until = self.due[0][0] if self.due else self.deadline + LAST_POLL_GRACE
+        if not flying and self.sleep is not None:
+            self.sleep(max(0.0, until - now))
+            return None
+        try:
+            event = self.inbox.get(timeout=max(0.0, min(until - now, threading.TIMEOUT_MAX)))
+        except queue.Empty:
+            return None
+        if isinstance(event, Exception):
+            raise event
+        return event
+
+    def _judge(self, poll: Poll) -> Poll:
+        """Decide whether this task is asked again, and when."""
+        state = self.open.get(poll.task_id)
+        if state is None:
+            return poll
+        state.in_flight = False
+        error = poll.error
+        if error is not None and not self._is_passing(error, state):
+            if error.api_code not in (404, 422):
+                raise error
+            poll = Poll(poll.task_id, error=error, final=True)
+        if poll.final:
+            del self.open[poll.task_id]
+        else:
+            self._schedule(poll, state)
+        return poll
+
+    def _is_passing(self, error: LumaError, state: _State) -> bool:
+        if isinstance(error, Refused) and error.api_code in (404, 422):
+            return state.age + self.clock() - self.started < VISIBILITY_GRACE
+        if isinstance(error, (KeyRefused, OutOfCredits, Refused)):
+            return False
+        return isinstance(error, Unavailable)
+
+    def _schedule(self, poll: Poll, state: _State) -> None:
+        trouble = isinstance(poll.error, Unavailable)
+        state.failures = state.failures + 1 if trouble else 0
+        state.last_error = poll.error
+        pause = min(self.interval * 2.0 ** min(state.failures, 8), max(LONGEST_PAUSE, self.interval))
+        if isinstance(poll.error, Unavailable):
+            pause = max(pause, poll.error.retry_after or 0.0)
+        if state.woken:
+            state.woken, pause = False, 0.0
+        now = self.clock()
+        if now < self.deadline:
+            self._push(min(now + pause, self.deadline), poll.task_id)
+
+    def _wake(self, task_id: str) -> None:
+        state = self.open.get(task_id)
+        if state is None:
+            return
+        if state.in_flight:
+            state.woken = True  # the poll under way may have been answered before the end
+        else:
+            self.due = [each for each in self.due if each[2] != task_id]
+            heapq.heapify(self.due)
+            self._push(self.clock(), task_id)
+
+    def _push(self, when: float, task_id: str) -> None:
+        self.turn += 1
+        heapq.heappush(self.due, (when, self.turn, task_id))
+
+    def _give_up_when_late(self) -> None:
+        now = self.clock()
+        flying = any(state.in_flight for state in self.open.values())
+        if not self.open or now < self.deadline or (flying and now < self.deadline + LAST_POLL_GRACE):
+            return
+        if any(when <= now for when, _, _ in self.due):
+            return  # the last poll, at the deadline itself, is still to be made
+        raise still_generating(list(self.open), self.timeout, self._last_error())
+
+    def _last_error(self) -> LumaError | None:
+        return next((state.last_error for state in self.open.values() if state.last_error is not None), None)
+
+
+def still_generating(task_ids: Sequence[str], timeout: float, last_error: LumaError | None) -> StillGenerating:
+    one = len(task_ids) == 1
+    who = f"task {task_ids[0]} has" if one else f"{len(task_ids)} tasks have"
+    why = f"; could not check: {last_error.message}" if last_error is not None else ""
+    return StillGenerating(
+        f"{who} not ended within {timeout:.0f} s{why}",
+        hint=f"{'it goes' if one else 'they go'} on: luma wait {' '.join(task_ids[:20])}",
+        task_id=task_ids[0] if one else None,
+    )

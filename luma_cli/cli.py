@@ -1,0 +1,127 @@
+"""The command tree, and the one place where errors become exit codes."""
+
+import importlib
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from luma_cli import __version__, output, settings, signals
+from luma_cli.commands import options
+from luma_cli.errors import Declined, FileTrouble, LumaError, UsageError
+from luma_cli.signals import Stopped
+
+# In the order of the help. Each is a module of luma_cli.commands with an `app`.
+COMMANDS = (
+    "modify",
+    "status",
+    "wait",
+    "download",
+    "tasks",
+    "config",
+    "upload",
+    "credits",
+    "sandbox",
+    "help",
+)
+
+SIGNAL_WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "terminal closed"}
+
+
+class LazyGroup(typer.core.TyperGroup):
+    """Loads a command's module when the command is named."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"luma_cli.commands.{cmd_name}")
+        command = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, **options.STYLE)
+
+
+@app.callback(context_settings={"help_option_names": ["-h", "--help"]})
+@options.common
+def root(
+    version: Annotated[bool, typer.Option("-V", "--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Edit videos with words: kie.ai's Luma Modify Video from a terminal, a script or a CI step."""
+    if version:
+        output.answer(f"luma {__version__}")
+        raise typer.Exit
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code. SIGINT is raised again, so that a shell loop stops too."""
+    output.reset()
+    output.open_streams()
+    signals.install()
+    try:
+        return _run(argv)
+    except Stopped as stop:
+        return _stop(stop.signum)
+    except BrokenPipeError:
+        output.abandon_stdout()
+        return 128 + 13
+    finally:
+        signals.uninstall()
+
+
+def _run(argv: Sequence[str]) -> int:
+    try:
+        # Typer hands the exit code of `typer.Exit` back as the result when it is not standalone.
+        code = app(args=list(argv), prog_name="luma", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except LumaError as error:
+        return _fail(error)
+    except typer.Abort:
+        return _fail(Declined("nothing was done: no answer"))
+    except typer.TyperException as error:
+        return _fail(UsageError(error.format_message(), hint=_help_hint(argv)))
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches a user
+        return _fail(_internal(error))
+
+
+def _fail(error: LumaError) -> int:
+    if settings.environment("LUMA_DEBUG"):
+        # Signed links carry their secret in the query; exceptions quote links whole.
+        output.show_traceback(re.sub(r"\?[^\s'\")]+", "?…", traceback.format_exc()))
+    output.show_error(error)
+    return error.exit_code
+
+
+def _internal(error: Exception) -> LumaError:
+    if isinstance(error, OSError):
+        return FileTrouble((error.strerror or type(error).__name__).lower())
+    return LumaError(f"internal error: {type(error).__name__}", hint="run again with LUMA_DEBUG=1 and report it")
+
+
+def _help_hint(argv: Sequence[str]) -> str:
+    command = next((word for word in argv if word in COMMANDS), None)
+    return f"luma {command} --help" if command else "luma --help"
+
+
+def _stop(signum: int) -> int:
+    name = signal.Signals(signum).name
+    output.show_stop(SIGNAL_WORDS.get(name, name))
+    sys.stderr.flush() if sys.stderr is not None else None
+    if name == "SIGINT" and os.name == "posix":
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
+    # Threads may still wait for a slow server; a stopped process must not wait for them.
+    output.flush()
+    os._exit(128 + signum)

@@ -1,0 +1,96 @@
+"""`luma config`: settings and the API key."""
+
+from typing import Annotated
+
+import typer
+
+from luma_cli import settings
+from luma_cli.commands import options
+
+app = typer.Typer(cls=options.DefaultGroup, **options.STYLE)
+
+Key = Annotated[str, typer.Argument(metavar="KEY", help="A setting, api_key or webhook_key.")]
+
+
+@app.callback()
+@options.common
+def config() -> None:
+    """Show and change settings, and keep the API key."""
+
+
+@app.command("list")
+@options.common
+def list_(
+    show_origin: Annotated[bool, typer.Option("--show-origin", help="Say where each value comes from.")] = False,
+) -> None:
+    """List the settings in force."""
+    from luma_cli import output, preferences
+
+    output.show_settings(preferences.all_settings(), show_origin=show_origin)
+
+
+@app.command()
+@options.common
+def get(
+    key: Key,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show a secret whole.")] = False,
+) -> None:
+    """Print one setting; a secret is masked."""
+    from luma_cli import output, preferences
+
+    output.answer_value(key, *preferences.one_setting(key, reveal=reveal))
+
+
+@app.command("set")
+@options.common
+def set_(
+    key: Key,
+    value: Annotated[str | None, typer.Argument(metavar="[VALUE|-]", help="The value; - reads stdin.")] = None,
+) -> None:
+    """Store a setting, or a secret typed hidden or read from stdin."""
+    from luma_cli import preferences
+
+    preferences.check_key_argument(key, value)
+    secret = key in settings.SECRETS
+    text = options.ask_value(key, hidden=secret) if value is None else value
+    preferences.store(key, options.read_text("-").strip() if value == "-" else text)
+
+
+@app.command()
+@options.common
+def unset(key: Key) -> None:
+    """Remove a setting or a secret."""
+    from luma_cli import preferences
+
+    preferences.remove(key)
+
+
+@app.command()
+@options.common
+def path() -> None:
+    """Print the path of config.toml."""
+    from luma_cli import output
+
+    path = str(settings.config_dir() / "config.toml")
+    output.answer_value("path", path, path)
+
+
+@app.command()
+@options.common
+def edit() -> None:
+    """Open config.toml in $VISUAL or $EDITOR and check it afterwards."""
+    from luma_cli import preferences
+
+    preferences.edit()
+
+
+@app.command()
+@options.common
+def check() -> None:
+    """Check the key, the credits, the clock, the folders and the installation."""
+    from luma_cli import output, selfcheck
+
+    findings, error = selfcheck.findings(options.connect)
+    output.show_findings(findings)
+    if error is not None:
+        raise error

@@ -1,0 +1,27 @@
+"""`luma credits`: the balance."""
+
+from typing import Annotated
+
+import typer
+
+from luma_cli.commands import options
+
+app = typer.Typer(**options.STYLE)
+
+
+@app.command()
+@options.common
+def credits(  # noqa: A001  the command's name
+    least: Annotated[
+        float | None, typer.Option("--min", metavar="N", help="Exit 10 when the balance is below N.")
+    ] = None,
+) -> None:
+    """Print the balance in credits."""
+    from luma_cli import output
+    from luma_cli.errors import OutOfCredits
+
+    client = options.connect()
+    balance = client.patiently(client.credits)
+    output.answer_value("credits", balance, f"{balance:.12g}")
+    if least is not None and balance < least:
+        raise OutOfCredits(f"the balance is below {least:g}", hint="top up at https://kie.ai/pricing")

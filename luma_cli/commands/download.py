@@ -1,0 +1,44 @@
+"""`luma download`: save results."""
+
+from typing import Annotated
+
+import typer
+
+from luma_cli.commands import options
+from luma_cli.commands.options import Force, Output, Parallel
+
+app = typer.Typer(**options.STYLE)
+
+
+@app.command()
+@options.common
+def download(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TASK|URL]...", help="Task id, prefix, @last, - for ids from stdin, or a result link."),
+    ] = None,
+    output: Output = None,
+    force: Force = False,
+    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave existing files alone.")] = False,
+    parallel: Parallel = 4,
+    all_missing: Annotated[
+        bool, typer.Option("--all-missing", help="Every finished task of the journal that is not saved yet.")
+    ] = False,
+) -> None:
+    """Save the videos of finished tasks and print the paths."""
+    from luma_cli import finish, saving
+    from luma_cli.outcomes import Outcomes
+
+    plan = options.plan(output=output, force=force, skip_existing=skip_existing, parallel=parallel, saving=True)
+    journal, client = options.open_journal(), options.connect()
+    words = options.read_references(sources if sources or all_missing else ["@last"])
+    links = [word for word in words if "://" in word]
+    goals = options.goals([word for word in words if "://" not in word], journal)
+    if all_missing:
+        goals += finish.missing(journal, client.base_url)
+    known = saving.saved_paths(journal, (goal.task_id for goal in goals))
+    count = len(goals) + len(links)
+    saving.check_output(plan.output or ".", count, overwrite=force, skip_existing=skip_existing, known=known)
+    outcomes = Outcomes(count)
+    saving.save_results(goals, links, client, journal, plan, outcomes)
+    outcomes.conclude()

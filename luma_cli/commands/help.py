@@ -1,0 +1,23 @@
+"""`luma help`: topics that belong to no single command."""
+
+from typing import Annotated
+
+import typer
+
+from luma_cli.commands import options
+
+app = typer.Typer(**options.STYLE)
+
+
+@app.command()
+@options.common
+def help(  # noqa: A001  the command's name
+    topic: Annotated[
+        str | None, typer.Argument(metavar="[environment|exit-codes|json|ci]", help="What to explain.")
+    ] = None,
+) -> None:
+    """Explain exit codes, the environment, the JSON output and use in CI."""
+    from luma_cli import output, topics
+
+    for line in topics.text(topic).splitlines():
+        output.answer(line)

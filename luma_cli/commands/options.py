@@ -1,0 +1,247 @@
+"""What several commands share: option types, the options that every command takes, opening client and journal."""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import typer.core
+
+from luma_cli import output, settings
+from luma_cli.errors import FileTrouble, UsageError
+
+if TYPE_CHECKING:
+    from luma_cli.api import Client
+    from luma_cli.goals import Goal, Plan
+    from luma_cli.journal import Journal
+    from luma_cli.rows import Row
+
+# Help is plain off a terminal, and typer's own tracebacks could print the key.
+STYLE: dict[str, Any] = {
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": "rich" if output.stdout_is_terminal() else None,
+}
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only results and errors.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Tell more on stderr.")]
+
+TaskArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[TASK]...", help="Task id, unique prefix, @last, @2, or - for ids from stdin."),
+]
+Output = Annotated[
+    str | None, typer.Option("-o", "--output", metavar="PATH|DIR|-", help="Save the video there; - is stdout.")
+]
+Force = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing file.")]
+Interval = Annotated[
+    float | None,
+    typer.Option("--interval", metavar="DURATION", parser=settings.parse_duration, help="How often to ask [10s]."),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout", metavar="DURATION", parser=settings.parse_duration, help="How long to wait, 0: no limit [15m]."
+    ),
+]
+Parallel = Annotated[int, typer.Option("--parallel", min=1, max=32, metavar="N", help="Downloads at once.")]
+
+
+class DefaultGroup(typer.core.TyperGroup):
+    """A group whose first command is meant where none is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words = [word for word in args if not word.startswith("-")]
+        if not (words and words[0] in self.commands) and not {"-h", "--help"} & set(args[:1]):
+            args = [next(iter(self.commands)), *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
+
+def common(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that every command takes."""
+    extra = {"json": Json, "quiet": Quiet, "verbose": Verbose}
+    signature = inspect.signature(function)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    added = [inspect.Parameter(name, keyword, default=False, annotation=kind) for name, kind in extra.items()]
+
+    @functools.wraps(function)
+    def command(json: bool = False, quiet: bool = False, verbose: bool = False, **arguments: Any) -> None:
+        output.configure(as_json=json, quiet=quiet, verbose=verbose)
+        function(**arguments)
+
+    command.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *added])  # type: ignore[attr-defined]
+    command.__annotations__ = {**function.__annotations__, **extra}
+    return command
+
+
+def connect() -> "Client":
+    """The client for the user's key, which no stream will show."""
+    from luma_cli import api
+
+    client = api.connect()
+    output.protect(client.api_key)
+    if settings.environment("SSLKEYLOGFILE"):
+        output.warn("SSLKEYLOGFILE is set: whoever reads that file can read the key")
+    return client
+
+
+def open_journal(*, spending: bool = False) -> "Journal":
+    """The journal. Where it cannot be used, what spends stops, and what only reads goes on without it."""
+    from luma_cli import journal
+
+    if settings.journal_is_off():
+        return journal.open_journal(None)
+    try:
+        return journal.open_journal(settings.state_dir() / journal.NAME, output.warn_once)
+    except FileTrouble as error:
+        if spending:
+            raise
+        output.warn_once(f"{error.message}; going on without it ({error.hint})")
+        return journal.open_journal(None)
+
+
+def read_references(references: Iterable[str] | None) -> list[str]:
+    """The references as typed, with `-` replaced by the lines of stdin."""
+    words: list[str] = []
+    for reference in references or ():
+        words += _stdin_lines() if reference == "-" else [reference]
+    return list(dict.fromkeys(words))
+
+
+def goals(references: Iterable[str], journal: "Journal") -> "list[Goal]":
+    """The tasks that the user means; those that the journal does not hold are asked for by their id."""
+    import time
+
+    from luma_cli.goals import Goal, goal_of
+
+    found = []
+    for reference in references:
+        row = journal.find(reference)
+        if row is not None and not row.task.task_id:
+            raise UsageError(f"{row.label} has no task id", hint=f"luma tasks show {row.label}")
+        found.append(goal_of(row, time.time()) if row is not None else Goal(reference))
+    return list({goal.task_id: goal for goal in found}.values())
+
+
+def rows(references: Iterable[str], journal: "Journal") -> "list[Row]":
+    """The rows that the user means.
+
+    Raises:
+        UsageError: the journal does not hold one.
+    """
+    found = []
+    for reference in references:
+        row = journal.find(reference)
+        if row is None:
+            raise UsageError(f"no task {reference} in the journal", hint="luma tasks lists what is there")
+        found.append(row)
+    return found
+
+
+def full_id(text: str) -> str:
+    """Raises UsageError for what cannot be a task id."""
+    from luma_cli.task import is_task_id
+
+    if not is_task_id(text):
+        raise UsageError(f"{text[:140]!a} is not a task id", hint="https://kie.ai/logs shows the full id")
+    return text
+
+
+def check_state(state: str | None) -> str | None:
+    from luma_cli.rows import Outcome
+    from luma_cli.task import State
+
+    known = list(dict.fromkeys([*State, *Outcome]))
+    if state is not None and state not in known:
+        raise UsageError(f"{state[:40]!a} is not a state", hint=f"states: {' '.join(known)}")
+    return state
+
+
+def ask_prompt(prompt: str | None, prompt_file: str | None) -> str:
+    """The prompt from exactly one place; on a terminal a missing one is asked for."""
+    if prompt is not None and prompt_file is not None:
+        raise UsageError("both --prompt and --prompt-file are given", hint="use one of them")
+    if prompt_file is not None:
+        return read_text(prompt_file).strip()
+    return ask_value("Prompt") if prompt is None else prompt
+
+
+def ask_value(name: str, *, hidden: bool = False) -> str:
+    """What a person types on the terminal.
+
+    Raises:
+        UsageError: nobody is there to ask.
+        Declined: input ended.
+    """
+    if not output.can_ask():
+        raise UsageError(f"{name} is missing, and there is no terminal to ask on", hint=_HOW_TO_GIVE.get(name))
+    return output.ask(name, hidden=hidden)
+
+
+def plan(
+    *,
+    interval: float | None = None,
+    timeout: float | None = None,
+    output: str | None = None,
+    force: bool = False,
+    skip_existing: bool = False,
+    fail_fast: bool = False,
+    parallel: int = 4,
+    saving: bool = False,
+) -> "Plan":
+    """How to see tasks through, with the user's settings where an option is missing.
+
+    `saving`: results are saved in any case, in the user's folder where no place is named.
+    """
+    from luma_cli.goals import Plan
+
+    ours = settings.load_settings()
+    if interval is not None and interval < 1:
+        raise UsageError("--interval must be at least 1s")
+    return Plan(
+        interval=ours.interval if interval is None else interval,
+        timeout=ours.timeout if timeout is None else timeout,
+        output=output or (ours.output_dir or "." if saving else None),
+        overwrite=force,
+        skip_existing=skip_existing,
+        fail_fast=fail_fast,
+        parallel=parallel,
+    )
+
+
+def read_text(name: str, most: int = 1 << 20) -> str:
+    """The text of a file, or of stdin for `-`.
+
+    Raises:
+        UsageError: it cannot be read, or is no UTF-8 text.
+    """
+    try:
+        if name == "-":
+            content = sys.stdin.buffer.read(most + 1) if sys.stdin is not None else b""
+        else:
+            with Path(name).open("rb") as file:
+                content = file.read(most + 1)
+        text = content.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
+    if len(content) > most:
+        raise UsageError(f"{name} is larger than 1 MiB")
+    return text
+
+
+_HOW_TO_GIVE = {
+    "Prompt": "luma modify VIDEO -p TEXT, or -F FILE",
+    "api_key": "pipe it in: luma config set api_key -",
+    "webhook_key": "pipe it in: luma config set webhook_key -",
+}
+
+
+def _stdin_lines() -> list[str]:
+    return [line.strip() for line in read_text("-").splitlines() if line.strip()]

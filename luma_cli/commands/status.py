@@ -1,0 +1,34 @@
+"""`luma status`: ask once."""
+
+from typing import Annotated
+
+import typer
+
+from luma_cli.commands import options
+from luma_cli.commands.options import TaskArgument
+
+app = typer.Typer(**options.STYLE)
+
+
+@app.command()
+@options.common
+def status(
+    tasks: TaskArgument = None,
+    exit_status: Annotated[
+        bool, typer.Option("--exit-status", help="Exit 5 for a failed task and 8 for one still generating.")
+    ] = False,
+    cached: Annotated[bool, typer.Option("--cached", help="From the journal, without the network.")] = False,
+) -> None:
+    """Ask once how tasks stand; without TASK, the last one."""
+    from luma_cli import finish, output
+    from luma_cli.goals import judge
+    from luma_cli.outcomes import Outcomes
+
+    journal = options.open_journal()
+    goals = options.goals(options.read_references(tasks) or ["@last"], journal)
+    outcomes = Outcomes(len(goals))
+    found = finish.remember(goals, journal) if cached else finish.ask(goals, options.connect(), journal, outcomes)
+    output.show_tasks(found)
+    if exit_status:
+        judge(found, outcomes)
+    outcomes.conclude()

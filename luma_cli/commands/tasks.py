@@ -1,0 +1,99 @@
+"""`luma tasks`: the journal, since kie.ai keeps no list."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from luma_cli import settings
+from luma_cli.commands import options
+
+app = typer.Typer(cls=options.DefaultGroup, **options.STYLE)
+
+Tasks = Annotated[list[str], typer.Argument(metavar="TASK...", help="Task id, prefix, @last, or - for ids from stdin.")]
+
+
+@app.callback()
+@options.common
+def tasks() -> None:
+    """List and mend the journal; kie.ai itself keeps no list of tasks."""
+
+
+@app.command("list")
+@options.common
+def list_(
+    state: Annotated[str | None, typer.Option(metavar="STATE", help="Only this state, such as succeeded.")] = None,
+    since: Annotated[
+        float | None,
+        typer.Option(metavar="DURATION", parser=settings.parse_duration, help="Only the last, such as 7d."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N, the newest.")] = None,
+) -> None:
+    """List submissions, the newest first."""
+    from luma_cli import output
+
+    earliest = 0.0 if since is None else time.time() - since
+    output.show_rows(options.open_journal().rows(state=options.check_state(state), since=earliest, limit=limit))
+
+
+@app.command()
+@options.common
+def show(tasks: Tasks) -> None:
+    """Show all that is known of tasks, without the network."""
+    from luma_cli import output
+
+    for row in options.rows(options.read_references(tasks), options.open_journal()):
+        output.show_row(row)
+
+
+@app.command()
+@options.common
+def forget(tasks: Tasks) -> None:
+    """Take tasks out of the journal; they themselves go on."""
+    from luma_cli import output
+
+    journal = options.open_journal(spending=True)
+    rows = options.rows(options.read_references(tasks), journal)
+    journal.forget([row.number for row in rows])
+    output.note(f"{len(rows)} forgotten")
+
+
+@app.command()
+@options.common
+def prune(
+    older_than: Annotated[
+        float, typer.Option(metavar="DURATION", parser=settings.parse_duration, help="Submitted longer ago than this.")
+    ],
+) -> None:
+    """Take ended tasks that are old out of the journal."""
+    from luma_cli import output
+
+    journal = options.open_journal(spending=True)
+    output.note(f"{journal.prune(time.time() - older_than)} forgotten")
+
+
+@app.command()
+@options.common
+def adopt(
+    task_id: Annotated[str, typer.Argument(metavar="ID", help="The full id, as kie.ai/logs shows it.")],
+    label: Annotated[
+        str | None, typer.Option("--for", metavar="LABEL", help="The unknown submission it belongs to, like unknown-7.")
+    ] = None,
+) -> None:
+    """Give a submission of unknown outcome its task id, or record a task from elsewhere."""
+    from luma_cli import output
+
+    journal, client = options.open_journal(spending=True), options.connect()
+    task = client.patiently(lambda: client.task(options.full_id(task_id)))
+    row = options.rows([label], journal)[0] if label is not None else None
+    output.show_row(journal.adopt(task, client.base_url, row))
+
+
+@app.command()
+@options.common
+def recover() -> None:
+    """Set a damaged journal aside and take over what can be read."""
+    from luma_cli import journal, output
+
+    saved, aside = journal.recover(settings.state_dir() / journal.NAME)
+    output.note(f"took over {saved} row(s)" + (f"; the old file is {aside}" if aside else ": the journal is sound"))

@@ -1,0 +1,21 @@
+"""`luma upload`: put clips into kie.ai's temporary store."""
+
+from typing import Annotated
+
+import typer
+
+from luma_cli.commands import options
+
+app = typer.Typer(**options.STYLE)
+
+
+@app.command()
+@options.common
+def upload(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="A local clip.")]) -> None:
+    """Upload local clips and print their links, which live for about a day."""
+    from luma_cli import submit
+    from luma_cli.outcomes import Outcomes
+
+    outcomes = Outcomes(len(files))
+    submit.upload_all(files, options.connect(), outcomes)
+    outcomes.conclude()

@@ -1,0 +1,45 @@
+"""`luma wait`: poll until done."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from luma_cli.commands import options
+from luma_cli.commands.options import Force, Interval, Output, Parallel, TaskArgument, Timeout
+
+app = typer.Typer(**options.STYLE)
+
+
+@app.command()
+@options.common
+def wait(
+    tasks: TaskArgument = None,
+    output: Output = None,
+    force: Force = False,
+    interval: Interval = None,
+    timeout: Timeout = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
+    parallel: Parallel = 4,
+) -> None:
+    """Poll until tasks are done; print result links, or saved paths with -o, as they finish.
+
+    Without TASK, every unfinished task of the journal.
+    """
+    from luma_cli import finish, saving
+    from luma_cli.goals import goal_of
+    from luma_cli.outcomes import Outcomes
+
+    plan = options.plan(
+        interval=interval, timeout=timeout, output=output, force=force, fail_fast=fail_fast, parallel=parallel
+    )
+    journal, client = options.open_journal(), options.connect()
+    goals = options.goals(options.read_references(tasks), journal)
+    if tasks is None:
+        goals = [goal_of(row, time.time()) for row in journal.unfinished(client.base_url)]
+    if output is not None:
+        known = saving.saved_paths(journal, (goal.task_id for goal in goals))
+        saving.check_output(output, len(goals), overwrite=force, known=known)
+    outcomes = Outcomes(len(goals))
+    finish.finish(goals, client, journal, plan, outcomes)
+    outcomes.conclude()

@@ -1,0 +1,113 @@
+"""What every test has: a home of its own with a trap in it, a sandbox, and luma as a function and as a process."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from luma_cli.cli import main
+from luma_cli.sandbox import Sandbox
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(__file__).with_name("data")
+CLIP = DATA / "street.mp4"
+CLIP_URL = "https://media.example.net/in.mp4"
+# Stands in no file of the project but this one: where it turns up in an output, the key has leaked.
+KEY = "canary0key0f00d0000000000000cafe"
+
+_seen: list[str] = []
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment without the developer's own settings, and a .netrc that would replace the key if it were read."""
+    for name in list(os.environ):
+        if name.startswith(("LUMA_", "KIE_", "XDG_", "GITHUB_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSLKEYLOGFILE"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / ".netrc").write_text("default login netrc-login password netrc-password\n")
+    for name, value in {
+        "HOME": folder,
+        "LUMA_CONFIG_DIR": folder / "config",
+        "LUMA_STATE_DIR": folder / "state",
+        "LUMA_API_KEY": KEY,
+        "TERM": "xterm",
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """The service's double; a task has ended as soon as it is there."""
+    with Sandbox(duration=0.0, api_key=KEY) as server:
+        monkeypatch.setenv("LUMA_BASE_URL", server.url)
+        monkeypatch.setenv("LUMA_UPLOAD_URL", server.url)
+        yield server
+
+
+@pytest.fixture
+def luma(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Type a command line into this very process."""
+
+    def call(*words: object, stdin: str | bytes = b"") -> Result:
+        content = stdin.encode() if isinstance(stdin, str) else stdin
+        buffers = {"stdin": io.BytesIO(content), "stdout": io.BytesIO(), "stderr": io.BytesIO()}
+        streams = {name: io.TextIOWrapper(each, encoding="utf-8", write_through=True) for name, each in buffers.items()}
+        with monkeypatch.context() as patch:
+            for name, stream in streams.items():
+                patch.setattr(sys, name, stream)
+            code = main([str(word) for word in words])
+        out, err = (buffers[name].getvalue().decode("utf-8", "backslashreplace") for name in ("stdout", "stderr"))
+        _seen.extend((out, err))
+        return Result(code, out, err)
+
+    return call
+
+
+@pytest.fixture
+def run() -> Callable[..., Result]:
+    """Run the real command as a process, without a terminal."""
+
+    def call(*words: object, stdin: str = "", timeout: float = 60, **environment: str) -> Result:
+        done = subprocess.run(
+            [sys.executable, "-m", "luma_cli", *map(str, words)],
+            input=stdin.encode(),
+            capture_output=True,
+            timeout=timeout,
+            env={**os.environ, **environment},
+            check=False,
+        )
+        out, err = (text.decode("utf-8", "backslashreplace") for text in (done.stdout, done.stderr))
+        _seen.extend((out, err))
+        return Result(done.returncode, out, err)
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def no_leak(home: Path) -> Iterator[None]:
+    """After every test: the key stands in no output and in no file but the key store."""
+    _seen.clear()
+    yield
+    for text in _seen:
+        assert KEY not in text, "the key leaked into an output"
+        assert "Traceback (most recent call last)" not in text or os.environ.get("LUMA_DEBUG")
+    for path in home.rglob("*"):
+        if path.is_file() and path.name != "credentials.toml":
+            assert KEY.encode() not in path.read_bytes(), f"the key leaked into {path.name}"

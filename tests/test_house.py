@@ -1,0 +1,166 @@
+"""The house rules that a machine can check: who imports whom, what start-up loads, what the documents must name."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from luma_cli.cli import COMMANDS
+from luma_cli.errors import EXIT_CODES
+from luma_cli.settings import KEYS, VARIABLES
+from conftest import ROOT
+
+PACKAGE = ROOT / "luma_cli"
+
+# From the bottom to the top. A module imports from floors below its own, `commands/*` also `commands.options`.
+FLOORS = (
+    {"errors", "task", "addresses", "signals", "names", "language"},
+    {"wire", "configfile", "rows", "envelope", "database"},
+    {"settings", "keystore", "transport", "formats", "target", "manifest"},
+    {"api", "wait", "output", "journal", "media", "partfile", "answers", "webhook", "report"},
+    {"download", "checks", "outcomes", "progress", "sandbox", "trim"},
+    {"goals", "topics"},
+    {"saving", "preferences", "selfcheck", "playground"},
+    {"finish", "submit"},
+    {"batch", "listening", "github"},
+    {"commands"},
+    {"cli"},
+    {"completions"},
+    {"__main__"},
+)
+ONLY = {
+    "rich": {"output", "progress"},
+    "requests": {"transport", "wire", "api", "download", "answers", "checks"},
+    "sqlite3": {"database"},
+    "typer": {"cli", "commands", "completions"},
+}
+FLOOR_OF = {module: number for number, floor in enumerate(FLOORS) for module in floor}
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.name != "__init__.py")
+
+
+def name_of(path: Path) -> str:
+    """`commands`, `sandbox`, or the module's own name."""
+    inside = path.relative_to(PACKAGE)
+    return inside.parts[0] if len(inside.parts) > 1 else inside.stem
+
+
+def imports(path: Path) -> set[str]:
+    """Every module imported anywhere in the file, late imports among them; type checkers' imports are left out."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            return
+        if isinstance(node, ast.Import):
+            found.update(each.name for each in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module == "luma_cli":
+            found.update(f"luma_cli.{each.name}" for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text()))
+    return found
+
+
+def ours(path: Path) -> set[str]:
+    names = {name.split(".")[1] for name in imports(path) if name.startswith("luma_cli.")}
+    return names - {"__version__", "__file__"}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_only_go_down(path: Path) -> None:
+    own = name_of(path)
+    assert own in FLOOR_OF, f"{own} has no floor: add it to the table on purpose"
+    upwards = {name for name in ours(path) if name != own and FLOOR_OF.get(name, 99) >= FLOOR_OF[own]}
+    assert upwards == set()
+
+
+@pytest.mark.parametrize("library", ONLY)
+def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
+    users = {name_of(path) for path in modules() if any(each.split(".")[0] == library for each in imports(path))}
+    assert users <= ONLY[library]
+
+
+def test_only_settings_and_keystore_read_the_environment() -> None:
+    readers = {name_of(path) for path in modules() if "os.environ" in path.read_text() or "getenv" in path.read_text()}
+    assert readers - {"sandbox"} <= {"settings", "keystore"}
+
+
+def test_the_sandbox_imports_nothing_of_ours() -> None:
+    found = {name for path in (PACKAGE / "sandbox").glob("*.py") for name in ours(path)}
+    assert found <= {"sandbox"}
+
+
+def test_commands_share_nothing_but_their_options() -> None:
+    for path in (PACKAGE / "commands").glob("*.py"):
+        shared = {name for name in imports(path) if name.startswith("luma_cli.commands.")}
+        assert shared <= {"luma_cli.commands.options"}, path.name
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_function_is_longer_than_forty_lines(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and node.body:
+            start = node.body[0].lineno  # a command's options are a list, not code
+            assert (node.end_lineno or 0) - start < 40, f"{node.name} is too long"
+
+
+@pytest.mark.parametrize("name", ["utils", "helpers", "common", "constants", "types", "base", "manager"])
+def test_no_file_has_a_name_that_says_nothing(name: str) -> None:
+    assert not list(PACKAGE.rglob(f"{name}.py"))
+
+
+def loaded_by(*words: str) -> set[str]:
+    """The modules that a fresh process has loaded after this command line."""
+    program = (
+        "import sys\nsys.argv = ['luma', *sys.argv[1:]]\nfrom luma_cli.__main__ import run\n"
+        "try:\n    run()\nexcept SystemExit:\n    pass\nprint('\\n'.join(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
+    return set(done.stderr.splitlines())
+
+
+@pytest.mark.parametrize("words", [["--help"], ["modify", "--help"], ["tasks"], ["config", "list"], ["nosuch"]])
+def test_what_needs_no_network_loads_neither_requests_nor_rich(words: list[str]) -> None:
+    assert not loaded_by(*words) & {"requests", "rich", "urllib3"}
+
+
+def test_the_version_is_answered_before_typer_is_loaded() -> None:
+    assert not loaded_by("--version") & {"typer", "luma_cli.cli"}
+
+
+@pytest.mark.parametrize("document", ["README.md"])
+def test_the_documents_name_every_exit_code(document: str) -> None:
+    text = (ROOT / document).read_text()
+    for each in EXIT_CODES:
+        assert f"| {each.code} | {each.meaning} |" in text
+
+
+def test_the_readme_names_every_command() -> None:
+    text = (ROOT / "README.md").read_text()
+    missing = [name for name in COMMANDS if f"luma {name}" not in text]
+    assert missing == []
+
+
+def test_help_names_every_setting_and_variable() -> None:
+    from luma_cli.topics import text
+
+    environment = text("environment")
+    assert all(variable in environment for variable in VARIABLES.values())
+    assert set(KEYS) == {
+        "base_url",
+        "upload_url",
+        "interval",
+        "timeout",
+        "output_dir",
+        "watermark",
+        "callback_url",
+        "api_key_command",
+    }

@@ -1,17 +1,25 @@
-"""`python -m luma_cli`, and the entry point of `luma` and `kie-luma`."""
+"""`python -m luma_cli`, and the entry point of `luma` and `kie-luma`.
+
+What must be quick is answered before anything heavy is imported: the version, and the task ids for a Tab.
+"""
 
 import sys
 
 
 def run() -> None:
-    if sys.argv[1:] in (["--version"], ["-V"]):  # answered before anything heavy is imported
+    words = sys.argv[1:]
+    if words in (["--version"], ["-V"]):
         from luma_cli import __version__
 
         print(f"luma {__version__}")
-        return
-    from luma_cli.cli import main
+    elif words == ["__task_ids"]:
+        from luma_cli.taskids import recent_ids
 
-    sys.exit(main(sys.argv[1:]))
+        print("\n".join(recent_ids()))
+    else:
+        from luma_cli.cli import main
+
+        sys.exit(main(words))
 
 
 if __name__ == "__main__":

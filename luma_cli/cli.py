@@ -28,6 +28,7 @@ COMMANDS = (
     "upload",
     "credits",
     "sandbox",
+    "completion",
     "help",
 )
 

@@ -41,7 +41,7 @@ def check_output(
         folder = Path(name)
         if not folder.exists() and folder.absolute().parent.is_dir():
             _make_folder(folder)
-        target.check_folder(folder.absolute() / "video.mp4")
+        target.check_place(folder.absolute() / "video.mp4")
     elif count > 1:
         raise UsageError(f"several videos cannot share the file {name}", hint=f"-o {name}/ makes a folder")
     else:

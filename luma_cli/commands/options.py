@@ -54,6 +54,8 @@ Parallel = Annotated[int, typer.Option("--parallel", min=1, max=32, metavar="N",
 class DefaultGroup(typer.core.TyperGroup):
     """A group whose first command is meant where none is named."""
 
+    has_default = True
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         words = [word for word in args if not word.startswith("-")]
         if not (words and words[0] in self.commands) and not {"-h", "--help"} & set(args[:1]):

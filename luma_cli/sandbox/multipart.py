@@ -3,10 +3,14 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 CHUNK = 1 << 16
 MOST_FIELD = 1 << 16
+
+
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class BadMultipart(ValueError):
@@ -14,7 +18,7 @@ class BadMultipart(ValueError):
 
 
 def read_form(
-    stream: BinaryIO, length: int, content_type: str, new_path: Callable[[], Path]
+    stream: Readable, length: int, content_type: str, new_path: Callable[[], Path]
 ) -> tuple[dict[str, str], dict[str, Path]]:
     """The fields as text and the files as paths of what was written to disk.
 
@@ -45,7 +49,7 @@ def read_form(
 
 
 class _Reader:
-    def __init__(self, stream: BinaryIO, length: int, delimiter: bytes) -> None:
+    def __init__(self, stream: Readable, length: int, delimiter: bytes) -> None:
         self._stream = stream
         self._left = length
         self._delimiter = delimiter

@@ -102,8 +102,8 @@ class TaskStore:
             return record
         record["completeTime"] = task.created_ms + max(1, int((task.ends - task.created) * 1000))
         if task.scenario in FAILURES:
-            flag, message = FAILURES[task.scenario]
-            return {**record, "successFlag": flag, "errorCode": 501, "errorMessage": message}
+            flag, reason = FAILURES[task.scenario]
+            return {**record, "successFlag": flag, "errorCode": 501, "errorMessage": reason}
         undelivered = task.scenario == "flag4" or task.callback_failed
         links = {"taskId": task.task_id, "originUrls": [task.params["videoUrl"]], "resultUrls": [base + task.result]}
         message = "callback timed out" if undelivered else None

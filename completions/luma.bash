@@ -1,0 +1,116 @@
+# bash completion for luma. Made from the command tree; do not edit.
+
+_luma_words() {
+    case "$1" in
+    '') echo 'modify status wait download tasks config upload credits sandbox completion help -V --version --json -q --quiet -v --verbose -h --help' ;;
+    'modify') echo '-p --prompt -F --prompt-file --watermark --callback-url -w --wait -o --output -f --force --interval --timeout -n --dry-run --idempotency-key --resubmit --json -q --quiet -v --verbose -h --help' ;;
+    'status') echo '--exit-status --cached --json -q --quiet -v --verbose -h --help' ;;
+    'wait') echo '-o --output -f --force --interval --timeout --fail-fast --parallel --json -q --quiet -v --verbose -h --help' ;;
+    'download') echo '-o --output -f --force --skip-existing --parallel --all-missing --json -q --quiet -v --verbose -h --help' ;;
+    'tasks') echo 'list show forget prune adopt recover --json -q --quiet -v --verbose --state --since --limit -h --help' ;;
+    'tasks list') echo '--state --since --limit --json -q --quiet -v --verbose -h --help' ;;
+    'tasks show') echo '--json -q --quiet -v --verbose -h --help' ;;
+    'tasks forget') echo '--json -q --quiet -v --verbose -h --help' ;;
+    'tasks prune') echo '--older-than --json -q --quiet -v --verbose -h --help' ;;
+    'tasks adopt') echo '--for --json -q --quiet -v --verbose -h --help' ;;
+    'tasks recover') echo '--json -q --quiet -v --verbose -h --help' ;;
+    'config') echo 'list get set unset path edit check --json -q --quiet -v --verbose --show-origin -h --help' ;;
+    'config list') echo '--show-origin --json -q --quiet -v --verbose -h --help' ;;
+    'config get') echo '--reveal --json -q --quiet -v --verbose -h --help' ;;
+    'config set') echo '--json -q --quiet -v --verbose -h --help' ;;
+    'config unset') echo '--json -q --quiet -v --verbose -h --help' ;;
+    'config path') echo '--json -q --quiet -v --verbose -h --help' ;;
+    'config edit') echo '--json -q --quiet -v --verbose -h --help' ;;
+    'config check') echo '--json -q --quiet -v --verbose -h --help' ;;
+    'upload') echo '--json -q --quiet -v --verbose -h --help' ;;
+    'credits') echo '--min --json -q --quiet -v --verbose -h --help' ;;
+    'sandbox') echo '--port --duration --scenario --json -q --quiet -v --verbose -h --help' ;;
+    'completion') echo '--json -q --quiet -v --verbose -h --help' ;;
+    'help') echo '--json -q --quiet -v --verbose -h --help' ;;
+    esac
+}
+
+_luma_value() {
+    case "$1" in
+    'modify:-p') echo '' ;;
+    'modify:--prompt') echo '' ;;
+    'modify:-F') echo 'files' ;;
+    'modify:--prompt-file') echo 'files' ;;
+    'modify:--watermark') echo '' ;;
+    'modify:--callback-url') echo '' ;;
+    'modify:-o') echo 'files' ;;
+    'modify:--output') echo 'files' ;;
+    'modify:--interval') echo '' ;;
+    'modify:--timeout') echo '' ;;
+    'modify:--idempotency-key') echo 'auto' ;;
+    'wait:-o') echo 'files' ;;
+    'wait:--output') echo 'files' ;;
+    'wait:--interval') echo '' ;;
+    'wait:--timeout') echo '' ;;
+    'wait:--parallel') echo '' ;;
+    'download:-o') echo 'files' ;;
+    'download:--output') echo 'files' ;;
+    'download:--parallel') echo '' ;;
+    'tasks:--state') echo 'generating succeeded create_failed generate_failed unknown refused' ;;
+    'tasks:--since') echo '' ;;
+    'tasks:--limit') echo '' ;;
+    'tasks list:--state') echo 'generating succeeded create_failed generate_failed unknown refused' ;;
+    'tasks list:--since') echo '' ;;
+    'tasks list:--limit') echo '' ;;
+    'tasks prune:--older-than') echo '' ;;
+    'tasks adopt:--for') echo '' ;;
+    'credits:--min') echo '' ;;
+    'sandbox:--port') echo '' ;;
+    'sandbox:--duration') echo '' ;;
+    'sandbox:--scenario') echo 'ok slow flag2 flag3 flag4 not-visible rate-limit maintenance no-credits bad-key http-200-401 gone cut-transfer expired-link lost-answer server-error garbage callback-duplicate callback-forged callback-stale callback-late' ;;
+    *) return 1 ;;
+    esac
+}
+
+_luma_argument() {
+    case "$1" in
+    'modify') echo 'files' ;;
+    'status') echo 'tasks' ;;
+    'wait') echo 'tasks' ;;
+    'download') echo 'tasks' ;;
+    'tasks show') echo 'tasks' ;;
+    'tasks forget') echo 'tasks' ;;
+    'tasks adopt') echo 'tasks' ;;
+    'config get') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key' ;;
+    'config set') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key' ;;
+    'config unset') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key' ;;
+    'upload') echo 'files' ;;
+    'sandbox') echo 'commands' ;;
+    'completion') echo 'bash zsh fish powershell' ;;
+    'help') echo 'environment exit-codes json ci' ;;
+    esac
+}
+
+_luma_offer() {
+    case "$1" in
+    files) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
+    commands) mapfile -t COMPREPLY < <(compgen -c -- "$2") ;;
+    tasks) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" __task_ids 2>/dev/null)" -- "$2") ;;
+    *) mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2") ;;
+    esac
+}
+
+_luma() {
+    local cur=${COMP_WORDS[COMP_CWORD]} path="" word kind i skip=""
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [ -n "$skip" ]; then skip=""; continue; fi
+        if [ "$word" = -- ]; then _luma_offer "$(_luma_argument "$path")" "$cur"; return; fi
+        if _luma_value "$path:$word" >/dev/null; then skip=$word; continue; fi
+        case "${path:+$path }$word" in
+        'modify' | 'status' | 'wait' | 'download' | 'tasks' | 'tasks list' | 'tasks show' | 'tasks forget' | 'tasks prune' | 'tasks adopt' | 'tasks recover' | 'config' | 'config list' | 'config get' | 'config set' | 'config unset' | 'config path' | 'config edit' | 'config check' | 'upload' | 'credits' | 'sandbox' | 'completion' | 'help') path="${path:+$path }$word" ;;
+        esac
+    done
+    COMPREPLY=()
+    if [ -n "$skip" ]; then kind=$(_luma_value "$path:$skip"); _luma_offer "$kind" "$cur"; return; fi
+    kind=$(_luma_argument "$path")
+    if [ -n "$kind" ] && [ "${cur#-}" = "$cur" ]; then _luma_offer "$kind" "$cur"; return; fi
+    mapfile -t COMPREPLY < <(compgen -W "$(_luma_words "$path")" -- "$cur")
+}
+
+complete -F _luma luma kie-luma

@@ -1,0 +1,109 @@
+# PowerShell completion for luma. Made from the command tree; do not edit.
+
+$script:LumaWords = @{
+    '' = @('modify', 'status', 'wait', 'download', 'tasks', 'config', 'upload', 'credits', 'sandbox', 'completion', 'help', '-V', '--version', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'modify' = @('-p', '--prompt', '-F', '--prompt-file', '--watermark', '--callback-url', '-w', '--wait', '-o', '--output', '-f', '--force', '--interval', '--timeout', '-n', '--dry-run', '--idempotency-key', '--resubmit', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'status' = @('--exit-status', '--cached', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'wait' = @('-o', '--output', '-f', '--force', '--interval', '--timeout', '--fail-fast', '--parallel', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'download' = @('-o', '--output', '-f', '--force', '--skip-existing', '--parallel', '--all-missing', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'tasks' = @('list', 'show', 'forget', 'prune', 'adopt', 'recover', '--json', '-q', '--quiet', '-v', '--verbose', '--state', '--since', '--limit', '-h', '--help')
+    'tasks list' = @('--state', '--since', '--limit', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'tasks show' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'tasks forget' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'tasks prune' = @('--older-than', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'tasks adopt' = @('--for', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'tasks recover' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'config' = @('list', 'get', 'set', 'unset', 'path', 'edit', 'check', '--json', '-q', '--quiet', '-v', '--verbose', '--show-origin', '-h', '--help')
+    'config list' = @('--show-origin', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'config get' = @('--reveal', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'config set' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'config unset' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'config path' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'config edit' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'config check' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'upload' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'credits' = @('--min', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'sandbox' = @('--port', '--duration', '--scenario', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'completion' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'help' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+}
+$script:LumaValues = [System.Collections.Hashtable]::new([System.StringComparer]::Ordinal)
+@{
+}.GetEnumerator() | Out-Null
+$lumaValues = @'
+    'modify:-p' = ''
+    'modify:--prompt' = ''
+    'modify:-F' = 'files'
+    'modify:--prompt-file' = 'files'
+    'modify:--watermark' = ''
+    'modify:--callback-url' = ''
+    'modify:-o' = 'files'
+    'modify:--output' = 'files'
+    'modify:--interval' = ''
+    'modify:--timeout' = ''
+    'modify:--idempotency-key' = 'auto'
+    'wait:-o' = 'files'
+    'wait:--output' = 'files'
+    'wait:--interval' = ''
+    'wait:--timeout' = ''
+    'wait:--parallel' = ''
+    'download:-o' = 'files'
+    'download:--output' = 'files'
+    'download:--parallel' = ''
+    'tasks:--state' = 'generating succeeded create_failed generate_failed unknown refused'
+    'tasks:--since' = ''
+    'tasks:--limit' = ''
+    'tasks list:--state' = 'generating succeeded create_failed generate_failed unknown refused'
+    'tasks list:--since' = ''
+    'tasks list:--limit' = ''
+    'tasks prune:--older-than' = ''
+    'tasks adopt:--for' = ''
+    'credits:--min' = ''
+    'sandbox:--port' = ''
+    'sandbox:--duration' = ''
+    'sandbox:--scenario' = 'ok slow flag2 flag3 flag4 not-visible rate-limit maintenance no-credits bad-key http-200-401 gone cut-transfer expired-link lost-answer server-error garbage callback-duplicate callback-forged callback-stale callback-late'
+'@
+foreach ($line in $lumaValues -split "`n") {
+    if ($line -match "^\s*'(.*)' = '(.*)'") { $script:LumaValues[$Matches[1]] = $Matches[2] }
+}
+$script:LumaArguments = @{
+    'modify' = 'files'
+    'status' = 'tasks'
+    'wait' = 'tasks'
+    'download' = 'tasks'
+    'tasks show' = 'tasks'
+    'tasks forget' = 'tasks'
+    'tasks adopt' = 'tasks'
+    'config get' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key'
+    'config set' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key'
+    'config unset' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key'
+    'upload' = 'files'
+    'sandbox' = 'commands'
+    'completion' = 'bash zsh fish powershell'
+    'help' = 'environment exit-codes json ci'
+}
+
+Register-ArgumentCompleter -Native -CommandName luma, kie-luma -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $at = ''
+    $skip = ''
+    $words = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object { $_.ToString() })
+    if ($wordToComplete -and $words.Count) { $words = @($words | Select-Object -SkipLast 1) }
+    foreach ($word in $words) {
+        if ($skip) { $skip = ''; continue }
+        if ($script:LumaValues.ContainsKey("${at}:$word")) { $skip = $word; continue }
+        $next = "$at $word".Trim()
+        if ($script:LumaWords.ContainsKey($next)) { $at = $next }
+    }
+    $kind = if ($skip) { $script:LumaValues["${at}:$skip"] } else { $script:LumaArguments[$at] }
+    $offers = switch ($kind) {
+        'files' { return }
+        'commands' { return }
+        'tasks' { & $commandAst.CommandElements[0].ToString() __task_ids 2>$null }
+        default { if ($kind) { $kind -split ' ' } }
+    }
+    if (-not $skip -and (-not $kind -or $wordToComplete.StartsWith('-'))) { $offers = $script:LumaWords[$at] }
+    $offers | Where-Object { $_ -like "$wordToComplete*" } | ForEach-Object {
+        [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
+    }
+}

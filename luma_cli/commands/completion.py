@@ -1,0 +1,29 @@
+"""`luma completion`: scripts for the shells."""
+
+from typing import Annotated
+
+import typer
+
+from luma_cli.commands import options
+
+app = typer.Typer(**options.STYLE)
+
+
+@app.command()
+@options.common
+def completion(
+    context: typer.Context,
+    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish|powershell", help="Your shell.")],
+) -> None:
+    """Print a completion script.
+
+    \b
+    Examples:
+      $ luma completion bash > ~/.local/share/bash-completion/completions/luma
+      $ luma completion zsh > ~/.zfunc/_luma
+      $ luma completion fish > ~/.config/fish/completions/luma.fish
+    """
+    from luma_cli import completions, output, tree
+
+    for line in completions.script(shell, tree.read_tree(context.find_root().command)).splitlines():
+        output.answer(line)

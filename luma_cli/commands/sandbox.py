@@ -18,8 +18,9 @@ def sandbox(
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Listen here; 0 picks a free port.")] = 0,
     duration: Annotated[
-        float, typer.Option(metavar="DURATION", parser=settings.parse_duration, help="How long a task takes.")
-    ] = 3.0,
+        float | None,
+        typer.Option(metavar="DURATION", parser=settings.parse_duration, help="How long a task takes [3s]."),
+    ] = None,
     scenario: Annotated[str, typer.Option(metavar="NAME", help="What the service does.")] = "ok",
 ) -> None:
     """Run a double of the service on this machine: no key, no money, no network.
@@ -28,7 +29,7 @@ def sandbox(
     """
     from luma_cli import playground
 
-    server = playground.make_sandbox(port, duration, scenario)
+    server = playground.make_sandbox(port, 3.0 if duration is None else duration, scenario)
     if not command:
         return playground.serve(server)
     raise typer.Exit(playground.run(server, command))

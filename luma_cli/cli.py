@@ -27,6 +27,7 @@ COMMANDS = (
     "config",
     "upload",
     "credits",
+    "listen",
     "sandbox",
     "completion",
     "help",
@@ -92,6 +93,11 @@ def _run(argv: Sequence[str]) -> int:
     except typer.TyperException as error:
         return _fail(UsageError(error.format_message(), hint=_help_hint(argv)))
     except BrokenPipeError:
+        raise
+    except SystemExit as error:
+        # Typer makes exit 1 of a closed pipe, whatever mode it is in.
+        if isinstance(error.__context__, BrokenPipeError):
+            raise error.__context__ from None
         raise
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches a user
         return _fail(_internal(error))

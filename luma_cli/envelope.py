@@ -36,7 +36,7 @@ MEANINGS = {
     405: Meaning(Refused, "kie.ai does not allow this call", "luma config get base_url"),
     408: Meaning(Unavailable, "kie.ai got no answer from its model in time", "try again later"),
     422: Meaning(Refused, "kie.ai refused the input", "check the prompt and the clip"),
-    429: Meaning(Unavailable, "kie.ai's rate limit is reached: nothing was created", "try again in a minute"),
+    429: Meaning(Unavailable, "kie.ai's rate limit is reached, nothing was created", "try again in a minute"),
     433: Meaning(OutOfCredits, "the usage cap of this key is reached", "raise the cap at https://kie.ai/api-key"),
     451: Meaning(Refused, "kie.ai could not fetch the video", "check that the link opens without a login"),
     455: Meaning(Unavailable, "kie.ai is under maintenance", "try again later"),

@@ -6,8 +6,14 @@ import subprocess
 import tempfile
 
 from luma_cli import output, settings
-from luma_cli.errors import FileTrouble, UsageError
+from luma_cli.addresses import host_of, is_loopback
+from luma_cli.envelope import NotAnEnvelope, parse_envelope
+from luma_cli.errors import FileTrouble, Unavailable, UsageError
 from luma_cli.sandbox import SCENARIOS, Sandbox
+from luma_cli.transport import Session, TransportError, exchange
+
+# Four attempts of 15 s each, twice for a duplicate, and the pauses between.
+TRIGGER_BUDGET = 150.0
 
 
 def make_sandbox(port: int, duration: float, scenario: str) -> Sandbox:
@@ -58,6 +64,29 @@ def serve(server: Sandbox) -> None:
     finally:
         server.stop()
         shutil.rmtree(state, ignore_errors=True)
+
+
+def trigger(task_id: str) -> None:
+    """Have the sandbox that LUMA_BASE_URL names send a task's callback now, with the service's retries.
+
+    Raises:
+        UsageError: that is no sandbox, or the task asked for no callback.
+        Unavailable: nobody answered the callback with 200.
+    """
+    base_url = settings.load_settings().base_url
+    if not is_loopback(host_of(base_url)):
+        raise UsageError("LUMA_BASE_URL names no sandbox", hint="luma sandbox prints the line to export")
+    try:
+        with Session() as session:
+            reply = exchange(session, "POST", f"{base_url}/sandbox/trigger?taskId={task_id}", budget=TRIGGER_BUDGET)
+        answer = parse_envelope(reply.body)
+    except (TransportError, NotAnEnvelope) as error:
+        raise Unavailable("the sandbox gave no answer", hint="is it running? luma sandbox") from error
+    if answer.code == 404:
+        raise UsageError(answer.message)
+    if answer.code != 200:
+        raise Unavailable(f"{answer.message}: the task has flag 4 now", hint="is the receiver running? luma listen")
+    output.note(f"callback of {task_id} was sent and answered with 200")
 
 
 def _variables(server: Sandbox, state: str) -> dict[str, str]:

@@ -22,6 +22,8 @@ def completion(
       $ luma completion bash > ~/.local/share/bash-completion/completions/luma
       $ luma completion zsh > ~/.zfunc/_luma
       $ luma completion fish > ~/.config/fish/completions/luma.fish
+
+    Exit codes: 0 2
     """
     from luma_cli import completions, output, tree
 

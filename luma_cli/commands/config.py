@@ -15,7 +15,12 @@ Key = Annotated[str, typer.Argument(metavar="KEY", help="A setting, api_key or w
 @app.callback()
 @options.common
 def config() -> None:
-    """Show and change settings, and keep the API key."""
+    """Show and change settings, and keep the API key.
+
+    The settings are in a file that can be shared, the key in another one that only its owner can read.
+
+    Exit codes: 0 2 3 4 7 11
+    """
 
 
 @app.command("list")
@@ -23,7 +28,12 @@ def config() -> None:
 def list_(
     show_origin: Annotated[bool, typer.Option("--show-origin", help="Say where each value comes from.")] = False,
 ) -> None:
-    """List the settings in force."""
+    """List the settings in force.
+
+    \b
+    Examples:
+      $ luma config list --show-origin
+    """
     from luma_cli import output, preferences
 
     output.show_settings(preferences.all_settings(), show_origin=show_origin)
@@ -35,7 +45,12 @@ def get(
     key: Key,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show a secret whole.")] = False,
 ) -> None:
-    """Print one setting; a secret is masked."""
+    """Print one setting; a secret is masked.
+
+    \b
+    Examples:
+      $ luma config get timeout
+    """
     from luma_cli import output, preferences
 
     output.answer_value(key, *preferences.one_setting(key, reveal=reveal))
@@ -47,7 +62,13 @@ def set_(
     key: Key,
     value: Annotated[str | None, typer.Argument(metavar="[VALUE|-]", help="The value; - reads stdin.")] = None,
 ) -> None:
-    """Store a setting, or a secret typed hidden or read from stdin."""
+    """Store a setting, or a secret typed hidden or read from stdin.
+
+    \b
+    Examples:
+      $ luma config set timeout 30m
+      $ printf %s "$MY_KEY" | luma config set api_key -
+    """
     from luma_cli import preferences
 
     preferences.check_key_argument(key, value)

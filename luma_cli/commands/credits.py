@@ -16,7 +16,15 @@ def credits(  # noqa: A001  the command's name
         float | None, typer.Option("--min", metavar="N", help="Exit 10 when the balance is below N.")
     ] = None,
 ) -> None:
-    """Print the balance in credits."""
+    """Print the balance in credits.
+
+    \b
+    Examples:
+      $ luma credits
+      $ luma credits --min 100 && luma modify clip.mp4 -p "Heavy rain"
+
+    Exit codes: 0 2 4 7 10
+    """
     from luma_cli import output
     from luma_cli.errors import OutOfCredits
 

@@ -25,7 +25,19 @@ def download(
         bool, typer.Option("--all-missing", help="Every finished task of the journal that is not saved yet.")
     ] = False,
 ) -> None:
-    """Save the videos of finished tasks and print the paths."""
+    """Save the videos of finished tasks and print the paths; without TASK, those of the last one.
+
+    A download is resumed where it broke off, checked, and only then given its name. The default name holds the
+    stem of the source and the beginning of the task id.
+
+    \b
+    Examples:
+      $ luma download @last -o snow.mp4
+      $ luma download --all-missing -o out/
+      $ luma tasks --state succeeded --since 7d | cut -f1 | luma download - --skip-existing -o out/
+
+    Exit codes: 0 2 4 5 6 7 8 9 11 130
+    """
     from luma_cli import finish, saving
     from luma_cli.outcomes import Outcomes
 

@@ -16,7 +16,15 @@ def help(  # noqa: A001  the command's name
         str | None, typer.Argument(metavar="[environment|exit-codes|json|ci]", help="What to explain.")
     ] = None,
 ) -> None:
-    """Explain exit codes, the environment, the JSON output and use in CI."""
+    """Explain exit codes, the environment, the JSON output and use in CI.
+
+    \b
+    Examples:
+      $ luma help
+      $ luma help exit-codes
+
+    Exit codes: 0 2
+    """
     from luma_cli import output, topics
 
     for line in topics.text(topic).splitlines():

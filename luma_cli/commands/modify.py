@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.commands import options
-from luma_cli.commands.options import Force, Interval, Output, Timeout
+from luma_cli.commands.options import Force, Interval, Listen, Output, PublicUrl, Timeout
 
 app = typer.Typer(**options.STYLE)
 
@@ -37,16 +37,28 @@ def modify(
     resubmit: Annotated[
         bool, typer.Option("--resubmit", help="Submit although an identical submission has an unknown outcome.")
     ] = False,
+    listen: Listen = None,
+    public_url: PublicUrl = None,
 ) -> None:
     """Submit one edit for each VIDEO and print the task id(s).
 
-    A local file is uploaded to kie.ai's temporary store first.
-    """
-    from luma_cli import finish, saving, submit
+    A local file is uploaded to kie.ai's temporary store first. Every submission costs credits; it is written to the
+    journal before it is sent, and never sent twice.
 
-    plan = options.plan(interval=interval, timeout=timeout, output=output, force=force)
+    \b
+    Examples:
+      $ luma modify clip.mp4 -p "Heavy snow falls at night" -o snow.mp4
+      $ luma modify a.mp4 b.mp4 -p "Oil painting" -o out/
+      $ id=$(luma modify clip.mp4 -F prompt.txt --idempotency-key auto)
+
+    Exit codes: 0 2 3 4 5 6 7 8 9 10 11 12 130
+    """
+    from luma_cli import listening, saving, submit
+
+    ear = listening.open_ear(listen, public_url, callback_url)
+    plan = options.plan(interval=listening.pace(listen, interval), timeout=timeout, output=output, force=force)
     text = options.ask_prompt(prompt, prompt_file)
-    order = submit.make_order(videos, text, watermark, callback_url, idempotency_key, resubmit=resubmit)
+    order = submit.make_order(videos, text, watermark, ear.callback_url, idempotency_key, resubmit=resubmit)
     if dry_run:
         return submit.show_request(order)
     journal = options.open_journal(spending=True)
@@ -54,7 +66,9 @@ def modify(
         known = saving.saved_paths(journal, submit.tasks_of(order, journal))
         saving.check_output(output, len(videos), overwrite=force, known=known)
     client = options.connect()
-    goals, outcomes = submit.submit_all(order, client, journal, quietly=wait or output is not None)
-    if goals and (wait or output is not None):
-        finish.finish(goals, client, journal, plan, outcomes)
+    waits = wait or output is not None or listen is not None
+    with ear:
+        goals, outcomes = submit.submit_all(order, client, journal, quietly=waits)
+        if waits:
+            listening.see_through(goals, client, journal, plan, outcomes, ear)
     return outcomes.conclude()

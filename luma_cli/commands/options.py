@@ -48,6 +48,13 @@ Timeout = Annotated[
         "--timeout", metavar="DURATION", parser=settings.parse_duration, help="How long to wait, 0: no limit [15m]."
     ),
 ]
+Listen = Annotated[
+    str | None,
+    typer.Option("--listen", metavar="[HOST:]PORT", help="Take callbacks here; polling every 30s is the safety net."),
+]
+PublicUrl = Annotated[
+    str | None, typer.Option("--public-url", metavar="URL", help="Where kie.ai reaches the port that is listened on.")
+]
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=32, metavar="N", help="Downloads at once.")]
 
 

@@ -25,9 +25,23 @@ def sandbox(
 ) -> None:
     """Run a double of the service on this machine: no key, no money, no network.
 
-    Without COMMAND it prints the lines to export and serves until it is stopped.
+    Without COMMAND it prints the lines to export and serves until it is stopped. Beside a running one,
+    `luma sandbox trigger TASK` sends one callback by hand.
+
+    \b
+    Examples:
+      $ luma sandbox -- luma modify clip.mp4 -p "Heavy rain" -o rain.mp4
+      $ luma sandbox --duration 1s --scenario flag4 -- luma modify clip.mp4 -p "Heavy rain" -w
+
+    The exit code is the command's own. Without a command it ends by a signal.
+
+    Exit codes: 0 2 11 130 143
     """
     from luma_cli import playground
+
+    if command and command[0] == "trigger" and len(command) == 2:
+        goals = options.goals(command[1:], options.open_journal())
+        return playground.trigger(goals[0].task_id)
 
     server = playground.make_sandbox(port, 3.0 if duration is None else duration, scenario)
     if not command:

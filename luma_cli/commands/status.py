@@ -19,7 +19,18 @@ def status(
     ] = False,
     cached: Annotated[bool, typer.Option("--cached", help="From the journal, without the network.")] = False,
 ) -> None:
-    """Ask once how tasks stand; without TASK, the last one."""
+    """Ask once how tasks stand; without TASK, the last one.
+
+    In a pipe each line holds task id, state, creation time and result link, separated by tabs.
+
+    \b
+    Examples:
+      $ luma status
+      $ luma status @2 --json
+      $ luma status @last --exit-status
+
+    Exit codes: 0 2 4 5 6 7 8 9
+    """
     from luma_cli import finish, output
     from luma_cli.goals import judge
     from luma_cli.outcomes import Outcomes

@@ -16,7 +16,10 @@ Tasks = Annotated[list[str], typer.Argument(metavar="TASK...", help="Task id, pr
 @app.callback()
 @options.common
 def tasks() -> None:
-    """List and mend the journal; kie.ai itself keeps no list of tasks."""
+    """List and mend the journal; kie.ai itself keeps no list of tasks.
+
+    Exit codes: 0 2 6 7 11
+    """
 
 
 @app.command("list")
@@ -29,7 +32,13 @@ def list_(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N, the newest.")] = None,
 ) -> None:
-    """List submissions, the newest first."""
+    """List submissions, the newest first.
+
+    \b
+    Examples:
+      $ luma tasks
+      $ luma tasks --state succeeded --since 7d --json
+    """
     from luma_cli import output
 
     earliest = 0.0 if since is None else time.time() - since
@@ -39,7 +48,12 @@ def list_(
 @app.command()
 @options.common
 def show(tasks: Tasks) -> None:
-    """Show all that is known of tasks, without the network."""
+    """Show all that is known of tasks, without the network.
+
+    \b
+    Examples:
+      $ luma tasks show @last
+    """
     from luma_cli import output
 
     for row in options.rows(options.read_references(tasks), options.open_journal()):

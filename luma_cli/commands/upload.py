@@ -12,7 +12,17 @@ app = typer.Typer(**options.STYLE)
 @app.command()
 @options.common
 def upload(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="A local clip.")]) -> None:
-    """Upload local clips and print their links, which live for about a day."""
+    """Upload local clips and print their links, which live for about a day.
+
+    Uploading costs nothing. Whoever knows a link can watch the clip, so its name there is random.
+
+    \b
+    Examples:
+      $ luma upload clip.mp4
+      $ link=$(luma upload clip.mp4) && luma modify "$link" -p "Heavy rain"
+
+    Exit codes: 0 2 4 6 7 9 11
+    """
     from luma_cli import submit
     from luma_cli.outcomes import Outcomes
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.commands import options
-from luma_cli.commands.options import Force, Interval, Output, Parallel, TaskArgument, Timeout
+from luma_cli.commands.options import Force, Interval, Listen, Output, Parallel, PublicUrl, TaskArgument, Timeout
 
 app = typer.Typer(**options.STYLE)
 
@@ -21,17 +21,32 @@ def wait(
     timeout: Timeout = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
     parallel: Parallel = 4,
+    listen: Listen = None,
+    public_url: PublicUrl = None,
 ) -> None:
     """Poll until tasks are done; print result links, or saved paths with -o, as they finish.
 
-    Without TASK, every unfinished task of the journal.
+    Without TASK, every unfinished task of the journal. Ctrl-C only stops the waiting: the tasks go on.
+
+    \b
+    Examples:
+      $ luma wait
+      $ luma wait @last -o snow.mp4
+      $ luma tasks --state generating | cut -f1 | luma wait - -o out/
+
+    Exit codes: 0 2 4 5 6 8 9 10 11 130
     """
-    from luma_cli import finish, saving
+    from luma_cli import finish, listening, saving
     from luma_cli.goals import goal_of
     from luma_cli.outcomes import Outcomes
 
     plan = options.plan(
-        interval=interval, timeout=timeout, output=output, force=force, fail_fast=fail_fast, parallel=parallel
+        interval=listening.pace(listen, interval),
+        timeout=timeout,
+        output=output,
+        force=force,
+        fail_fast=fail_fast,
+        parallel=parallel,
     )
     journal, client = options.open_journal(), options.connect()
     goals = options.goals(options.read_references(tasks), journal)
@@ -41,5 +56,6 @@ def wait(
         known = saving.saved_paths(journal, (goal.task_id for goal in goals))
         saving.check_output(output, len(goals), overwrite=force, known=known)
     outcomes = Outcomes(len(goals))
-    finish.finish(goals, client, journal, plan, outcomes)
+    with listening.open_ear_for((goal.task_id for goal in goals), journal, listen, public_url) as ear:
+        finish.finish(goals, client, journal, plan, outcomes, ear.inbox)
     outcomes.conclude()

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,13 +23,24 @@ RETRIES = 3
 STALE = 600
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """One attempt to call back: when it began, and the HTTP status that came (None: no answer)."""
+
+    task_id: str
+    path: str
+    status: int | None
+    at: float
+
+
 class Callbacks:
-    """Sends each task's callback once it has ended."""
+    """Sends each task's callback once it has ended. `deliveries` holds every attempt, in the order of their ends."""
 
     def __init__(self, base: str, webhook_key: str | None, clock: Callable[[], float]) -> None:
         self.base = base
         self.webhook_key = webhook_key
         self.pause = 1.0
+        self.deliveries: list[Delivery] = []
         self._clock = clock
         self._due: list[tuple[float, str, SandboxTask]] = []
         self._changed = threading.Condition()
@@ -37,8 +49,8 @@ class Callbacks:
         threading.Thread(target=self._run, daemon=True).start()
 
     def expect(self, task: SandboxTask) -> None:
-        """Call back when the task ends, if it asked for that."""
-        if task.params.get("callBackUrl"):
+        """Call back when the task ends, if it asked for that. With `flag4` the delivery is what fails."""
+        if task.params.get("callBackUrl") and task.scenario != "flag4":
             late = task.ends - task.created if task.scenario == "callback-late" else 0.0
             with self._changed:
                 heapq.heappush(self._due, (task.ends + late, task.task_id, task))
@@ -77,7 +89,11 @@ class Callbacks:
         for attempt in range(1 + RETRIES):
             if attempt and self._stopping.wait(self.pause):
                 break
-            if self._post(task, body) == 200:
+            at = self._clock()
+            status = self._post(task, body)
+            path = urlsplit(task.params["callBackUrl"]).path or "/"
+            self.deliveries.append(Delivery(task.task_id, path, status, at))
+            if status == 200:
                 return True
         task.callback_failed = True
         return False

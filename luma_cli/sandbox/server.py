@@ -263,8 +263,12 @@ class _Handler(BaseHTTPRequestHandler):
         return self._envelope(200, "File uploaded successfully", data)
 
     def _trigger(self) -> None:
-        done = self.server.sandbox.trigger(self.query.get("taskId", ""))
-        self._envelope(200 if done else 404, "sent" if done else "no such task, no callback URL, or no answer")
+        box, task_id = self.server.sandbox, self.query.get("taskId", "")
+        task = box.tasks.find(task_id)
+        if task is None or not task.params.get("callBackUrl"):
+            return self._envelope(404, "no such task, or it asked for no callback")
+        done = box.trigger(task_id)
+        return self._envelope(200 if done else 500, "sent" if done else "the callback was not answered with 200")
 
     def _log(self) -> None:
         box = self.server.sandbox
@@ -280,6 +284,13 @@ class _Handler(BaseHTTPRequestHandler):
                 }
             )
             for each in box.requests
+        ]
+        lines += [
+            json.dumps(
+                {"method": "CALLBACK", "path": each.path, "query": {"taskId": each.task_id}, "at": each.at}
+                | {"status": each.status}
+            )
+            for each in box.callbacks.deliveries
         ]
         self._send(200, "\n".join(lines).encode(), "application/x-ndjson")
 

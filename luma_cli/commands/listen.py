@@ -1,0 +1,30 @@
+"""`luma listen`: receive callbacks."""
+
+from typing import Annotated
+
+import typer
+
+from luma_cli.commands import options
+from luma_cli.commands.options import PublicUrl
+
+app = typer.Typer(**options.STYLE)
+
+
+@app.command()
+@options.common
+def listen(
+    host: Annotated[str, typer.Option(metavar="HOST", help="Listen on this address of the machine.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Listen here; 0: a free port.")] = 8080,
+    public_url: PublicUrl = None,
+    forward_to: Annotated[
+        str | None, typer.Option(metavar="URL", help="Hand accepted callbacks on to this application.")
+    ] = None,
+) -> None:
+    """Receive, verify and record callbacks; print one JSON line per task as tasks end.
+
+    Each task is confirmed with the service first. Runs until it is stopped.
+    """
+    from luma_cli import listening
+
+    journal, client = options.open_journal(), options.connect()
+    listening.listen(host, port, public_url, forward_to, client, journal)

@@ -2,10 +2,10 @@
 
 _luma_words() {
     case "$1" in
-    '') echo 'modify status wait download tasks config upload credits sandbox completion help -V --version --json -q --quiet -v --verbose -h --help' ;;
-    'modify') echo '-p --prompt -F --prompt-file --watermark --callback-url -w --wait -o --output -f --force --interval --timeout -n --dry-run --idempotency-key --resubmit --json -q --quiet -v --verbose -h --help' ;;
+    '') echo 'modify status wait download tasks config upload credits listen sandbox completion help -V --version --json -q --quiet -v --verbose -h --help' ;;
+    'modify') echo '-p --prompt -F --prompt-file --watermark --callback-url -w --wait -o --output -f --force --interval --timeout -n --dry-run --idempotency-key --resubmit --listen --public-url --json -q --quiet -v --verbose -h --help' ;;
     'status') echo '--exit-status --cached --json -q --quiet -v --verbose -h --help' ;;
-    'wait') echo '-o --output -f --force --interval --timeout --fail-fast --parallel --json -q --quiet -v --verbose -h --help' ;;
+    'wait') echo '-o --output -f --force --interval --timeout --fail-fast --parallel --listen --public-url --json -q --quiet -v --verbose -h --help' ;;
     'download') echo '-o --output -f --force --skip-existing --parallel --all-missing --json -q --quiet -v --verbose -h --help' ;;
     'tasks') echo 'list show forget prune adopt recover --json -q --quiet -v --verbose --state --since --limit -h --help' ;;
     'tasks list') echo '--state --since --limit --json -q --quiet -v --verbose -h --help' ;;
@@ -24,6 +24,7 @@ _luma_words() {
     'config check') echo '--json -q --quiet -v --verbose -h --help' ;;
     'upload') echo '--json -q --quiet -v --verbose -h --help' ;;
     'credits') echo '--min --json -q --quiet -v --verbose -h --help' ;;
+    'listen') echo '--host --port --public-url --forward-to --json -q --quiet -v --verbose -h --help' ;;
     'sandbox') echo '--port --duration --scenario --json -q --quiet -v --verbose -h --help' ;;
     'completion') echo '--json -q --quiet -v --verbose -h --help' ;;
     'help') echo '--json -q --quiet -v --verbose -h --help' ;;
@@ -43,11 +44,15 @@ _luma_value() {
     'modify:--interval') echo '' ;;
     'modify:--timeout') echo '' ;;
     'modify:--idempotency-key') echo 'auto' ;;
+    'modify:--listen') echo '' ;;
+    'modify:--public-url') echo '' ;;
     'wait:-o') echo 'files' ;;
     'wait:--output') echo 'files' ;;
     'wait:--interval') echo '' ;;
     'wait:--timeout') echo '' ;;
     'wait:--parallel') echo '' ;;
+    'wait:--listen') echo '' ;;
+    'wait:--public-url') echo '' ;;
     'download:-o') echo 'files' ;;
     'download:--output') echo 'files' ;;
     'download:--parallel') echo '' ;;
@@ -60,6 +65,10 @@ _luma_value() {
     'tasks prune:--older-than') echo '' ;;
     'tasks adopt:--for') echo '' ;;
     'credits:--min') echo '' ;;
+    'listen:--host') echo '' ;;
+    'listen:--port') echo '' ;;
+    'listen:--public-url') echo '' ;;
+    'listen:--forward-to') echo '' ;;
     'sandbox:--port') echo '' ;;
     'sandbox:--duration') echo '' ;;
     'sandbox:--scenario') echo 'ok slow flag2 flag3 flag4 not-visible rate-limit maintenance no-credits bad-key http-200-401 gone cut-transfer expired-link lost-answer server-error garbage callback-duplicate callback-forged callback-stale callback-late' ;;
@@ -103,7 +112,7 @@ _luma() {
         if [ "$word" = -- ]; then _luma_offer "$(_luma_argument "$path")" "$cur"; return; fi
         if _luma_value "$path:$word" >/dev/null; then skip=$word; continue; fi
         case "${path:+$path }$word" in
-        'modify' | 'status' | 'wait' | 'download' | 'tasks' | 'tasks list' | 'tasks show' | 'tasks forget' | 'tasks prune' | 'tasks adopt' | 'tasks recover' | 'config' | 'config list' | 'config get' | 'config set' | 'config unset' | 'config path' | 'config edit' | 'config check' | 'upload' | 'credits' | 'sandbox' | 'completion' | 'help') path="${path:+$path }$word" ;;
+        'modify' | 'status' | 'wait' | 'download' | 'tasks' | 'tasks list' | 'tasks show' | 'tasks forget' | 'tasks prune' | 'tasks adopt' | 'tasks recover' | 'config' | 'config list' | 'config get' | 'config set' | 'config unset' | 'config path' | 'config edit' | 'config check' | 'upload' | 'credits' | 'listen' | 'sandbox' | 'completion' | 'help') path="${path:+$path }$word" ;;
         esac
     done
     COMPREPLY=()

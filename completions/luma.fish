@@ -3,7 +3,7 @@
 function __luma_at
     set -l at
     for word in (commandline -opc)[2..-1]
-        contains -- (string join ' ' $at $word) 'modify' 'status' 'wait' 'download' 'tasks' 'tasks list' 'tasks show' 'tasks forget' 'tasks prune' 'tasks adopt' 'tasks recover' 'config' 'config list' 'config get' 'config set' 'config unset' 'config path' 'config edit' 'config check' 'upload' 'credits' 'sandbox' 'completion' 'help'; and set -a at $word
+        contains -- (string join ' ' $at $word) 'modify' 'status' 'wait' 'download' 'tasks' 'tasks list' 'tasks show' 'tasks forget' 'tasks prune' 'tasks adopt' 'tasks recover' 'config' 'config list' 'config get' 'config set' 'config unset' 'config path' 'config edit' 'config check' 'upload' 'credits' 'listen' 'sandbox' 'completion' 'help'; and set -a at $word
     end
     test (string join ' ' $at) = "$argv[1]"
 end
@@ -12,11 +12,12 @@ complete -c luma -f
 complete -c luma -f -n '__luma_at ""' -a modify -d 'Submit one edit for each VIDEO and print the task id(s).'
 complete -c luma -f -n '__luma_at ""' -a status -d 'Ask once how tasks stand; without TASK, the last one.'
 complete -c luma -f -n '__luma_at ""' -a wait -d 'Poll until tasks are done; print result links, or saved paths with -o, as they finish.'
-complete -c luma -f -n '__luma_at ""' -a download -d 'Save the videos of finished tasks and print the paths.'
+complete -c luma -f -n '__luma_at ""' -a download -d 'Save the videos of finished tasks and print the paths; without TASK, those of the last one.'
 complete -c luma -f -n '__luma_at ""' -a tasks -d 'List and mend the journal; kie.ai itself keeps no list of tasks.'
 complete -c luma -f -n '__luma_at ""' -a config -d 'Show and change settings, and keep the API key.'
 complete -c luma -f -n '__luma_at ""' -a upload -d 'Upload local clips and print their links, which live for about a day.'
 complete -c luma -f -n '__luma_at ""' -a credits -d 'Print the balance in credits.'
+complete -c luma -f -n '__luma_at ""' -a listen -d 'Receive, verify and record callbacks; print one JSON line per task as tasks end.'
 complete -c luma -f -n '__luma_at ""' -a sandbox -d 'Run a double of the service on this machine: no key, no money, no network.'
 complete -c luma -f -n '__luma_at ""' -a completion -d 'Print a completion script.'
 complete -c luma -f -n '__luma_at ""' -a help -d 'Explain exit codes, the environment, the JSON output and use in CI.'
@@ -37,6 +38,8 @@ complete -c luma -n '__luma_at "modify"' -l timeout -r -f -a '' -d 'How long to 
 complete -c luma -n '__luma_at "modify"' -s n -l dry-run -d 'Print the request, send nothing.'
 complete -c luma -n '__luma_at "modify"' -l idempotency-key -r -f -a 'auto' -d 'Continue the task that has this key instead of paying again; auto derives it.'
 complete -c luma -n '__luma_at "modify"' -l resubmit -d 'Submit although an identical submission has an unknown outcome.'
+complete -c luma -n '__luma_at "modify"' -l listen -r -f -a '' -d 'Take callbacks here; polling every 30s is the safety net.'
+complete -c luma -n '__luma_at "modify"' -l public-url -r -f -a '' -d 'Where kie.ai reaches the port that is listened on.'
 complete -c luma -n '__luma_at "modify"' -l json -d 'Print JSON, one object per line.'
 complete -c luma -n '__luma_at "modify"' -s q -l quiet -d 'Print only results and errors.'
 complete -c luma -n '__luma_at "modify"' -s v -l verbose -d 'Tell more on stderr.'
@@ -55,6 +58,8 @@ complete -c luma -n '__luma_at "wait"' -l interval -r -f -a '' -d 'How often to 
 complete -c luma -n '__luma_at "wait"' -l timeout -r -f -a '' -d 'How long to wait, 0: no limit [15m].'
 complete -c luma -n '__luma_at "wait"' -l fail-fast -d 'Stop at the first failure.'
 complete -c luma -n '__luma_at "wait"' -l parallel -r -f -a '' -d 'Downloads at once.'
+complete -c luma -n '__luma_at "wait"' -l listen -r -f -a '' -d 'Take callbacks here; polling every 30s is the safety net.'
+complete -c luma -n '__luma_at "wait"' -l public-url -r -f -a '' -d 'Where kie.ai reaches the port that is listened on.'
 complete -c luma -n '__luma_at "wait"' -l json -d 'Print JSON, one object per line.'
 complete -c luma -n '__luma_at "wait"' -s q -l quiet -d 'Print only results and errors.'
 complete -c luma -n '__luma_at "wait"' -s v -l verbose -d 'Tell more on stderr.'
@@ -170,8 +175,16 @@ complete -c luma -n '__luma_at "credits"' -l json -d 'Print JSON, one object per
 complete -c luma -n '__luma_at "credits"' -s q -l quiet -d 'Print only results and errors.'
 complete -c luma -n '__luma_at "credits"' -s v -l verbose -d 'Tell more on stderr.'
 complete -c luma -n '__luma_at "credits"' -s h -l help -d 'Show help and exit.'
+complete -c luma -n '__luma_at "listen"' -l host -r -f -a '' -d 'Listen on this address of the machine.'
+complete -c luma -n '__luma_at "listen"' -l port -r -f -a '' -d 'Listen here; 0: a free port.'
+complete -c luma -n '__luma_at "listen"' -l public-url -r -f -a '' -d 'Where kie.ai reaches the port that is listened on.'
+complete -c luma -n '__luma_at "listen"' -l forward-to -r -f -a '' -d 'Hand accepted callbacks on to this application.'
+complete -c luma -n '__luma_at "listen"' -l json -d 'Print JSON, one object per line.'
+complete -c luma -n '__luma_at "listen"' -s q -l quiet -d 'Print only results and errors.'
+complete -c luma -n '__luma_at "listen"' -s v -l verbose -d 'Tell more on stderr.'
+complete -c luma -n '__luma_at "listen"' -s h -l help -d 'Show help and exit.'
 complete -c luma -n '__luma_at "sandbox"' -l port -r -f -a '' -d 'Listen here; 0 picks a free port.'
-complete -c luma -n '__luma_at "sandbox"' -l duration -r -f -a '' -d 'How long a task takes.'
+complete -c luma -n '__luma_at "sandbox"' -l duration -r -f -a '' -d 'How long a task takes [3s].'
 complete -c luma -n '__luma_at "sandbox"' -l scenario -r -f -a 'ok slow flag2 flag3 flag4 not-visible rate-limit maintenance no-credits bad-key http-200-401 gone cut-transfer expired-link lost-answer server-error garbage callback-duplicate callback-forged callback-stale callback-late' -d 'What the service does.'
 complete -c luma -n '__luma_at "sandbox"' -l json -d 'Print JSON, one object per line.'
 complete -c luma -n '__luma_at "sandbox"' -s q -l quiet -d 'Print only results and errors.'

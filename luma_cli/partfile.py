@@ -59,6 +59,8 @@ def locked(target: Path) -> Iterator[str | None]:
             try:
                 lock.acquire(timeout=0.1)
             except Timeout:
+                if not path.exists():  # filelock takes a folder that is gone for a lock that is held
+                    os.close(os.open(path, os.O_CREAT | _FLAGS, 0o600))
                 record = _read_record(target)
                 holder = record.identity if record is not None else holder
     except OSError as error:

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from luma_cli.errors import FileTrouble, UsageError
@@ -37,11 +38,20 @@ def check_place(target: Path) -> None:
         raise UsageError(f"name not allowed: {target.name!a}: {reason}", hint="use -o with another name")
     if not target.parent.is_dir():
         raise FileTrouble(f"there is no folder {target.parent}", hint="make it, or use -o for another place")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise FileTrouble(f"cannot write in {target.parent}", hint="use -o for another place")
+    _check_writable(target.parent)
     for path in (target, *(beside(target, suffix) for suffix in SUFFIXES)):
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise refused_link(path)
+
+
+def _check_writable(folder: Path) -> None:
+    """Try it: what the file's mode says is not all that can stand in the way (mounts, /proc, access lists)."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        if error.errno in _FULL:
+            raise disk_full(folder / "video") from error
+        raise FileTrouble(f"cannot write in {folder}", hint="use -o for another place") from error
 
 
 def free_bytes(target: Path) -> int:

@@ -92,10 +92,12 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
     if not first:
         start, end = max(0, size - int(last)), size - 1
     else:
-        start, end = int(first), min(int(last) if last else size - 1, size - 1)
-    if start > end or start >= size:
+        start, end = int(first), int(last) if last else size - 1
+        if last and start > end:
+            return None  # not a range at all (RFC 9110, section 14.1.1)
+    if start >= size:
         raise ValueError("no such range")
-    return start, end
+    return start, min(end, size - 1)
 
 
 def copy(source: BinaryIO, target: BinaryIO, count: int) -> None:

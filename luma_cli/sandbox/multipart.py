@@ -13,13 +13,28 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+class Body:
+    """A request's body: as much of a connection as belongs to it. `left` is what was not read yet."""
+
+    def __init__(self, stream: Readable, length: int) -> None:
+        self._stream = stream
+        self.left = length
+
+    def read(self, size: int) -> bytes:
+        chunk = self._stream.read(min(size, self.left)) if self.left > 0 else b""
+        self.left -= len(chunk)
+        return chunk
+
+    def drain(self) -> None:
+        while self.read(CHUNK):
+            pass
+
+
 class BadMultipart(ValueError):
     pass
 
 
-def read_form(
-    stream: Readable, length: int, content_type: str, new_path: Callable[[], Path]
-) -> tuple[dict[str, str], dict[str, Path]]:
+def read_form(body: Body, content_type: str, new_path: Callable[[], Path]) -> tuple[dict[str, str], dict[str, Path]]:
     """The fields as text and the files as paths of what was written to disk.
 
     Raises:
@@ -28,7 +43,7 @@ def read_form(
     boundary = re.search(r'boundary="?([^";,]{1,200})', content_type)
     if not content_type.lower().startswith("multipart/form-data") or boundary is None:
         raise BadMultipart("not multipart/form-data")
-    reader = _Reader(stream, length, b"\r\n--" + boundary[1].encode())
+    reader = _Reader(body, b"\r\n--" + boundary[1].encode())
     fields: dict[str, str] = {}
     files: dict[str, Path] = {}
     reader.skip_preamble()
@@ -42,16 +57,27 @@ def read_form(
             with files[key].open("wb") as file:
                 reader.copy_part(file.write)
         else:
-            content = bytearray()
-            reader.copy_part(content.extend)
-            fields[key] = content[:MOST_FIELD].decode("utf-8", "replace")
+            content = _Field()
+            reader.copy_part(content.write)
+            fields[key] = content.text.decode("utf-8", "replace")
     return fields, files
 
 
+class _Field:
+    """The content of a field, in bounds."""
+
+    def __init__(self) -> None:
+        self.text = bytearray()
+
+    def write(self, chunk: bytes) -> None:
+        self.text += chunk
+        if len(self.text) > MOST_FIELD:
+            raise BadMultipart("a field is too long")
+
+
 class _Reader:
-    def __init__(self, stream: Readable, length: int, delimiter: bytes) -> None:
-        self._stream = stream
-        self._left = length
+    def __init__(self, body: Body, delimiter: bytes) -> None:
+        self._body = body
         self._delimiter = delimiter
         self._buffer = b"\r\n"  # the first delimiter has no line break before it
 
@@ -62,8 +88,10 @@ class _Reader:
         """The headers of the next part; None after the last one."""
         while b"\r\n\r\n" not in self._buffer:
             if self._buffer.startswith(b"--"):
-                self._drain()
+                self._body.drain()
                 return None
+            if len(self._buffer) > 2 * CHUNK:
+                raise BadMultipart("the headers of a part are too long")
             self._fill()
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
         return head
@@ -80,12 +108,7 @@ class _Reader:
         self._buffer = self._buffer[end + len(self._delimiter) :]
 
     def _fill(self) -> None:
-        chunk = self._stream.read(min(CHUNK, self._left)) if self._left > 0 else b""
+        chunk = self._body.read(CHUNK)
         if not chunk:
             raise BadMultipart("the body ends early")
-        self._left -= len(chunk)
         self._buffer += chunk
-
-    def _drain(self) -> None:
-        while self._left > 0 and (chunk := self._stream.read(min(CHUNK, self._left))):
-            self._left -= len(chunk)

@@ -1,27 +1,30 @@
 """The sandbox's HTTP server: the service's endpoints, the file host, and a few controls of its own."""
 
 import json
+import re
 import threading
 import time
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from luma_cli.sandbox.callbacks import Callbacks
 from luma_cli.sandbox.files import FileStore, StoredFile, copy, parse_range
-from luma_cli.sandbox.multipart import BadMultipart, read_form
+from luma_cli.sandbox.multipart import BadMultipart, Body, read_form
 from luma_cli.sandbox.scenarios import CALL_ERRORS, SCENARIOS, SUBMIT_ERRORS, named_in
 from luma_cli.sandbox.tasks import SandboxTask, TaskStore
 
 MOST_JSON = 32 << 20
 MOST_LOGGED = 1 << 16
 PRICE = 100  # a guess: the vendor documents no price
-UPLOADS = {"/api/file-stream-upload", "/api/file-base64-upload", "/api/file-url-upload"}
+STREAM_UPLOAD = "/api/file-stream-upload"
+UPLOADS = {STREAM_UPLOAD, "/api/file-base64-upload", "/api/file-url-upload"}
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    timeout = 120  # for a client that goes silent in the middle of a request
     server: _Server
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the parent's name
@@ -140,22 +144,40 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._route()
 
+    do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_POST  # noqa: N815  the parent's names
+
     def _route(self) -> None:
-        parts = urlsplit(self.path)
+        self.route, self.query = self.path, {}
+        try:
+            parts = urlsplit(self.path)
+            self.content = Body(self.rfile, _length_of(self.headers))
+        except ValueError:
+            self.close_connection = True  # where its body ends is not known
+            return self._framework_error(400, "Bad Request")
         self.route, self.query = parts.path, dict(parse_qsl(parts.query, keep_blank_values=True))
-        length = self.headers.get("Content-Length", "0")
-        self.length = int(length) if length.isdecimal() else 0
-        is_form = self.route == "/api/file-stream-upload"
-        self.body = b"" if is_form else self.rfile.read(min(self.length, MOST_JSON))
+        is_form = self.route == STREAM_UPLOAD
+        if self.content.left > MOST_JSON and not is_form:
+            self.close_connection = True  # nobody waits for the rest
+            return self._framework_error(413, "Payload Too Large")
+        self.body = b"" if is_form else self.content.read(MOST_JSON)
         headers = {name.lower(): value for name, value in self.headers.items()}
         box = self.server.sandbox
         box.requests.append(
             Request(self.command, self.route, self.query, headers, self.body[:MOST_LOGGED], box.clock())
         )
-        if self.route.startswith("/files/"):
+        self._answer()
+        self.content.drain()  # a client that is still sending would see a reset instead of the answer
+        return None
+
+    def _answer(self) -> None:
+        if self.route.startswith("/files/") and self.command in ("GET", "HEAD"):
             return self._serve_file()
         handle = _ROUTES.get((self.command, self.route))
-        return self._no_such_path() if handle is None else handle(self)
+        if handle is not None:
+            return handle(self)
+        if self.route in UPLOADS:
+            return self._envelope(405, "Method not allowed")
+        return self._framework_error(404, "Not Found")
 
     def _generate(self) -> None:
         box = self.server.sandbox
@@ -165,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
         if scenario not in SCENARIOS:
             return self._envelope(422, f"no such scenario: {scenario[:40]}")
         if scenario == "gone":
-            return self._no_such_path()
+            return self._framework_error(404, "Not Found")
         if self._refused(scenario, SUBMIT_ERRORS):
             return None
         if scenario == "garbage":
@@ -210,26 +232,27 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _upload_stream(self) -> None:
         if self._refused(self.server.sandbox.scenario, CALL_ERRORS):
-            self.close_connection = True  # the body is still coming
             return None
         try:
             store = self.server.sandbox.files
-            fields, files = read_form(self.rfile, self.length, self.headers.get("Content-Type", ""), store.new_path)
+            fields, files = read_form(self.content, self.headers.get("Content-Type", ""), store.new_path)
         except BadMultipart as error:
-            self.close_connection = True
-            return self._envelope(400, str(error), status=400)
+            return self._envelope(400, str(error))
         if "file" not in files:
-            return self._envelope(400, "Missing required parameter: file", status=400)
+            return self._envelope(400, "Missing required parameter: file")
         return self._store_upload(fields, files["file"])
 
     def _upload_base64(self) -> None:
         if self._refused(self.server.sandbox.scenario, CALL_ERRORS):
             return None
         params = self._params()
+        text = params.get("base64Data")
+        if not isinstance(text, str) or not text:
+            return self._envelope(400, "Missing required parameter: base64Data")
         try:
-            content = b64decode(str(params.get("base64Data", "")).rpartition(",")[2], validate=True)
+            content = b64decode(text.rpartition(",")[2], validate=True)
         except ValueError:
-            return self._envelope(400, "Base64 decoding failed", status=400)
+            return self._envelope(400, "Base64 decoding failed")
         path = self.server.sandbox.files.new_path()
         path.write_bytes(content)
         return self._store_upload(params, path)
@@ -240,16 +263,16 @@ class _Handler(BaseHTTPRequestHandler):
         params, box = self._params(), self.server.sandbox
         found = box.files.find(str(params.get("fileUrl", "")).removeprefix(box.url))
         if found is None:  # a sandbox fetches nothing from outside
-            return self._envelope(400, "File download failed", status=400)
+            return self._envelope(400, "File download failed")
         return self._store_upload(params, found.path)
 
     def _store_upload(self, fields: dict[str, Any], path: Path) -> None:
         box = self.server.sandbox
         folder = fields.get("uploadPath")
         if not isinstance(folder, str) or not folder:
-            return self._envelope(400, "Missing required parameter: uploadPath", status=400)
+            return self._envelope(400, "Missing required parameter: uploadPath")
         name = str(fields.get("fileName") or f"{path.name}.mp4")
-        served = f"/files/uploads/{folder.strip('/')}/{name}"
+        served = quote(f"/files/uploads/{folder.strip('/')}/{name}")
         stored = box.files.add(served, path, name)
         uploaded = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         data = {
@@ -351,19 +374,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _envelope(self, code: int, message: str, data: Any = None, *, status: int = 200) -> None:
         answer: dict[str, Any] = {"code": code, "msg": message, "data": data}
-        if self.route in UPLOADS:  # this host says so in one more field, and errors carry no data
+        if self.route in UPLOADS:  # this host says so in one more field, errors carry no data and a status of their own
+            if code != 200:
+                status = code if code in (400, 401, 405) else 500
             answer = {"success": code == 200, "code": code, "msg": message} | ({"data": data} if code == 200 else {})
         self._send(status, json.dumps(answer).encode(), "application/json")
 
-    def _no_such_path(self) -> None:
-        """The framework's own answer, without an envelope (observed)."""
-        body = {"status": 404, "error": "Not Found", "path": self.route}
-        self._send(404, json.dumps(body).encode(), "application/json")
+    def _framework_error(self, status: int, reason: str) -> None:
+        """The framework's own answer, without an envelope (observed for unknown paths)."""
+        body = {"status": status, "error": reason, "path": self.route}
+        self._send(status, json.dumps(body).encode(), "application/json")
 
     def _send(self, status: int, body: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -374,7 +401,7 @@ _ROUTES: dict[tuple[str, str], Callable[[_Handler], None]] = {
     ("GET", "/api/v1/modify/record-info"): _Handler._record_info,
     ("GET", "/api/v1/chat/credit"): _Handler._credit,
     ("POST", "/api/v1/common/download-url"): _Handler._download_url,
-    ("POST", "/api/file-stream-upload"): _Handler._upload_stream,
+    ("POST", STREAM_UPLOAD): _Handler._upload_stream,
     ("POST", "/api/file-base64-upload"): _Handler._upload_base64,
     ("POST", "/api/file-url-upload"): _Handler._upload_url,
     ("POST", "/sandbox/trigger"): _Handler._trigger,
@@ -384,9 +411,26 @@ _ROUTES: dict[tuple[str, str], Callable[[_Handler], None]] = {
 
 def _fault_of(params: dict[str, Any]) -> str | None:
     """What the service would refuse with 422."""
-    prompt, video = params.get("prompt"), params.get("videoUrl")
+    prompt = params.get("prompt")
     if not isinstance(prompt, str) or not prompt.strip():
         return "prompt is required"
-    if not isinstance(video, str) or not video.startswith(("http://", "https://")):
+    if not _is_address(params.get("videoUrl")):
         return "videoUrl must be an absolute address"
+    if params.get("callBackUrl") and not _is_address(params["callBackUrl"]):
+        return "callBackUrl must be an absolute address"
+    if not isinstance(params.get("watermark", ""), str):
+        return "watermark must be text"
     return None
+
+
+def _is_address(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(("http://", "https://"))
+
+
+def _length_of(headers: Message) -> int:
+    """The length of a request's body. Raises ValueError where it is not said plainly."""
+    lengths = set(headers.get_all("Content-Length", ["0"]))
+    length = lengths.pop()
+    if lengths or "Transfer-Encoding" in headers or not re.fullmatch("[0-9]{1,18}", length):
+        raise ValueError("no plain length")
+    return int(length)

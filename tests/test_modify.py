@@ -1,0 +1,267 @@
+"""`luma modify`: the main job, and what must be found out before money is spent."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import CLIP, CLIP_URL, Result
+
+from luma_cli.sandbox import Sandbox
+
+Luma = Callable[..., Result]
+PROMPT = "Heavy snow falls at night"
+
+
+def uploads(sandbox: Sandbox) -> int:
+    return sum(each.path == "/api/file-stream-upload" for each in sandbox.requests)
+
+
+def test_one_link_gives_one_id(luma: Luma, sandbox: Sandbox) -> None:
+    code, out, _ = luma("modify", CLIP_URL, "-p", PROMPT)
+
+    [request] = sandbox.submissions()
+    assert json.loads(request.body) == {"prompt": PROMPT, "videoUrl": CLIP_URL}
+    assert (code, out) == (0, f"{json.loads(luma('status', '--json').out)['taskId']}\n")
+
+
+def test_a_local_clip_is_uploaded_under_a_random_name(luma: Luma, sandbox: Sandbox) -> None:
+    luma("modify", CLIP, "-p", PROMPT)
+    luma("modify", CLIP, "-p", PROMPT)
+
+    links = [json.loads(each.body)["videoUrl"] for each in sandbox.submissions()]
+    assert len(set(links)) == 2
+    assert all(link.startswith(sandbox.url) and "street" not in link for link in links)
+
+
+def test_all_options_of_the_service_are_sent(luma: Luma, sandbox: Sandbox) -> None:
+    luma("modify", CLIP_URL, "-p", PROMPT, "--watermark", "mine", "--callback-url", "https://hooks.example.net/kie")
+
+    assert json.loads(sandbox.submissions()[0].body) == {
+        "prompt": PROMPT,
+        "videoUrl": CLIP_URL,
+        "watermark": "mine",
+        "callBackUrl": "https://hooks.example.net/kie",
+    }
+
+
+def test_the_prompt_can_come_from_a_file(luma: Luma, sandbox: Sandbox) -> None:
+    Path("prompt.txt").write_text(f"{PROMPT}\n")
+    luma("modify", CLIP_URL, "-F", "prompt.txt")
+
+    assert json.loads(sandbox.submissions()[0].body)["prompt"] == PROMPT
+
+
+def test_the_prompt_can_come_from_stdin(luma: Luma, sandbox: Sandbox) -> None:
+    luma("modify", CLIP_URL, "-F", "-", stdin=f"{PROMPT}\n")
+
+    assert json.loads(sandbox.submissions()[0].body)["prompt"] == PROMPT
+
+
+def test_stdin_is_not_read_where_nothing_asks_for_it(sandbox: Sandbox) -> None:
+    reader, writer = os.pipe()
+    done = subprocess.run(
+        [sys.executable, "-m", "luma_cli", "modify", CLIP_URL, "-p", PROMPT],
+        stdin=reader,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    os.write(writer, b"still there")
+    assert (done.returncode, os.read(reader, 100)) == (0, b"still there")
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ([CLIP_URL], "Prompt is missing, and there is no terminal to ask on"),
+        ([CLIP_URL, "-p", "  "], "the prompt is empty"),
+        ([CLIP_URL, "-p", "a", "-F", "b"], "both --prompt and --prompt-file are given"),
+        ([CLIP_URL, "-F", "none.txt"], "cannot read none.txt: No such file or directory"),
+        (["ftp://a.example/b.mp4", "-p", PROMPT], "'ftp://a.example/b.mp4' is not an http(s) link"),
+        (["none.mp4", "-p", PROMPT], "cannot read none.mp4: no such file or directory"),
+        ([".", "-p", PROMPT], ". is not a regular file"),
+        ([CLIP_URL, CLIP_URL, "-p", PROMPT, "--idempotency-key", "k"], "one idempotency key cannot stand for several"),
+        ([CLIP_URL, "-p", PROMPT, "--interval", "0s"], "--interval must be at least 1s"),
+        (["-p", PROMPT], "Missing argument 'VIDEO...'"),
+        ([CLIP_URL, "--promt", PROMPT], "No such option: --promt"),
+    ],
+)
+def test_a_wrong_call_exits_2_and_sends_nothing(luma: Luma, sandbox: Sandbox, words: list[str], error: str) -> None:
+    code, out, err = luma("modify", *words)
+
+    assert (code, out, sandbox.requests) == (2, "", [])
+    assert f"luma: error: {error}" in err
+
+
+def test_wait_prints_the_links_instead_of_the_id(luma: Luma, sandbox: Sandbox) -> None:
+    code, out, _ = luma("modify", CLIP_URL, "-p", PROMPT, "-w")
+
+    assert code == 0
+    assert out.startswith(f"{sandbox.url}/files/results/")
+    assert out.count("\n") == 1
+
+
+def test_the_video_can_go_to_stdout(luma: Luma, run: Luma, sandbox: Sandbox) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "luma_cli", "modify", CLIP, "-p", PROMPT, "-o", "-"],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, CLIP.read_bytes())
+    assert os.listdir() == []
+
+
+def test_a_name_with_a_slash_at_its_end_is_a_folder_to_be_made(luma: Luma, sandbox: Sandbox) -> None:
+    code, out, _ = luma("modify", CLIP, "-p", PROMPT, "-o", "out/")
+
+    [name] = os.listdir("out")
+    assert (code, out) == (0, f"out/{name}\n")
+    assert name.startswith("street-")
+
+
+def test_force_overwrites(luma: Luma, sandbox: Sandbox) -> None:
+    Path("a.mp4").write_text("old")
+
+    assert luma("modify", CLIP, "-p", PROMPT, "-o", "a.mp4", "-f").code == 0
+    assert Path("a.mp4").read_bytes() == CLIP.read_bytes()
+
+
+def test_an_existing_output_is_found_before_anything_is_sent(luma: Luma, sandbox: Sandbox) -> None:
+    Path("a.mp4").write_text("old")
+    code, out, err = luma("modify", CLIP, "-p", PROMPT, "-o", "a.mp4")
+
+    assert (code, out, sandbox.requests) == (11, "", [])
+    assert "a.mp4 exists" in err
+    assert "--force" in err
+
+
+@pytest.mark.parametrize("target", ["none/a.mp4", "/proc/a.mp4", "file/a.mp4"])
+def test_a_place_that_cannot_be_written_is_found_before_anything_is_sent(
+    luma: Luma, sandbox: Sandbox, target: str
+) -> None:
+    Path("file").write_text("no folder")
+    code, out, _ = luma("modify", CLIP, "-p", PROMPT, "-o", target)
+
+    assert (code, out, sandbox.requests) == (11, "", [])
+
+
+def test_several_videos_cannot_share_one_file(luma: Luma, sandbox: Sandbox) -> None:
+    assert luma("modify", CLIP_URL, f"{CLIP_URL}?2", "-p", PROMPT, "-o", "a.mp4").code == 2
+    assert sandbox.requests == []
+
+
+def test_one_bad_clip_does_not_cost_the_others(luma: Luma, sandbox: Sandbox) -> None:
+    for name in ("a.mp4", "c.mp4"):
+        Path(name).write_bytes(CLIP.read_bytes())
+    code, out, err = luma("modify", "a.mp4", "b.mp4", "c.mp4", "-p", PROMPT, "-o", "out/")
+
+    assert code == 9
+    assert [line.split("-")[0] for line in sorted(out.splitlines())] == ["out/a", "out/c"]
+
+    assert "luma: b.mp4: cannot read b.mp4: no such file or directory (a public link, or a local file)\n" in err
+    assert "luma: error: 1 of 3 did not succeed" in err
+
+
+def test_a_dry_run_prints_the_request_and_sends_nothing(luma: Luma, sandbox: Sandbox) -> None:
+    code, out, _ = luma("modify", CLIP, CLIP_URL, "-p", PROMPT, "-n", "--json")
+
+    payloads = [json.loads(line)["body"] for line in out.splitlines()]
+    assert (code, sandbox.requests) == (0, [])
+    assert [each["videoUrl"] for each in payloads] == [f"(upload of {CLIP})", CLIP_URL]
+
+
+def test_a_dry_run_needs_no_key(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LUMA_API_KEY")
+
+    assert luma("modify", CLIP, "-p", PROMPT, "-n").code == 0
+
+
+@pytest.mark.parametrize("key", ["release-7", "auto"])
+def test_an_idempotency_key_continues_the_task(luma: Luma, sandbox: Sandbox, key: str) -> None:
+    words = ("modify", CLIP, "-p", PROMPT, "--idempotency-key", key)
+    first, second = luma(*words), luma(*words)
+
+    assert first.out == second.out
+    assert (len(sandbox.submissions()), uploads(sandbox)) == (1, 1)
+
+
+def test_an_automatic_key_goes_by_the_clips_content(luma: Luma, sandbox: Sandbox) -> None:
+    Path("a.mp4").write_bytes(CLIP.read_bytes())
+    Path("b.mp4").write_bytes((CLIP.parent / "tiny-front.mp4").read_bytes())
+    outs = [luma("modify", name, "-p", PROMPT, "--idempotency-key", "auto").out for name in (CLIP, "a.mp4", "b.mp4")]
+
+    assert outs[0] == outs[1] != outs[2]
+
+
+def test_a_repeated_line_with_its_file_is_done_already(luma: Luma, sandbox: Sandbox) -> None:
+    words = ("modify", CLIP, "-p", PROMPT, "--idempotency-key", "auto", "-o", "snow.mp4")
+
+    assert luma(*words)[:2] == luma(*words)[:2] == (0, "snow.mp4\n")
+    assert len(sandbox.submissions()) == 1
+
+
+def test_after_a_lost_answer_the_same_submission_is_refused_until_resubmit(luma: Luma, sandbox: Sandbox) -> None:
+    sandbox.scenario = "lost-answer"
+    assert luma("modify", CLIP_URL, "-p", PROMPT).code == 12
+    sandbox.scenario = "ok"
+    again = luma("modify", CLIP_URL, "-p", PROMPT)
+
+    assert (again.code, again.out, len(sandbox.submissions())) == (12, "", 1)
+    assert "--resubmit" in again.err
+    assert luma("modify", CLIP_URL, "-p", "Something else").code == 0
+    assert luma("modify", CLIP_URL, "-p", PROMPT, "--resubmit").code == 0
+
+
+def test_without_a_journal_nothing_is_spent(luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("file").write_text("no folder")
+    monkeypatch.setenv("LUMA_STATE_DIR", str(Path("file/state").absolute()))
+    code, out, err = luma("modify", CLIP_URL, "-p", PROMPT)
+
+    assert (code, out, sandbox.requests) == (11, "", [])
+    assert "LUMA_STATE_DIR" in err
+    monkeypatch.setenv("LUMA_JOURNAL", "off")
+    assert luma("modify", CLIP_URL, "-p", PROMPT).code == 0
+
+
+def test_the_id_is_on_disk_before_it_is_on_the_screen(sandbox: Sandbox) -> None:
+    """The reader of the pipe asks the journal the moment it sees the id."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "luma_cli", "modify", CLIP_URL, "-p", PROMPT], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        task_id = process.stdout.readline().strip()
+        told = subprocess.run(
+            [sys.executable, "-m", "luma_cli", "tasks"], capture_output=True, text=True, timeout=60, check=False
+        )
+    assert task_id in told.stdout
+
+
+def test_a_big_clip_is_streamed_in_little_memory(sandbox: Sandbox, tmp_path: Path) -> None:
+    """500 MB, of which the file system holds only the header."""
+    big = tmp_path / "big.mp4"
+    big.write_bytes(CLIP.read_bytes())
+    with big.open("ab") as file:
+        box = 500_000_000 - CLIP.stat().st_size
+        file.write(box.to_bytes(4) + b"free")
+        file.truncate(500_000_000)
+    script = (
+        "import resource, subprocess, sys;"
+        "code = subprocess.run(sys.argv[1:]).returncode;"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, sys.executable, "-m", "luma_cli", "modify", big, "-p", PROMPT, "-q"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stderr.splitlines()[-1]) < 60 * 1024  # KiB

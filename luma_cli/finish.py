@@ -1,19 +1,18 @@
-"""See tasks through to their end: ask or wait, save the videos, tell each result as it comes."""
+"""See tasks through to their end: wait, save the videos, tell each result as it comes."""
 
 import queue
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from luma_cli import output
 from luma_cli.api import Client
 from luma_cli.errors import LumaError, StillGenerating
-from luma_cli.goals import Goal, Plan, goal_of, verdict
+from luma_cli.goals import Goal, Plan, verdict
 from luma_cli.journal import Journal
 from luma_cli.outcomes import Outcomes
 from luma_cli.progress import Screen
 from luma_cli.saving import Saved, Saver
-from luma_cli.task import State, Task
+from luma_cli.task import Task
 from luma_cli.wait import Inbox, Poll, Watched, watch
 
 
@@ -38,33 +37,6 @@ def finish(
     with Screen(len(goals), plan.timeout, journal.median_duration()) as screen:
         saver = Saver(client, journal, plan, screen, outcomes, inbox)
         _Finish(goals, client, journal, plan, outcomes, screen, inbox, saver).run()
-
-
-def remember(goals: Sequence[Goal], journal: Journal) -> list[Task]:
-    """The tasks as the journal knows them, without the network."""
-    rows = (journal.known(goal.task_id) for goal in goals)
-    return [row.task if row is not None else Task(goal.task_id) for row, goal in zip(rows, goals, strict=True)]
-
-
-def ask(goals: Sequence[Goal], client: Client, journal: Journal, outcomes: Outcomes) -> list[Task]:
-    """The tasks as the service knows them now; those it cannot tell of go into `outcomes`."""
-    found = []
-    for goal in goals:
-        try:
-            task = client.patiently(lambda goal=goal: client.task(goal.task_id))  # type: ignore[misc]
-        except LumaError as error:
-            outcomes.fail(error, goal.task_id)
-            continue
-        journal.learn_if_possible(task, client.base_url)
-        row = journal.known(goal.task_id)
-        found.append(replace(task, files=row.task.files) if row is not None else task)
-    return found
-
-
-def missing(journal: Journal, base_url: str) -> list[Goal]:
-    """Finished tasks of this service that are not saved yet, the oldest first."""
-    rows = [row for row in reversed(journal.rows(state=State.SUCCEEDED)) if row.base_url == base_url]
-    return [goal_of(row, time.time()) for row in rows if row.task.has_video and not row.task.files]
 
 
 @dataclass

@@ -22,7 +22,7 @@ FLOORS = (
     {"api", "wait", "output", "journal", "media", "partfile", "answers", "webhook", "report"},
     {"download", "checks", "outcomes", "progress", "sandbox", "trim"},
     {"goals", "topics", "completions"},
-    {"saving", "preferences", "selfcheck", "playground"},
+    {"asking", "saving", "preferences", "selfcheck", "playground"},
     {"finish", "submit"},
     {"batch", "listening", "github"},
     {"commands"},

@@ -38,7 +38,7 @@ def download(
 
     Exit codes: 0 2 4 5 6 7 8 9 11 130
     """
-    from luma_cli import finish, saving
+    from luma_cli import asking, saving
     from luma_cli.outcomes import Outcomes
 
     plan = options.plan(output=output, force=force, skip_existing=skip_existing, parallel=parallel, saving=True)
@@ -47,7 +47,7 @@ def download(
     links = [word for word in words if "://" in word]
     goals = options.goals([word for word in words if "://" not in word], journal)
     if all_missing:
-        goals += finish.missing(journal, client.base_url)
+        goals += asking.missing(journal, client.base_url)
     known = saving.saved_paths(journal, (goal.task_id for goal in goals))
     count = len(goals) + len(links)
     saving.check_output(plan.output or ".", count, overwrite=force, skip_existing=skip_existing, known=known)

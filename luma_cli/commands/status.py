@@ -31,14 +31,14 @@ def status(
 
     Exit codes: 0 2 4 5 6 7 8 9
     """
-    from luma_cli import finish, output
+    from luma_cli import asking, output
     from luma_cli.goals import judge
     from luma_cli.outcomes import Outcomes
 
     journal = options.open_journal()
     goals = options.goals(options.read_references(tasks) or ["@last"], journal)
     outcomes = Outcomes(len(goals))
-    found = finish.remember(goals, journal) if cached else finish.ask(goals, options.connect(), journal, outcomes)
+    found = asking.remember(goals, journal) if cached else asking.ask(goals, options.connect(), journal, outcomes)
     output.show_tasks(found)
     if exit_status:
         judge(found, outcomes)

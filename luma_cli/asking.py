@@ -1,0 +1,39 @@
+"""How tasks stand now: asked once, or remembered. It loads nothing that downloads, so that `status` starts fast."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from luma_cli.api import Client
+from luma_cli.errors import LumaError
+from luma_cli.goals import Goal, goal_of
+from luma_cli.journal import Journal
+from luma_cli.outcomes import Outcomes
+from luma_cli.task import State, Task
+
+
+def remember(goals: Sequence[Goal], journal: Journal) -> list[Task]:
+    """The tasks as the journal knows them, without the network."""
+    rows = (journal.known(goal.task_id) for goal in goals)
+    return [row.task if row is not None else Task(goal.task_id) for row, goal in zip(rows, goals, strict=True)]
+
+
+def ask(goals: Sequence[Goal], client: Client, journal: Journal, outcomes: Outcomes) -> list[Task]:
+    """The tasks as the service knows them now; those it cannot tell of go into `outcomes`."""
+    found = []
+    for goal in goals:
+        try:
+            task = client.patiently(lambda goal=goal: client.task(goal.task_id))  # type: ignore[misc]
+        except LumaError as error:
+            outcomes.fail(error, goal.task_id)
+            continue
+        journal.learn_if_possible(task, client.base_url)
+        row = journal.known(goal.task_id)
+        found.append(replace(task, files=row.task.files) if row is not None else task)
+    return found
+
+
+def missing(journal: Journal, base_url: str) -> list[Goal]:
+    """Finished tasks of this service that are not saved yet, the oldest first."""
+    rows = [row for row in reversed(journal.rows(state=State.SUCCEEDED)) if row.base_url == base_url]
+    return [goal_of(row, time.time()) for row in rows if row.task.has_video and not row.task.files]

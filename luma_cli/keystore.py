@@ -52,11 +52,15 @@ def load_key(folder: Path | None, base_url: str, upload_url: str, command: str |
 
 
 def load_webhook_key(folder: Path | None) -> Key | None:
-    """The key that signs callbacks, from LUMA_WEBHOOK_KEY or the key store; None where there is none."""
+    """The key that signs callbacks, from LUMA_WEBHOOK_KEY or the key store; None where there is none.
+
+    Raises:
+        KeyRefused: a blank one, with which anybody could sign, or a file that others can read.
+    """
     if value := os.environ.get("LUMA_WEBHOOK_KEY"):
-        return Key(value.strip(), "LUMA_WEBHOOK_KEY")
+        return Key(clean(value, "LUMA_WEBHOOK_KEY"), "LUMA_WEBHOOK_KEY")
     value = _stored(folder).get("webhook_key")
-    return Key(str(value), NAME) if value else None
+    return Key(clean(str(value), f"webhook_key in {NAME}"), NAME) if value else None
 
 
 def save_key(folder: Path, value: str, base_url: str, upload_url: str) -> bool:

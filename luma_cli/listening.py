@@ -103,7 +103,8 @@ def make_door(host: str, urls: Iterable[str]) -> Door:
         output.protect(key.value)
     else:
         output.warn_once("no webhook_key is set: callbacks are not verified (luma config set webhook_key)")
-    paths = frozenset(urlsplit(url).path or "/" for url in urls) or frozenset({"/"})
+    plain = {urlsplit(url).path.rstrip("/") for url in urls} or {""}
+    paths = frozenset(path or "/" for path in plain) | {f"{path}/" for path in plain}
     names = LOCAL_NAMES | {host.lower()} | {host_of(url) for url in urls}
     return Door(paths, names if urls or is_loopback(host) else None, key.value if key is not None else None)
 
@@ -156,9 +157,9 @@ class Ear:
 
     def _may_wake(self, task_id: str) -> bool:
         now = time.monotonic()
-        if now - self._woken.pop(task_id, float("-inf")) < UNVERIFIED_PAUSE:
-            self._woken[task_id] = now
+        if now - self._woken.get(task_id, float("-inf")) < UNVERIFIED_PAUSE:
             return False
+        self._woken.pop(task_id, None)
         self._woken[task_id] = now
         if len(self._woken) > MOST_WAKES:
             del self._woken[next(iter(self._woken))]

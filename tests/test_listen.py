@@ -23,6 +23,7 @@ import pytest
 from conftest import CLIP_URL, KEY, Result
 
 from luma_cli.journal import NAME, Journal, open_journal
+from luma_cli.listening import pace
 from luma_cli.sandbox import Sandbox
 
 HEAVY = os.environ.get("LUMA_TEST_LOAD") == "1"
@@ -82,7 +83,11 @@ class Process:
         return self.end()
 
     def end(self) -> int:
-        code = self._process.wait(timeout=30)
+        try:
+            code = self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)
+            raise AssertionError(f"it does not end: {self.text}") from None
         for reader in self._readers:
             reader.join(timeout=10)
         assert KEY not in self.text["stdout"] + self.text["stderr"]
@@ -457,6 +462,14 @@ def test_a_public_url_that_the_service_cannot_reach_exits_2(
     assert luma("modify", CLIP_URL, "-p", "x", "--listen", "8080", "--public-url", url)[:2] == (2, "")
 
 
+def test_a_blank_webhook_key_with_which_anybody_could_sign_is_refused(
+    sandbox: Sandbox, luma: Luma, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUMA_WEBHOOK_KEY", "  ")
+
+    assert luma("listen", "--port", "0")[:2] == (4, "")
+
+
 class App(BaseHTTPRequestHandler):
     """A local application that is called with what was accepted."""
 
@@ -568,6 +581,15 @@ def test_modify_with_listen_ends_with_the_callback_and_not_with_the_next_poll(sa
     polls = [each.at for each in sandbox.requests if each.path.endswith("record-info")]
     assert len(polls) == 2
     assert polls[1] >= delivery.at
+
+
+@pytest.mark.parametrize(
+    ("listen", "interval", "expected"), [("8080", None, 30.0), ("8080", 5.0, 5.0), (None, None, None), (None, 5.0, 5.0)]
+)
+def test_beside_callbacks_polls_come_every_30_seconds_unless_told_otherwise(
+    listen: str | None, interval: float | None, expected: float | None
+) -> None:
+    assert pace(listen, interval) == expected
 
 
 def test_modify_with_listen_gives_the_service_an_address_with_a_tag_of_its_own(sandbox: Sandbox, luma: Luma) -> None:
@@ -688,17 +710,39 @@ def test_a_signal_ends_a_listening_wait_at_once(sandbox: Sandbox, luma: Luma) ->
         process.kill()
 
 
+SWALLOWED = """
+import os, signal, sys, threading, weakref
+from luma_cli import signals
+
+class Thing: pass
+
+signals.install()
+thing = Thing()
+reference = weakref.ref(thing, lambda _: (os.kill(os.getpid(), signal.SIGTERM), [None for _ in range(1000)]))
+try:
+    del thing
+    threading.Event().wait(20)
+except signals.Stopped as stop:
+    sys.exit(100 + stop.signum)
+"""
+
+
+def test_a_signal_that_python_swallows_comes_again() -> None:
+    """What is raised inside a weak reference's callback is dropped: `wait --listen` went on for ever now and then."""
+    done = subprocess.run([sys.executable, "-c", SWALLOWED], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stderr) == (100 + signal.SIGTERM, "")
+
+
 def test_trigger_sends_one_callback_by_hand(sandbox: Sandbox, start: Callable[..., Listening], luma: Luma) -> None:
-    listening = start(key=None)
-    task_id = create(sandbox, callBackUrl=listening.url)
-    listening.stop()
-    until(lambda: any(each.status == 200 for each in sandbox.callbacks.deliveries))
-    second = start(key=None)
-    sandbox.tasks.find(task_id).params["callBackUrl"] = second.url  # type: ignore[union-attr]
-    before = len(sandbox.callbacks.deliveries)
+    sandbox.callbacks.webhook_key = WEBHOOK_KEY
+    listening = start()
+    task_id = create(sandbox, prompt="sandbox:flag4 Snow", callBackUrl=listening.url)  # never called back by itself
 
     assert luma("sandbox", "trigger", task_id).code == 0
-    assert len(sandbox.callbacks.deliveries) == before + 1
+
+    assert [each.status for each in sandbox.callbacks.deliveries] == [200]
+    assert listening.task()["taskId"] == task_id
 
 
 def test_a_triggered_callback_that_nobody_answers_gives_the_task_flag_4(sandbox: Sandbox, luma: Luma) -> None:

@@ -33,7 +33,8 @@ def generator() -> ModuleType:
 
 
 GENERATE = generator()
-EXAMPLES = [(command.name, line) for command in TREE.walk() for line in GENERATE.examples_of(command)]
+EXAMPLES = [line for command in TREE.walk() for line in GENERATE.examples_of(command)]
+FOR_EVER = [line for line in EXAMPLES if line.startswith("luma listen")]
 
 
 @pytest.fixture
@@ -96,16 +97,21 @@ def test_every_command_names_its_exit_codes_and_has_examples(command: Command) -
     assert any(GENERATE.examples_of(each) for each in command.walk())
 
 
-@pytest.mark.parametrize(("command", "line"), EXAMPLES, ids=[line for _, line in EXAMPLES])
-def test_an_example_of_the_help_works(shell: Path, command: str, line: str) -> None:
+@pytest.mark.parametrize("line", [line for line in EXAMPLES if line not in FOR_EVER])
+def test_an_example_of_the_help_works(shell: Path, line: str) -> None:
     setup = 'luma modify a.mp4 b.mp4 -p "Heavy rain" -w >ids.txt && '
     prefix = setup if re.search(r"@|luma (tasks|status|wait|download|report)", line) else ""
-    done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", prefix + line],
-        cwd=shell,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    words = ["bash", "-o", "pipefail", "-c", prefix + line]
+    done = subprocess.run(words, cwd=shell, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("line", FOR_EVER)
+def test_an_example_that_runs_for_ever_starts_and_can_be_stopped(shell: Path, line: str) -> None:
+    free = re.sub(r"--port \d+", "--port 0", line)
+    with subprocess.Popen(["bash", "-c", f"exec {free}"], cwd=shell, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("listening on" in said for said in iter(process.stderr.readline, ""))
+        process.terminate()
+        process.stderr.read()
+    assert process.returncode == 143

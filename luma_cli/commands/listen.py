@@ -22,7 +22,15 @@ def listen(
 ) -> None:
     """Receive, verify and record callbacks; print one JSON line per task as tasks end.
 
-    Each task is confirmed with the service first. Runs until it is stopped.
+    Each task is confirmed with the service first, since a callback's signature does not cover what it says. Runs
+    until it is stopped.
+
+    \b
+    Examples:
+      $ luma listen --port 8080 --public-url https://hooks.example.net/luma >> ended.jsonl
+      $ luma listen --port 8081 --forward-to http://127.0.0.1:3000/luma
+
+    Exit codes: 0 2 4 11 129 130 143
     """
     from luma_cli import listening
 

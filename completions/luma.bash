@@ -3,10 +3,10 @@
 _luma_words() {
     case "$1" in
     '') echo 'modify status wait download tasks config upload credits listen sandbox completion help -V --version --json -q --quiet -v --verbose -h --help' ;;
-    'modify') echo '-p --prompt -F --prompt-file --watermark --callback-url -w --wait -o --output -f --force --interval --timeout -n --dry-run --idempotency-key --resubmit --listen --public-url --json -q --quiet -v --verbose -h --help' ;;
+    'modify') echo '-p --prompt -F --prompt-file --watermark --callback-url -w --wait -o --output -f --force --interval --timeout -n --dry-run --idempotency-key --resubmit --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'status') echo '--exit-status --cached --json -q --quiet -v --verbose -h --help' ;;
-    'wait') echo '-o --output -f --force --interval --timeout --fail-fast --parallel --listen --public-url --json -q --quiet -v --verbose -h --help' ;;
-    'download') echo '-o --output -f --force --skip-existing --parallel --all-missing --json -q --quiet -v --verbose -h --help' ;;
+    'wait') echo '-o --output -f --force --interval --timeout --fail-fast --parallel --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'download') echo '-o --output -f --force --skip-existing --parallel --all-missing --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'tasks') echo 'list show forget prune adopt recover --json -q --quiet -v --verbose --state --since --limit -h --help' ;;
     'tasks list') echo '--state --since --limit --json -q --quiet -v --verbose -h --help' ;;
     'tasks show') echo '--json -q --quiet -v --verbose -h --help' ;;

@@ -2,10 +2,10 @@
 
 $script:LumaWords = @{
     '' = @('modify', 'status', 'wait', 'download', 'tasks', 'config', 'upload', 'credits', 'listen', 'sandbox', 'completion', 'help', '-V', '--version', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'modify' = @('-p', '--prompt', '-F', '--prompt-file', '--watermark', '--callback-url', '-w', '--wait', '-o', '--output', '-f', '--force', '--interval', '--timeout', '-n', '--dry-run', '--idempotency-key', '--resubmit', '--listen', '--public-url', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'modify' = @('-p', '--prompt', '-F', '--prompt-file', '--watermark', '--callback-url', '-w', '--wait', '-o', '--output', '-f', '--force', '--interval', '--timeout', '-n', '--dry-run', '--idempotency-key', '--resubmit', '--listen', '--public-url', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'status' = @('--exit-status', '--cached', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'wait' = @('-o', '--output', '-f', '--force', '--interval', '--timeout', '--fail-fast', '--parallel', '--listen', '--public-url', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'download' = @('-o', '--output', '-f', '--force', '--skip-existing', '--parallel', '--all-missing', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'wait' = @('-o', '--output', '-f', '--force', '--interval', '--timeout', '--fail-fast', '--parallel', '--listen', '--public-url', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'download' = @('-o', '--output', '-f', '--force', '--skip-existing', '--parallel', '--all-missing', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'tasks' = @('list', 'show', 'forget', 'prune', 'adopt', 'recover', '--json', '-q', '--quiet', '-v', '--verbose', '--state', '--since', '--limit', '-h', '--help')
     'tasks list' = @('--state', '--since', '--limit', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'tasks show' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')

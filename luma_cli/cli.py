@@ -71,8 +71,9 @@ def main(argv: Sequence[str]) -> int:
     output.open_streams()
     signals.install()
     try:
-        return _run(argv)
+        return _leave(_run(argv))
     except Stopped as stop:
+        _leave(128 + stop.signum)
         return _stop(stop.signum)
     except BrokenPipeError:
         output.abandon_stdout()
@@ -101,6 +102,20 @@ def _run(argv: Sequence[str]) -> int:
         raise
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches a user
         return _fail(_internal(error))
+
+
+def _leave(code: int) -> int:
+    """What is left behind at the end, whatever it was; the exit code."""
+    output.ring()
+    if not output.wants_github():
+        return code
+    from luma_cli import github
+
+    try:
+        github.write_step(output.tasks_told(), code)
+    except FileTrouble as error:
+        return code or _fail(error)
+    return code
 
 
 def _fail(error: LumaError) -> int:

@@ -108,8 +108,4 @@ def _tell(task: Task) -> None:
     """Print an ended task: its links, or the whole object with --json."""
     if "callback_failed" in task.warnings and task.has_video:
         output.note(f"{task.task_id}: the video is there, but kie.ai could not deliver the callback")
-    if output.wants_json():
-        output.answer_task(task)
-    elif task.has_video:
-        for url in task.result_urls:
-            output.answer(url)
+    output.answer_task(task, task.result_urls if task.has_video else ())

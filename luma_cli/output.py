@@ -32,9 +32,14 @@ class _Mode:
     secrets: tuple[str, ...] = ()
     warned: frozenset[str] = frozenset()
     running: tuple[str, ...] = ()
+    github = False
+    notify = False
+    told: dict[str, Task]
+
 
 
 _mode = _Mode()
+_mode.told = {}
 
 
 def configure(*, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
@@ -44,8 +49,15 @@ def configure(*, as_json: bool = False, quiet: bool = False, verbose: bool = Fal
     _mode.verbose |= verbose
 
 
+def configure_reports(*, github: bool = False, notify: bool = False) -> None:
+    """What is left behind besides the output: GitHub annotations and the tasks told, a ring of the bell."""
+    _mode.github |= github
+    _mode.notify |= notify
+
+
 def reset() -> None:
     _mode.__dict__.clear()
+    _mode.told = {}
 
 
 def protect(secret: str) -> None:
@@ -60,6 +72,15 @@ def wants_json() -> bool:
 
 def is_quiet() -> bool:
     return _mode.quiet
+
+
+def wants_github() -> bool:
+    return _mode.github
+
+
+def tasks_told() -> list[Task]:
+    """Every task that this run submitted, waited for or saved, as last seen."""
+    return list(_mode.told.values())
 
 
 def clean(text: str) -> str:
@@ -140,11 +161,13 @@ def warn_once(text: str) -> None:
 def complain(text: str, hint: str | None) -> None:
     """One of several failures; the last word is `show_error`'s."""
     _say(f"luma: {_short(clean(text))}" + (f" ({_short(clean(hint))})" if hint else ""))
+    _annotate(text)
 
 
 def track(task_id: str) -> None:
     """Remember a task that runs, so that every way out can say how to go on."""
     _mode.running = (*_mode.running, task_id)
+    _mode.told.setdefault(task_id, Task(task_id))
 
 
 def untrack(task_id: str) -> None:
@@ -185,16 +208,30 @@ def show_error(error: LumaError) -> None:
     _say(f"luma: error: {_short(clean(error.message))}")
     if error.hint:
         _say(f"hint: {_short(clean(error.hint))}")
+    _annotate(error.message)
     if _mode.as_json:
         _say(redact(format_json({"error": error_members(error)})))
 
 
-def answer_task(task: Task, text: str | None = None) -> None:
-    """A task as JSON where that was asked for, else `text` (nothing for None)."""
+def answer_task(task: Task, lines: Iterable[str] = ()) -> None:
+    """A task as JSON where that was asked for, else these lines."""
+    remember_task(task)
     if _mode.as_json:
         answer_json(task_members(task))
-    elif text is not None:
-        answer(text)
+        return
+    for line in lines:
+        answer(line)
+
+
+def remember_task(task: Task) -> None:
+    """Count it among those that `tasks_told` gives."""
+    _mode.told[task.task_id] = task
+
+
+def ring() -> None:
+    """For --notify: the bell, where somebody may hear it."""
+    if _mode.notify and sys.stderr is not None and _is_terminal(sys.stderr):
+        _mutter("\a")
 
 
 def show_tasks(tasks: Sequence[Task], headings: Sequence[str] = ("TASK", "STATE", "AGE", "RESULT")) -> None:
@@ -374,6 +411,13 @@ def _say(line: str) -> None:
         sys.stderr.flush()
     except (OSError, ValueError):
         pass  # stderr closed or full: there is no better place to complain
+
+
+def _annotate(text: str) -> None:
+    """A failure on the page of the run. Source: GitHub's documentation, "Workflow commands for GitHub Actions"."""
+    if _mode.github:
+        escaped = clean(text).replace("%", "%25")
+        _say(f"::error title=luma::{_short(escaped)}")
 
 
 def _mutter(question: str) -> None:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from luma_cli import output
+from luma_cli.errors import LumaError, Refused
 from luma_cli.formats import format_bytes, format_span
 from luma_cli.task import State, Task
 from luma_cli.wait import Poll
@@ -62,7 +63,7 @@ class Screen:
         """Show what a poll brought."""
         with self._lock:
             if poll.error is not None:
-                self._change(poll.task_id, f"could not check: {poll.error.message}")
+                self._change(poll.task_id, _trouble(poll.error, final=poll.final))
             elif poll.task is not None:
                 self._change(poll.task_id, _word(poll.task))
             if poll.final:
@@ -76,8 +77,10 @@ class Screen:
         meter = _Meter(self, label, self._clock)
         try:
             yield meter.update
-        finally:
-            meter.end()
+        except BaseException:
+            meter.clear()
+            raise
+        meter.end()
 
     def say(self, text: str) -> None:
         """A line above the bars."""
@@ -145,9 +148,12 @@ class _Meter:
             self._spoke = now
             self._screen.say(f"{self._label}: {self._words(seen, total, now)}")
 
-    def end(self) -> None:
+    def clear(self) -> None:
         if self._live is not None:
             self._live.remove_task(self._bar)
+
+    def end(self) -> None:
+        self.clear()
         if self._seen:
             self._screen.say(
                 f"{self._label}: {format_bytes(self._seen)} in {format_span(self._clock() - self._started)}"
@@ -158,6 +164,12 @@ class _Meter:
         size = f" of {format_bytes(total)}" if total is not None else ""
         left = f", {format_span((total - seen) / rate)} left" if total is not None and rate > 1 else ""
         return f"{format_bytes(seen)}{size}, {format_bytes(rate)}/s{left}"
+
+
+def _trouble(error: LumaError, *, final: bool) -> str:
+    # A task that has just been submitted is not known everywhere yet (siblings' docs, observed).
+    unknown = isinstance(error, Refused) and error.api_code in (404, 422) and not final
+    return "not visible yet" if unknown else f"could not check: {error.message}"
 
 
 def _word(task: Task) -> str:

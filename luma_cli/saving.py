@@ -214,6 +214,7 @@ def _run(task: Task, jobs: Sequence[Job]) -> Saved:
 def _tell(task: Task, name: str | None) -> None:
     """Print the saved paths, the object with --json, or the bytes of the video for `-o -`."""
     if name == STDOUT:
+        output.remember_task(replace(task, files=()))
         for file in task.files:
             path = Path(file.path)
             try:
@@ -221,11 +222,8 @@ def _tell(task: Task, name: str | None) -> None:
             finally:
                 path.unlink()
                 path.parent.rmdir()
-    elif output.wants_json():
-        output.answer_task(task)
     else:
-        for file in task.files:
-            output.answer(_as_named(file.path, name))
+        output.answer_task(task, [_as_named(file.path, name) for file in task.files])
 
 
 def _as_named(path: str, name: str | None) -> str:

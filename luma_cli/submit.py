@@ -221,8 +221,6 @@ class _Announcer:
         output.track(task_id)
         if self._quietly:
             output.note(f"task {task_id} is submitted")
-        elif output.wants_json():
-            row = self._journal.find(task_id)
-            output.answer_task(row.task if row is not None else Task(task_id))
         else:
-            output.answer(task_id)
+            row = self._journal.known(task_id)
+            output.answer_task(row.task if row is not None else Task(task_id), [task_id])

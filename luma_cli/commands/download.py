@@ -12,6 +12,7 @@ app = typer.Typer(**options.STYLE)
 
 @app.command()
 @options.common
+@options.reported
 def download(
     sources: Annotated[
         list[str] | None,

@@ -12,6 +12,7 @@ app = typer.Typer(**options.STYLE)
 
 @app.command()
 @options.common
+@options.reported
 def modify(
     videos: Annotated[list[str], typer.Argument(metavar="VIDEO...", help="A public http(s) link, or a local file.")],
     prompt: Annotated[str | None, typer.Option("-p", "--prompt", metavar="TEXT", help="What to change.")] = None,

@@ -30,6 +30,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per l
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only results and errors.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Tell more on stderr.")]
 
+Github = Annotated[
+    bool, typer.Option("--github", help="Write step outputs, a summary and annotations for GitHub Actions.")
+]
+Notify = Annotated[bool, typer.Option("--notify", help="Ring the terminal's bell at the end.")]
+
 TaskArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="[TASK]...", help="Task id, unique prefix, @last, @2, or - for ids from stdin."),
@@ -75,14 +80,32 @@ class DefaultGroup(typer.core.TyperGroup):
 
 def common(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that every command takes."""
-    extra = {"json": Json, "quiet": Quiet, "verbose": Verbose}
+
+    def configure(json: bool, quiet: bool, verbose: bool) -> None:
+        output.configure(as_json=json, quiet=quiet, verbose=verbose)
+
+    return _with_switches(function, {"json": Json, "quiet": Quiet, "verbose": Verbose}, configure)
+
+
+def reported(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that sees tasks through the options that tell others of it."""
+
+    def configure(github: bool, notify: bool) -> None:
+        output.configure_reports(github=github, notify=notify)
+
+    return _with_switches(function, {"github": Github, "notify": Notify}, configure)
+
+
+def _with_switches(
+    function: Callable[..., None], extra: dict[str, Any], configure: Callable[..., None]
+) -> Callable[..., None]:
     signature = inspect.signature(function)
     keyword = inspect.Parameter.KEYWORD_ONLY
     added = [inspect.Parameter(name, keyword, default=False, annotation=kind) for name, kind in extra.items()]
 
     @functools.wraps(function)
-    def command(json: bool = False, quiet: bool = False, verbose: bool = False, **arguments: Any) -> None:
-        output.configure(as_json=json, quiet=quiet, verbose=verbose)
+    def command(**arguments: Any) -> None:
+        configure(**{name: arguments.pop(name, False) for name in extra})
         function(**arguments)
 
     command.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *added])  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ app = typer.Typer(**options.STYLE)
 
 @app.command()
 @options.common
+@options.reported
 def wait(
     tasks: TaskArgument = None,
     output: Output = None,

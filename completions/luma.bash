@@ -3,7 +3,7 @@
 _luma_words() {
     case "$1" in
     '') echo 'modify status wait download tasks config upload credits listen sandbox completion help -V --version --json -q --quiet -v --verbose -h --help' ;;
-    'modify') echo '-p --prompt -F --prompt-file --watermark --callback-url -w --wait -o --output -f --force --interval --timeout -n --dry-run --idempotency-key --resubmit --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'modify') echo '-p --prompt -F --prompt-file --watermark --callback-url -w --wait -o --output -f --force --interval --timeout --no-check --strict --trim -n --dry-run --idempotency-key --resubmit --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'status') echo '--exit-status --cached --json -q --quiet -v --verbose -h --help' ;;
     'wait') echo '-o --output -f --force --interval --timeout --fail-fast --parallel --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'download') echo '-o --output -f --force --skip-existing --parallel --all-missing --github --notify --json -q --quiet -v --verbose -h --help' ;;
@@ -43,6 +43,7 @@ _luma_value() {
     'modify:--output') echo 'files' ;;
     'modify:--interval') echo '' ;;
     'modify:--timeout') echo '' ;;
+    'modify:--trim') echo '' ;;
     'modify:--idempotency-key') echo 'auto' ;;
     'modify:--listen') echo '' ;;
     'modify:--public-url') echo '' ;;

@@ -2,7 +2,7 @@
 
 $script:LumaWords = @{
     '' = @('modify', 'status', 'wait', 'download', 'tasks', 'config', 'upload', 'credits', 'listen', 'sandbox', 'completion', 'help', '-V', '--version', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'modify' = @('-p', '--prompt', '-F', '--prompt-file', '--watermark', '--callback-url', '-w', '--wait', '-o', '--output', '-f', '--force', '--interval', '--timeout', '-n', '--dry-run', '--idempotency-key', '--resubmit', '--listen', '--public-url', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'modify' = @('-p', '--prompt', '-F', '--prompt-file', '--watermark', '--callback-url', '-w', '--wait', '-o', '--output', '-f', '--force', '--interval', '--timeout', '--no-check', '--strict', '--trim', '-n', '--dry-run', '--idempotency-key', '--resubmit', '--listen', '--public-url', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'status' = @('--exit-status', '--cached', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'wait' = @('-o', '--output', '-f', '--force', '--interval', '--timeout', '--fail-fast', '--parallel', '--listen', '--public-url', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'download' = @('-o', '--output', '-f', '--force', '--skip-existing', '--parallel', '--all-missing', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
@@ -42,6 +42,7 @@ $lumaValues = @'
     'modify:--output' = 'files'
     'modify:--interval' = ''
     'modify:--timeout' = ''
+    'modify:--trim' = ''
     'modify:--idempotency-key' = 'auto'
     'modify:--listen' = ''
     'modify:--public-url' = ''

@@ -43,8 +43,22 @@ class LumaError(Exception):
         self.task_id = task_id
 
 
+@dataclass(frozen=True)
+class Finding:
+    """What a check found. `name` is stable, `level` is "error" or "warning", `video` the clip that it is about."""
+
+    name: str
+    level: str
+    message: str
+    hint: str | None = None
+    video: str | None = None
+
+
 class UsageError(LumaError):
+    """`findings` are what the checks before a submission found, where they are the reason."""
+
     exit_code = 2
+    findings: tuple[Finding, ...] = ()
 
 
 class Declined(LumaError):

@@ -1,10 +1,11 @@
 """Facts as text: the JSON of `luma/1`, times, spans and sizes."""
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from luma_cli.errors import LumaError
+from luma_cli.errors import Finding, LumaError
 from luma_cli.rows import Row
 from luma_cli.task import SavedFile, Task
 
@@ -81,7 +82,12 @@ def format_bytes(count: float) -> str:
     return f"{count:.1f} GB"
 
 
+def finding_members(finding: Finding) -> dict[str, Any]:
+    return asdict(finding)
+
+
 def error_members(error: LumaError) -> dict[str, Any]:
+    findings = getattr(error, "findings", ())
     return {
         "code": type(error).__name__,
         "message": error.message,
@@ -91,7 +97,7 @@ def error_members(error: LumaError) -> dict[str, Any]:
         "httpStatus": error.http_status,
         "retryable": error.retryable,
         "taskId": error.task_id,
-    }
+    } | ({"findings": [finding_members(each) for each in findings]} if findings else {})
 
 
 def visible(character: str) -> str:

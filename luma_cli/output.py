@@ -12,8 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from luma_cli import settings
-from luma_cli.errors import Declined, FileTrouble, LumaError
-from luma_cli.formats import error_members, format_json, format_span, format_time, row_members, task_members, visible
+from luma_cli.errors import Declined, FileTrouble, Finding, LumaError
+from luma_cli.formats import (
+    error_members,
+    finding_members,
+    format_json,
+    format_span,
+    format_time,
+    row_members,
+    task_members,
+    visible,
+)
 from luma_cli.rows import Outcome, Row
 from luma_cli.task import Task
 
@@ -35,7 +44,6 @@ class _Mode:
     github = False
     notify = False
     told: dict[str, Task]
-
 
 
 _mode = _Mode()
@@ -275,6 +283,18 @@ def show_row(row: Row) -> None:
                 answer_fields(["file", file["path"], str(file["bytes"]), file["sha256"]])
         elif value not in (None, [], ""):
             answer_fields([name, " ".join(map(str, value)) if isinstance(value, list) else str(value)])
+
+
+def show_report(findings: Sequence[Finding], *, told_elsewhere: Sequence[Finding]) -> None:
+    """What the checks before a submission found, on stderr: a line each, and with --json one object of all."""
+    for each in findings:
+        if each in told_elsewhere:
+            continue
+        about = f"{each.video}: " if each.video else ""
+        level = "warning: " if each.level == "warning" else ""
+        complain(f"{level}{about}{each.message} [{each.name}]", each.hint)
+    if findings and _mode.as_json:
+        _say(redact(format_json({"findings": [finding_members(each) for each in findings]})))
 
 
 def show_request(url: str, payload: dict[str, str]) -> None:

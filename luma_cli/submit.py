@@ -4,19 +4,22 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from luma_cli import output, settings
+from luma_cli import checks, output, settings
+from luma_cli.addresses import host_of, is_loopback
 from luma_cli.api import GENERATE, Client
-from luma_cli.errors import KeyRefused, LumaError, OutOfCredits, UsageError
+from luma_cli.errors import Finding, KeyRefused, LumaError, OutOfCredits, UsageError
 from luma_cli.goals import Goal
 from luma_cli.journal import Journal, Submission
 from luma_cli.names import stem_of
 from luma_cli.outcomes import Outcomes
 from luma_cli.progress import Screen
 from luma_cli.task import Edit, Task, is_link
+from luma_cli.transport import Session
+from luma_cli.trim import check_ffmpeg, trimmed
 
 # The vendor's pages disagree between 24 hours and 3 days; we say the shorter.
 UPLOAD_LIFE = "24 hours"
@@ -41,7 +44,11 @@ class Clip:
 
 @dataclass(frozen=True)
 class Order:
-    """Clips as the user named them, and what to do with each."""
+    """Clips as the user named them, and what to do with each.
+
+    `trim` is where to begin the 10 s that are cut from local clips, in seconds. `rejected` holds the clips that the
+    checks found unfit, by name.
+    """
 
     names: tuple[str, ...]
     prompt: str
@@ -49,10 +56,13 @@ class Order:
     callback_url: str | None = None
     idempotency_key: str | None = None
     resubmit: bool = False
+    trim: float | None = None
+    rejected: Mapping[str, UsageError] = field(default_factory=dict)
 
     def digest(self, clip: Clip) -> str:
         """Equal for equal prompt, clip and watermark."""
-        return hashlib.sha256(json.dumps([self.prompt, clip.identity, self.watermark]).encode()).hexdigest()
+        facts = [self.prompt, clip.identity, self.watermark] + ([] if self.trim is None else [self.trim])
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def submission(self, clip: Clip, video_url: str, base_url: str) -> Submission:
         digest = self.digest(clip)
@@ -68,7 +78,8 @@ def make_order(
     callback_url: str | None,
     idempotency_key: str | None,
     *,
-    resubmit: bool,
+    resubmit: bool = False,
+    trim: float | None = None,
 ) -> Order:
     """What the user typed, with the settings where an option is missing.
 
@@ -79,7 +90,12 @@ def make_order(
     if idempotency_key not in (None, AUTO) and len(names) > 1:
         raise UsageError("one idempotency key cannot stand for several videos", hint="--idempotency-key auto")
     if not prompt.strip():
-        raise UsageError("the prompt is empty", hint="say in English what to change: -p TEXT")
+        found = checks.check_prompt(prompt)
+        raise _unfit(found, found)
+    if trim is not None:
+        check_ffmpeg()
+        if any("://" in name for name in names):
+            raise UsageError("--trim is for local clips", hint="download the video first and give the file")
     texts = {
         "the prompt": (prompt, LONGEST_PROMPT),
         "the watermark": (watermark or ours.watermark, LONGEST_TEXT),
@@ -89,7 +105,13 @@ def make_order(
     for what, (text, most) in texts.items():
         check_text(what, text or "", most)
     return Order(
-        tuple(names), prompt, watermark or ours.watermark, callback_url or ours.callback_url, idempotency_key, resubmit
+        tuple(names),
+        prompt,
+        watermark or ours.watermark,
+        callback_url or ours.callback_url,
+        idempotency_key,
+        resubmit,
+        trim,
     )
 
 
@@ -130,10 +152,37 @@ def check_text(name: str, text: str, most: int) -> str:
     return text
 
 
+def inspect(order: Order, journal: Journal, *, strict: bool) -> Order:
+    """Look at everything that can be known before money is spent, and tell all of it.
+
+    A clip that is unfit is rejected, the others go on; one that has its task already is not looked at. `strict` makes
+    errors of warnings.
+
+    Raises:
+        UsageError: the fault is not that of a single clip.
+    """
+    findings = [replace(each, level=checks.ERROR) if strict else each for each in _findings(order, journal)]
+    errors = [each for each in findings if each.level == checks.ERROR]
+    general = [each for each in errors if each.video is None]
+    groups = {name: [each for each in errors if each.video == name] for name in order.names}
+    # The first error of a group is told by what is raised for it.
+    firsts = [general[0]] if general else [group[0] for group in groups.values() if group]
+    output.show_report(findings, told_elsewhere=firsts)
+    if general:
+        raise _unfit(errors, findings)
+    return replace(order, rejected={name: _unfit(group, group) for name, group in groups.items() if group})
+
+
 def show_request(order: Order) -> None:
-    """For --dry-run: print what would be sent for each clip."""
+    """For --dry-run: print what would be sent for each clip.
+
+    Raises:
+        UsageError: the checks have rejected a clip.
+    """
     base_url = settings.load_settings().base_url
     for name in order.names:
+        if name in order.rejected:
+            raise order.rejected[name]
         clip = parse_clip(name)
         video_url = name if clip.path is None else f"(upload of {name})"
         output.show_request(f"{base_url}{GENERATE}", order.submission(clip, video_url, base_url).edit.payload())
@@ -159,6 +208,8 @@ def submit_all(order: Order, client: Client, journal: Journal, *, quietly: bool)
         announcer = _Announcer(journal, quietly=quietly)
         for name in order.names:
             try:
+                if name in order.rejected:
+                    raise order.rejected[name]
                 task_id = _submit(parse_clip(name), order, client, journal, screen, announcer)
                 goals.append(Goal(task_id, stem_of(name)))
             except LumaError as error:
@@ -190,7 +241,7 @@ def _submit(clip: Clip, order: Order, client: Client, journal: Journal, screen: 
         announcer.announce(earlier)
         return earlier
     if clip.path is not None:
-        submission = order.submission(clip, _upload(clip.path, client, screen), client.base_url)
+        submission = order.submission(clip, _deliver(clip.path, order.trim, client, screen), client.base_url)
     return journal.record(submission, client.submit, announce=announcer.announce, resubmit=order.resubmit)
 
 
@@ -200,6 +251,45 @@ def _earlier(order: Order, name: str, journal: Journal, base_url: str) -> str | 
     except UsageError:
         return None  # told when it is its turn
     return journal.earlier(order.submission(clip, clip.name, base_url), resubmit=order.resubmit)
+
+
+def _findings(order: Order, journal: Journal) -> list[Finding]:
+    ours = settings.load_settings()
+    local = is_loopback(host_of(ours.base_url))
+    found = checks.check_prompt(order.prompt) + checks.check_callback(order.callback_url, allow_local=local)
+    with Session(ca_bundle=ours.ca_bundle, public_only=not local) as session:
+        for name in order.names:
+            clip = _unsubmitted(order, name, journal, ours.base_url)
+            if clip is not None and clip.path is not None:
+                found += checks.check_file(clip.path, will_trim=order.trim is not None)
+            elif clip is not None:
+                found += checks.check_link(name, session, allow_local=local)
+    return found
+
+
+def _unsubmitted(order: Order, name: str, journal: Journal, base_url: str) -> Clip | None:
+    """A clip that is still to be submitted; None also for what will be told when it is its turn."""
+    try:
+        clip = parse_clip(name)
+        return None if journal.earlier(order.submission(clip, name, base_url), resubmit=order.resubmit) else clip
+    except LumaError:
+        return None
+
+
+def _unfit(errors: Sequence[Finding], findings: Sequence[Finding]) -> UsageError:
+    first = errors[0]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    error = UsageError(f"{first.message}{more}", hint=first.hint or "--no-check submits all the same")
+    error.findings = tuple(findings)
+    return error
+
+
+def _deliver(path: Path, trim: float | None, client: Client, screen: Screen) -> str:
+    """Bring a local clip, cut where that was asked for, into kie.ai's temporary store; returns its link."""
+    if trim is None:
+        return _upload(path, client, screen)
+    with screen.transfer(f"trim {path.name}") as on_bytes, trimmed(path, trim, on_bytes) as short:
+        return _upload(short, client, screen)
 
 
 def _upload(path: Path, client: Client, screen: Screen) -> str:

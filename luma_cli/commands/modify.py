@@ -1,16 +1,25 @@
 """`luma modify`: submit edits."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
+from luma_cli import settings
 from luma_cli.commands import options
 from luma_cli.commands.options import Force, Interval, Listen, Output, PublicUrl, Timeout
 
 app = typer.Typer(**options.STYLE)
 
 
-@app.command()
+class StartIsOptional(typer.core.TyperCommand):
+    """`--trim` alone begins at 0: what follows it is its value only where that is a time."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, options.with_default(args, "--trim", "0"))
+
+
+@app.command(cls=StartIsOptional)
 @options.common
 @options.reported
 def modify(
@@ -28,6 +37,14 @@ def modify(
     force: Force = False,
     interval: Interval = None,
     timeout: Timeout = None,
+    no_check: Annotated[bool, typer.Option("--no-check", help="Send without looking at prompt and clip.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Take what is only doubtful for wrong.")] = False,
+    trim: Annotated[
+        float | None,
+        typer.Option(
+            metavar="[START]", parser=settings.parse_duration, help="Cut a local clip to 10 s with ffmpeg [0s]."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print the request, send nothing.")] = False,
     idempotency_key: Annotated[
         str | None,
@@ -44,7 +61,8 @@ def modify(
     """Submit one edit for each VIDEO and print the task id(s).
 
     A local file is uploaded to kie.ai's temporary store first. Every submission costs credits; it is written to the
-    journal before it is sent, and never sent twice.
+    journal before it is sent, and never sent twice. Before that, prompt and clips are checked: what kie.ai would surely
+    refuse is an error and nothing is sent, what is only doubtful is a warning.
 
     \b
     Examples:
@@ -59,10 +77,12 @@ def modify(
     ear = listening.open_ear(listen, public_url, callback_url)
     plan = options.plan(interval=listening.pace(listen, interval), timeout=timeout, output=output, force=force)
     text = options.ask_prompt(prompt, prompt_file)
-    order = submit.make_order(videos, text, watermark, ear.callback_url, idempotency_key, resubmit=resubmit)
+    order = submit.make_order(videos, text, watermark, ear.callback_url, idempotency_key, resubmit=resubmit, trim=trim)
+    journal = options.open_journal(spending=not dry_run)
+    if not no_check:
+        order = submit.inspect(order, journal, strict=strict)
     if dry_run:
         return submit.show_request(order)
-    journal = options.open_journal(spending=True)
     if output is not None:
         known = saving.saved_paths(journal, submit.tasks_of(order, journal))
         saving.check_output(output, len(videos), overwrite=force, known=known)

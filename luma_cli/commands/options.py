@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -111,6 +112,17 @@ def _with_switches(
     command.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *added])  # type: ignore[attr-defined]
     command.__annotations__ = {**function.__annotations__, **extra}
     return command
+
+
+def with_default(args: list[str], flag: str, value: str) -> list[str]:
+    """The words of a command line, with a value for a flag whose duration is left out."""
+    found: list[str] = []
+    for index, word in enumerate(args):
+        if word == "--":
+            return [*found, *args[index:]]
+        following = args[index + 1] if index + 1 < len(args) else ""
+        found.append(f"{flag}={value}" if word == flag and not re.fullmatch(r"([0-9]+[dhms]?)+", following) else word)
+    return found
 
 
 def connect() -> "Client":

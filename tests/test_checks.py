@@ -1,0 +1,355 @@
+"""The checks before money is spent: each with what triggers it and what must not, as a user meets them."""
+
+import json
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import CLIP, CLIP_URL, DATA, Result
+from faultserver import FaultServer, Peer, head, pour, redirect, reply, send
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from luma_cli import checks
+from luma_cli.sandbox import Sandbox
+from luma_cli.transport import Session
+
+Luma = Callable[..., Result]
+PROMPT = "Heavy snow falls at night"
+SERVICE = "https://api.example.com"
+
+
+@pytest.fixture(autouse=True)
+def local(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service on this machine, so that links to this machine are looked at. --dry-run does not call it."""
+    monkeypatch.setenv("LUMA_BASE_URL", "http://127.0.0.1:9")
+
+
+@pytest.fixture
+def findings(luma: Luma) -> Callable[..., list[tuple[str, str]]]:
+    """Name and level of what `luma modify WORDS --dry-run --json` finds."""
+
+    def call(*words: object) -> list[tuple[str, str]]:
+        code, out, err = luma("modify", *words, "-n", "--json")
+        objects = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+        reports = [line["findings"] for line in objects if "findings" in line]
+        found = reports[0] if reports else [each for line in objects for each in line["error"].get("findings", [])]
+        errors = [each for each in found if each["level"] == "error"]
+        assert code == (2 if errors else 0), err
+        assert (out == "") == bool(errors)
+        if errors:
+            assert objects[-1]["error"]["exitCode"] == 2
+            assert objects[-1]["error"]["findings"]
+        return [(each["name"], each["level"]) for each in found]
+
+    return call
+
+
+def served(content: bytes, **headers: object) -> Callable[[Peer], None]:
+    """Both ends of a range are obeyed."""
+
+    def act(peer: Peer) -> None:
+        assert peer.request is not None
+        first, _, last = peer.request.headers["range"].removeprefix("bytes=").partition("-")
+        part = content[int(first) : int(last) + 1]
+        place = f"bytes {first}-{int(first) + len(part) - 1}/{len(content)}"
+        head(206, content_length=len(part), content_range=place, **headers)(peer)
+        peer.send(part)
+
+    return act
+
+
+@pytest.fixture
+def host() -> Iterator[Callable[..., FaultServer]]:
+    """A file host that gives this answer to everything."""
+    servers: list[FaultServer] = []
+
+    def start(*answer: Callable[[Peer], None]) -> FaultServer:
+        servers.append(FaultServer([answer]).__enter__())
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.__exit__(None, None, None)
+
+
+# --- prompt and callback ---
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        (PROMPT, []),
+        ("", [("prompt-empty", "error")]),
+        (" \n", [("prompt-empty", "error")]),
+        ("夜里下大雪", [("prompt-not-english", "error")]),
+        ("Es schneit heftig in der Nacht", [("prompt-not-english", "warning")]),
+        ("sandbox:flag3 夜里下大雪", []),
+    ],
+)
+def test_the_prompt(findings: Callable[..., object], prompt: str, found: object) -> None:
+    assert findings(CLIP, "-p", prompt) == found
+
+
+@pytest.mark.parametrize(
+    ("base", "url", "found"),
+    [
+        (SERVICE, "https://hooks.example.com/luma", []),
+        (SERVICE, "http://hooks.example.com/luma", [("callback-not-https", "warning")]),
+        (SERVICE, "https://192.168.0.9/luma", [("callback-private", "error")]),
+        (SERVICE, "https://localhost/luma", [("callback-private", "error")]),
+        (SERVICE, "hooks.example.com/luma", [("callback-invalid", "error")]),
+        (SERVICE, "ftp://hooks.example.com/luma", [("callback-invalid", "error")]),
+        ("http://127.0.0.1:9", "http://127.0.0.1:8080/luma", []),
+    ],
+)
+def test_the_callback_url(
+    findings: Callable[..., object], monkeypatch: pytest.MonkeyPatch, base: str, url: str, found: object
+) -> None:
+    monkeypatch.setenv("LUMA_BASE_URL", base)
+    assert findings(CLIP, "-p", PROMPT, "--callback-url", url) == found
+
+
+# --- local clips ---
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("street.mp4", []),
+        ("tiny-front.mp4", []),
+        ("tiny-end.mp4", []),
+        ("tiny.mov", []),
+        ("tiny.avi", []),
+        ("tiny-12s.mp4", [("too-long", "error")]),
+        ("tiny.webm", [("not-a-video", "error")]),
+    ],
+)
+def test_a_local_clip(findings: Callable[..., object], name: str, found: object) -> None:
+    assert findings(DATA / name, "-p", PROMPT) == found
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"<!DOCTYPE html><html>", [("url-share-page", "error")]),
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), [("not-a-video", "error")]),
+        (b"anything", [("not-a-video", "error")]),
+        (CLIP.read_bytes()[:40], [("duration-unknown", "warning")]),
+    ],
+)
+def test_a_local_file_that_is_no_clip(findings: Callable[..., object], content: bytes, found: object) -> None:
+    Path("clip.mp4").write_bytes(content)
+    assert findings("clip.mp4", "-p", PROMPT) == found
+
+
+@pytest.mark.parametrize(
+    ("size", "found"),
+    [
+        (99_000_000, []),
+        (101_000_000, [("too-large", "warning")]),
+        (500_000_001, [("too-large", "error")]),
+    ],
+)
+def test_the_size_of_a_clip(findings: Callable[..., object], size: int, found: object) -> None:
+    content = CLIP.read_bytes()
+    with Path("clip.mp4").open("wb") as file:
+        file.write(content + (size - len(content)).to_bytes(4, "big") + b"free")
+        file.truncate(size)
+    assert findings("clip.mp4", "-p", PROMPT) == found
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+@pytest.mark.parametrize("name", ["tiny-12s.mp4", "tiny.webm"])
+def test_the_command_in_the_hint_mends_the_clip(luma: Luma, findings: Callable[..., object], name: str) -> None:
+    folder = Path("it's a folder; $(touch hacked)")
+    folder.mkdir()
+    clip = shutil.copy(DATA / name, folder / f"-my clip{Path(name).suffix}")
+    err = luma("modify", "-n", "-p", PROMPT, "--", clip).err
+    command = err.splitlines()[-1].partition("or: ")[2]
+    subprocess.run(["sh", "-c", f"{command} -v error -nostdin"], check=True, timeout=120)
+
+    [mended] = [path for path in folder.iterdir() if path.name != Path(clip).name]
+    assert shlex.split(command)[-1] == f"file:{mended}"
+    assert findings("-p", PROMPT, mended) == []
+    assert not Path("hacked").exists()
+
+
+# --- links ---
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/a.mp4",
+        "https://10.0.0.8/a.mp4",
+        "https://[::1]/a.mp4",
+        "https://[::ffff:127.0.0.1]/a.mp4",
+        "http://0x7f.1/a.mp4",
+        "http://169.254.169.254/latest/meta-data",
+        "https://nas.local/a.mp4",
+        "https://localhost:8080/a.mp4",
+    ],
+)
+def test_a_private_address_is_found_without_a_connection(
+    findings: Callable[..., object], monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("LUMA_BASE_URL", SERVICE)
+    assert findings(url, "-p", PROMPT) == [("url-private", "error")]
+
+
+@pytest.mark.parametrize("url", ["https://user:password@media.example.com/a.mp4", "https:///a.mp4"])
+def test_a_link_that_is_no_link_is_refused(luma: Luma, url: str) -> None:
+    assert luma("modify", url, "-p", PROMPT, "-n").code == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://drive.google.com/file/d/1abc/view?usp=sharing",
+        "https://www.dropbox.com/s/abc/clip.mp4?dl=0",
+        "https://www.youtube.com/watch?v=abc",
+        "https://youtu.be/abc",
+    ],
+)
+def test_a_share_page_is_told_from_a_video(luma: Luma, findings: Callable[..., object], url: str) -> None:
+    assert findings(url, "-p", PROMPT) == [("url-share-page", "error")]
+    assert "hint: " in luma("modify", url, "-p", PROMPT, "-n").err
+
+
+def test_a_direct_link_of_dropbox_is_no_share_page(findings: Callable[..., object]) -> None:
+    assert findings("https://www.dropbox.com/s/abc/clip.mp4?raw=1", "-p", PROMPT) == []
+
+
+@pytest.mark.parametrize("name", ["street.mp4", "tiny-front.mp4", "tiny-end.mp4", "tiny.mov", "tiny.avi"])
+def test_a_good_link_costs_a_few_small_requests(
+    findings: Callable[..., object], host: Callable[..., FaultServer], name: str
+) -> None:
+    server = host(served((DATA / name).read_bytes()))
+
+    assert findings(server.url("/a.mp4"), "-p", PROMPT) == []
+    asked = [each.headers["range"].removeprefix("bytes=").split("-") for each in server.requests]
+    assert len(asked) <= 8
+    assert sum(int(last) - int(first) + 1 for first, last in asked) <= 64 * 1024
+    assert b"uthorization" not in server.received
+    assert b"ookie" not in server.received
+
+
+def test_a_long_clip_behind_a_link_is_found_by_its_header(
+    findings: Callable[..., object], host: Callable[..., FaultServer]
+) -> None:
+    server = host(served((DATA / "tiny-12s.mp4").read_bytes()))
+    assert findings(server.url("/a.mp4"), "-p", PROMPT) == [("too-long", "error")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (reply(b"<html>", content_type="text/html; charset=utf-8"), [("url-share-page", "error")]),
+        (reply(b"<!doctype html><html>", content_type="video/mp4"), [("url-share-page", "error")]),
+        (reply(b"GIF89a" + bytes(99), 206, content_range="bytes 0-104/105"), [("not-a-video", "error")]),
+        (reply(b"", 404), [("url-unreachable", "error")]),
+        (reply(b"", 403), [("url-unreachable", "error")]),
+        (reply(b"", 503), [("url-unreachable", "warning")]),
+        (redirect("/again"), [("url-unreachable", "error")]),
+        (redirect("http://["), [("url-invalid", "error")]),
+        (redirect("file:///etc/passwd"), [("url-invalid", "error")]),
+        (redirect("https://drive.google.com/file/d/1/view"), [("url-share-page", "error")]),
+        (reply(CLIP.read_bytes()), []),
+        ((head(200, content_length=10**13), pour(1 << 20)), [("not-a-video", "error")]),
+        (
+            (head(206, content_range="bytes 0-99/700000000", content_length=100), send(CLIP.read_bytes()[:100])),
+            [("too-large", "error")],
+        ),
+    ],
+    ids=range(13),
+)
+def test_what_a_host_may_answer(
+    findings: Callable[..., object],
+    host: Callable[..., FaultServer],
+    answer: tuple[Callable[[Peer], None], ...],
+    found: object,
+) -> None:
+    assert findings(host(*answer).url("/a.mp4"), "-p", PROMPT) == found
+
+
+def test_a_host_that_nobody_answers_for_is_doubtful(findings: Callable[..., object]) -> None:
+    with FaultServer([]) as server:
+        url = server.url("/a.mp4")
+    assert findings(url, "-p", PROMPT) == [("url-unreachable", "warning")]
+
+
+def test_with_a_sandbox_no_host_beyond_this_machine_is_contacted(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy that would be asked is this machine's, and hears nothing."""
+    with FaultServer([reply(b"", 502)]) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url())
+        assert luma("modify", CLIP_URL, "-p", PROMPT).code == 0
+        assert proxy.connections == 0
+
+
+# --- what follows from findings ---
+
+
+def test_all_findings_are_in_one_report(findings: Callable[..., object]) -> None:
+    words = (DATA / "tiny-12s.mp4", DATA / "tiny.webm", "-p", "夜里下大雪", "--callback-url", "nowhere")
+    names = {"too-long", "not-a-video", "prompt-not-english", "callback-invalid"}
+    assert {name for name, _ in findings(*words)} == names  # type: ignore[attr-defined]
+
+
+def test_an_error_sends_nothing(luma: Luma, sandbox: Sandbox) -> None:
+    code, out, err = luma("modify", DATA / "tiny-12s.mp4", "-p", PROMPT)
+
+    assert (code, out, sandbox.requests) == (2, "", [])
+    assert [line for line in err.splitlines() if line.startswith("luma: error")] == [
+        "luma: error: 12.0 s long, kie.ai takes 10 s"
+    ]
+
+
+def test_a_warning_sends_all_the_same(luma: Luma, sandbox: Sandbox) -> None:
+    code, _, err = luma("modify", CLIP, "-p", "Es schneit heftig in der Nacht")
+
+    assert (code, len(sandbox.submissions())) == (0, 1)
+    assert "luma: warning: the prompt looks like another language" in err
+
+
+def test_strict_makes_errors_of_warnings(luma: Luma, sandbox: Sandbox) -> None:
+    assert luma("modify", CLIP, "-p", "Es schneit heftig in der Nacht", "--strict")[:2] == (2, "")
+    assert sandbox.requests == []
+
+
+def test_no_check_sends_what_the_checks_would_refuse(luma: Luma, sandbox: Sandbox) -> None:
+    assert luma("modify", DATA / "tiny-12s.mp4", "-p", "夜里下大雪", "--no-check").code == 0
+
+
+def test_an_unfit_clip_does_not_cost_the_others(luma: Luma, sandbox: Sandbox) -> None:
+    code, out, err = luma("modify", DATA / "tiny-12s.mp4", CLIP, "-p", PROMPT)
+
+    assert (code, out.count("\n"), len(sandbox.submissions())) == (9, 1, 1)
+    assert "tiny-12s.mp4: 12.0 s long" in err
+
+
+def test_a_clip_that_has_its_task_is_not_looked_at_again(
+    luma: Luma, sandbox: Sandbox, host: Callable[..., FaultServer]
+) -> None:
+    """Its link may have expired long ago."""
+    server = host(served(CLIP.read_bytes()))
+    words = ("modify", server.url("/a.mp4"), "-p", PROMPT, "--idempotency-key", "auto")
+    first = luma(*words)
+    seen = len(server.requests)
+
+    assert luma(*words)[:2] == first[:2]
+    assert len(server.requests) == seen
+
+
+@given(content=st.binary(max_size=300), kind=st.sampled_from(["", "ftyp", "RIFF"]))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_content_of_a_file_ends_in_anything_but_findings(content: bytes, kind: str) -> None:
+    start = {"": b"", "ftyp": b"\0\0\0\x14ftypisom\0\0\0\0isom", "RIFF": b"RIFF\xff\xff\xff\x7fAVI LIST"}[kind]
+    with FaultServer([(served(start + content or b"x"),)]) as server, Session() as session:
+        found = checks.check_link(server.url("/a.mp4"), session, allow_local=True)
+    assert all(each.name and each.level in ("error", "warning") for each in found)

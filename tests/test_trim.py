@@ -1,0 +1,133 @@
+"""`--trim`: a local clip is cut to what the service takes, where ffmpeg is there."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import CLIP, CLIP_URL, DATA, Result
+
+from luma_cli import media
+from luma_cli.sandbox import Sandbox
+
+Luma = Callable[..., Result]
+PROMPT = "Heavy snow falls at night"
+LONG = DATA / "tiny-12s.mp4"
+
+needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+
+
+def seconds(path: Path) -> float:
+    with path.open("rb") as file:
+        found = media.probe(lambda at, count: (file.seek(at), file.read(count))[1], path.stat().st_size).duration
+    assert found is not None
+    return found
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(
+    ("words", "length"), [(("--trim",), 10.0), (("--trim", "3s"), 9.0), (("--trim=0",), 10.0)], ids=["", "3s", "=0"]
+)
+def test_a_long_clip_is_cut(luma: Luma, sandbox: Sandbox, words: tuple[str, ...], length: float) -> None:
+    """`--trim` before another option has no value, and no value is 0."""
+    code, out, _ = luma("modify", LONG, *words, "-p", PROMPT, "-o", "cut.mp4")
+
+    assert (code, out) == (0, "cut.mp4\n")
+    assert seconds(Path("cut.mp4")) == pytest.approx(length, abs=0.2)
+    assert seconds(LONG) == pytest.approx(12, abs=0.1)
+
+
+@needs_ffmpeg
+def test_another_container_is_converted(luma: Luma, sandbox: Sandbox) -> None:
+    assert luma("modify", DATA / "tiny.webm", "-p", PROMPT, "-o", "a.mp4", "--trim").code == 0
+    assert media.sniff(Path("a.mp4").read_bytes()[:4096]) == "mp4"
+
+
+@needs_ffmpeg
+def test_nothing_is_left_of_the_cut_clip(
+    luma: Luma, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    luma("modify", LONG, "-p", PROMPT, "--trim")
+
+    assert [path for path in folder.iterdir() if "trim" in path.name] == []
+
+
+@needs_ffmpeg
+def test_the_automatic_key_goes_by_the_source_and_the_start(luma: Luma, sandbox: Sandbox) -> None:
+    words = ("modify", LONG, "-p", PROMPT, "--idempotency-key", "auto")
+    outs = [luma(*words, *trim).out for trim in (["--trim"], ["--trim", "0s"], ["--trim", "2s"])]
+
+    assert outs[0] == outs[1] != outs[2]
+    assert len(sandbox.submissions()) == 2
+
+
+@needs_ffmpeg
+def test_a_start_after_the_end_is_said(luma: Luma, sandbox: Sandbox) -> None:
+    code, out, err = luma("modify", LONG, "-p", PROMPT, "--trim", "1m")
+
+    assert (code, out, sandbox.submissions()) == (2, "", [])
+    assert "luma: error: nothing is left of tiny-12s.mp4" in err
+
+
+@needs_ffmpeg
+def test_a_file_that_ffmpeg_cannot_read_is_said(luma: Luma, sandbox: Sandbox) -> None:
+    Path("a.mp4").write_bytes(b"no video")
+    code, _, err = luma("modify", "a.mp4", "-p", PROMPT, "--trim")
+
+    assert (code, sandbox.submissions()) == (2, [])
+    assert "ffmpeg cannot trim a.mp4" in err
+
+
+@needs_ffmpeg
+def test_a_playlist_that_poses_as_a_clip_makes_ffmpeg_fetch_nothing(luma: Luma, sandbox: Sandbox) -> None:
+    secret = f"{sandbox.url}/files/secret"
+    Path("a.mp4").write_text(f"#EXTM3U\n#EXTINF:10,\n{secret}\n")
+    assert luma("modify", "a.mp4", "-p", PROMPT, "--trim").code == 2
+    assert sandbox.requests == []
+
+
+@needs_ffmpeg
+def test_a_name_that_looks_like_an_option_is_a_name(luma: Luma, sandbox: Sandbox) -> None:
+    shutil.copy(LONG, "-y.mp4")
+    assert luma("modify", "-p", PROMPT, "--trim", "0", "--", "-y.mp4").code == 0
+
+
+def test_without_ffmpeg_it_is_said_before_anything_is_sent(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    code, out, err = luma("modify", CLIP, "-p", PROMPT, "--trim")
+
+    assert (code, out, sandbox.requests) == (2, "", [])
+    assert "--trim needs ffmpeg" in err
+
+
+def test_a_link_cannot_be_trimmed(luma: Luma, sandbox: Sandbox) -> None:
+    assert luma("modify", CLIP_URL, "-p", PROMPT, "--trim", "0")[:2] == (2, "")
+
+
+@needs_ffmpeg
+def test_ctrl_c_ends_ffmpeg_too(sandbox: Sandbox, tmp_path: Path) -> None:
+    """An ffmpeg of ours that waits for ever says that it has begun, and whether it still runs."""
+    fake = tmp_path / "bin" / "ffmpeg"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\necho $$ > "$PWD/pid"\necho started > "$PWD/fifo"\nexec sleep 600\n')
+    fake.chmod(0o755)
+    os.mkfifo(tmp_path / "fifo")
+    environment = {**os.environ, "PATH": f"{fake.parent}:{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "luma_cli", "modify", str(LONG), "-p", PROMPT, "--trim"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert (tmp_path / "fifo").read_text() == "started\n"
+        process.terminate()
+        assert process.stderr is not None
+        process.stderr.read()
+    assert process.returncode == 143
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/exe").exists()
+    assert sandbox.requests == []

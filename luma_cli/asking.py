@@ -35,5 +35,5 @@ def ask(goals: Sequence[Goal], client: Client, journal: Journal, outcomes: Outco
 
 def missing(journal: Journal, base_url: str) -> list[Goal]:
     """Finished tasks of this service that are not saved yet, the oldest first."""
-    rows = [row for row in reversed(journal.rows(state=State.SUCCEEDED)) if row.base_url == base_url]
-    return [goal_of(row, time.time()) for row in rows if row.task.has_video and not row.task.files]
+    rows = [row for row in journal.rows(state=State.SUCCEEDED) if row.base_url == base_url and not row.task.files]
+    return [goal_of(row, time.time()) for row in reversed(rows) if row.task.has_video]

@@ -43,9 +43,10 @@ class Database:
     def close(self) -> None:
         self._connection.close()
 
-    def query(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Rows that give their columns by name."""
         with self._told():
-            return [dict(row) for row in self._connection.execute(sql, values)]
+            return self._connection.execute(sql, values).fetchall()
 
     def execute(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Cursor:
         with self._told():

@@ -5,19 +5,21 @@ The service keeps no list of tasks, so this one is the only one.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from luma_cli import signals
 from luma_cli.database import Database, salvage
 from luma_cli.errors import FileTrouble, LumaError, OutcomeUnknown, UsageError
-from luma_cli.rows import Outcome, Row, columns_of, file_from, row_from
+from luma_cli.rows import LONGEST_SUBMISSION, Outcome, Row, columns_of, file_from, is_alive, row_from
 from luma_cli.signals import Stopped
 from luma_cli.task import Edit, SavedFile, Task, is_task_id
 
 NAME = "tasks.db"
+PAGE = 1000
 SHORTEST_PREFIX = 6
 # An id shorter than this that the journal does not hold is a mistyped prefix; the service's own have 32 characters.
 SHORTEST_FOREIGN_ID = 16
@@ -50,6 +52,10 @@ MIGRATIONS = (
         PRIMARY KEY (number, path)
     );
     """,
+    """
+    ALTER TABLE task ADD COLUMN answered_at REAL;
+    CREATE INDEX task_answered ON task (base_url, answered_at);
+    """,
 )
 
 
@@ -62,6 +68,22 @@ class Submission:
     digest: str
     base_url: str
     idempotency_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """At most `count` submissions in any `window` seconds."""
+
+    count: int
+    window: float
+
+
+class NotYet(Exception):
+    """The account has submitted too much just now: try again in `pause` seconds."""
+
+    def __init__(self, pause: float) -> None:
+        super().__init__(pause)
+        self.pause = pause
 
 
 def open_journal(path: Path | None, on_trouble: Callable[[str], None] = lambda _: None) -> "Journal":
@@ -85,9 +107,9 @@ def recover(path: Path) -> tuple[int, Path | None]:
         sound = open_journal(path)
     except FileTrouble:
         return salvage(path, MIGRATIONS, ("task", "file"))
-    count = len(sound.rows())
+    found = len(list(sound.rows()))
     sound.close()
-    return count, None
+    return found, None
 
 
 class Journal:
@@ -100,6 +122,24 @@ class Journal:
     def close(self) -> None:
         self._db.close()
 
+    def pause_before(self, base_url: str, spacing: Spacing) -> float:
+        """Seconds until the account may submit again; 0 for now. Every process that shares the journal counts.
+
+        A submission counts from its claim until `spacing.window` after its answer, so that no window at the service,
+        whatever the way there takes, sees more than `spacing.count`.
+        """
+        now = time.time()
+        found = self._db.query(
+            "SELECT outcome, answered_at, submitted_at, process FROM task WHERE base_url = ? AND "
+            "(answered_at BETWEEN ? AND ? OR (outcome = 'sending' AND submitted_at > ?))",
+            (base_url, now - spacing.window, now + spacing.window, now - LONGEST_SUBMISSION),
+        )
+        # A process that was killed while it sent has sent nothing since.
+        ends = (each["answered_at"] or (now if is_alive(each["process"]) else each["submitted_at"]) for each in found)
+        left = sorted(end + spacing.window - now for end in ends if end + spacing.window > now)
+        excess = len(left) - spacing.count
+        return max(0.01, min(left[excess], spacing.window)) if excess >= 0 else 0.0
+
     def record(
         self,
         submission: Submission,
@@ -107,6 +147,7 @@ class Journal:
         *,
         announce: Callable[[str], None] = lambda _: None,
         resubmit: bool = False,
+        spacing: Spacing | None = None,
     ) -> str:
         """Write a row, call `send`, write what became of it, and return the task id.
 
@@ -114,12 +155,13 @@ class Journal:
         the id before any signal that was held back is raised.
 
         Raises:
+            NotYet: with `spacing`, the account has submitted too much just now; nothing was written or sent.
             OutcomeUnknown: nobody knows whether a task was created, now or by an earlier identical submission.
             UsageError: the idempotency key stands for another submission.
             FileTrouble: the journal cannot be written; nothing was sent, or the message holds the id.
             LumaError: whatever `send` raises; nothing was created.
         """
-        earlier, number = self._begin(submission, resubmit)
+        earlier, number = self._begin(submission, resubmit, spacing)
         if earlier is not None:
             announce(earlier)
             return earlier
@@ -196,11 +238,12 @@ class Journal:
 
     def learn(self, task: Task, base_url: str) -> None:
         """Write down what the service said about a task, known to the journal or not."""
-        before = self._rows("WHERE task_id = ?", (task.task_id,))
-        if before and _facts(before[0].task) == _facts(task):
+        before = self.known(task.task_id)
+        if before is not None and _facts(before.task) == _facts(task):
             return
         with self._db.transaction():
-            self._insert_foreign(task, base_url)
+            if before is None:
+                self._insert_foreign(task, base_url)
             columns = {**columns_of(task), "outcome": Outcome.ACCEPTED}
             assignments = ", ".join(f"{name} = coalesce(:{name}, {name})" for name in columns)
             self._db.execute(f"UPDATE task SET {assignments} WHERE task_id = :id", {**columns, "id": task.task_id})  # noqa: S608
@@ -212,12 +255,13 @@ class Journal:
                 (file.url, file.path, file.bytes, file.sha256, time.time(), task_id),
             )
 
-    def rows(self, *, state: str | None = None, since: float = 0.0, limit: int | None = None) -> list[Row]:
-        """The newest first. `since` is a Unix time in seconds; `state` also matches an outcome."""
-        rows = self._rows("WHERE submitted_at >= ? ORDER BY submitted_at DESC, number DESC", (since,))
-        if state is not None:
-            rows = [row for row in rows if state in (row.task.state if row.task.task_id else "", row.outcome_now)]
-        return rows[:limit]
+    def rows(self, *, state: str | None = None, since: float = 0.0, limit: int | None = None) -> Iterator[Row]:
+        """The newest first, read as they are taken. `since` is a Unix time in seconds; `state` may be an outcome."""
+        if state is None:
+            return islice(self._pages("submitted_at >= ?", (since,)), limit)
+        near = self._pages("submitted_at >= ? AND (state = ? OR outcome IN (?, 'sending'))", (since, state, state))
+        found = (row for row in near if state in (row.task.state if row.task.task_id else "", row.outcome_now))
+        return islice(found, limit)
 
     def unfinished(self, base_url: str) -> list[Row]:
         """Tasks at this service that have not been seen to end, the oldest first."""
@@ -288,12 +332,15 @@ class Journal:
         durations = sorted(float(each["seconds"]) for each in found)
         return durations[len(durations) // 2] if len(durations) >= 3 else None
 
-    def _begin(self, submission: Submission, resubmit: bool) -> tuple[str | None, int]:
+    def _begin(self, submission: Submission, resubmit: bool, spacing: Spacing | None) -> tuple[str | None, int]:
         """The id that the idempotency key has already, or the number of a new row."""
         with self._db.transaction():
             earlier = self.earlier(submission, resubmit=resubmit)
             if earlier is not None:
                 return earlier, 0
+            pause = self.pause_before(submission.base_url, spacing) if spacing is not None else 0.0
+            if pause > 0:
+                raise NotYet(pause)
             edit = submission.edit
             cursor = self._db.execute(
                 "INSERT INTO task (outcome, base_url, source, prompt, video_url, watermark, callback_url, digest,"
@@ -317,8 +364,9 @@ class Journal:
         try:
             with self._db.transaction():
                 self._db.execute(
-                    "UPDATE task SET task_id = ?, outcome = 'accepted', state = 'generating' WHERE number = ?",
-                    (task_id, number),
+                    "UPDATE task SET task_id = ?, outcome = 'accepted', state = 'generating', answered_at = ?"
+                    " WHERE number = ?",
+                    (task_id, time.time(), number),
                 )
         except FileTrouble as error:
             announce(task_id)
@@ -334,9 +382,11 @@ class Journal:
         try:
             with self._db.transaction():
                 self._db.execute(
-                    "UPDATE task SET outcome = ?, error_code = ?, error_message = ?, raw = ? WHERE number = ?",
+                    "UPDATE task SET outcome = ?, answered_at = ?, error_code = ?, error_message = ?, raw = ?"
+                    " WHERE number = ?",
                     (
                         outcome,
+                        time.time(),
                         error and error.api_code,
                         error and storable(error.message),
                         raw and storable(raw),
@@ -378,6 +428,18 @@ class Journal:
             "VALUES (?, 'accepted', ?, ?, ?)",
             (task.task_id, base_url, task.video_url or "", submitted),
         )
+
+    def _pages(self, where: str, values: tuple[Any, ...]) -> Iterator[Row]:
+        """The newest rows first, in pages: a journal of years must not be in memory as a whole."""
+        after = ""
+        while True:
+            order = f"ORDER BY submitted_at DESC, number DESC LIMIT {PAGE}"
+            rows = self._rows(f"WHERE {where} {after} {order}", values)
+            yield from rows
+            if len(rows) < PAGE:
+                return
+            last = f"SELECT submitted_at, number FROM task WHERE number = {rows[-1].number}"  # noqa: S608  our own number
+            after = f"AND (submitted_at, number) < ({last})"
 
     def _rows(self, where: str, values: tuple[Any, ...] = ()) -> list[Row]:
         found = self._db.query(f"SELECT * FROM task {where}", values)  # noqa: S608  the clauses are our own literals

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -96,8 +97,9 @@ def clean(text: str) -> str:
 
     Under GitHub Actions no line is taken for a workflow command either.
     """
-    text = "".join(each if each.isprintable() else visible(each) for each in text)
-    if settings.environment("GITHUB_ACTIONS"):
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else visible(each) for each in text)
+    if ("::" in text or "##[" in text) and settings.environment("GITHUB_ACTIONS"):
         text = text.replace("##[", "#\\x23[")
         if text.lstrip().startswith("::"):
             text = text.replace("::", "\\x3a\\x3a", 1)
@@ -253,7 +255,7 @@ def show_tasks(tasks: Sequence[Task], headings: Sequence[str] = ("TASK", "STATE"
         show_lines([(each.task_id, each.state, format_time(each.create_time), _result(each)) for each in tasks])
 
 
-def show_rows(rows: Sequence[Row]) -> None:
+def show_rows(rows: Iterable[Row]) -> None:
     """The journal: as `show_tasks`, with submissions that have no task id among them."""
     if _mode.as_json:
         for row in rows:
@@ -264,9 +266,7 @@ def show_rows(rows: Sequence[Row]) -> None:
             headings, [(each.label, _row_state(each), _ago(each.submitted_at), each.task.prompt or "") for each in rows]
         )
     else:
-        show_lines(
-            [(each.label, _row_state(each), format_time(each.submitted_at), _result(each.task)) for each in rows]
-        )
+        show_lines((each.label, _row_state(each), format_time(each.submitted_at), _result(each.task)) for each in rows)
 
 
 def show_row(row: Row) -> None:
@@ -364,13 +364,15 @@ def show_pairs(pairs: Sequence[Sequence[str]], headings: Sequence[str]) -> None:
 
 
 def show_lines(rows: Iterable[Sequence[str | None]]) -> None:
-    for row in rows:
-        answer_fields(row)
+    """Tab-separated lines, many at a time: none of them is news."""
+    lines = map(_fields, rows)
+    while block := list(islice(lines, 500)):
+        _write(sys.stdout, "\n".join(block))
 
 
 def answer_fields(fields: Sequence[str | None]) -> None:
     """One tab-separated line."""
-    _write(sys.stdout, "\t".join(clean(field or "") for field in fields))
+    _write(sys.stdout, _fields(fields))
 
 
 def can_ask() -> bool:
@@ -405,6 +407,10 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _fields(fields: Sequence[str | None]) -> str:
+    return "\t".join(clean(field or "") for field in fields)
 
 
 def _write(stream: TextIO | None, line: str) -> None:

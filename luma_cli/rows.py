@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -52,7 +51,7 @@ class Row:
     @property
     def is_in_flight(self) -> bool:
         age = time.time() - self.submitted_at.timestamp()
-        return self.outcome is Outcome.SENDING and age < LONGEST_SUBMISSION and _is_alive(self.process)
+        return self.outcome is Outcome.SENDING and age < LONGEST_SUBMISSION and is_alive(self.process)
 
 
 def columns_of(task: Task) -> dict[str, Any]:
@@ -73,7 +72,7 @@ def columns_of(task: Task) -> dict[str, Any]:
     }
 
 
-def row_from(columns: Mapping[str, Any], files: tuple[SavedFile, ...]) -> Row:
+def row_from(columns: Any, files: tuple[SavedFile, ...]) -> Row:
     code = columns["error_code"]
     task = Task(
         task_id=columns["task_id"] or "",
@@ -85,11 +84,11 @@ def row_from(columns: Mapping[str, Any], files: tuple[SavedFile, ...]) -> Row:
         callback_url=columns["callback_url"],
         create_time=_when(columns["create_time"]),
         complete_time=_when(columns["complete_time"]),
-        result_urls=tuple(json.loads(columns["result_urls"])),
-        origin_urls=tuple(json.loads(columns["origin_urls"])),
+        result_urls=_list(columns["result_urls"]),
+        origin_urls=_list(columns["origin_urls"]),
         error_code=int(code) if code is not None and code.lstrip("-").isdecimal() else code,
         error_message=columns["error_message"],
-        warnings=tuple(json.loads(columns["warnings"])),
+        warnings=_list(columns["warnings"]),
         files=files,
     )
     return Row(
@@ -106,15 +105,19 @@ def row_from(columns: Mapping[str, Any], files: tuple[SavedFile, ...]) -> Row:
     )
 
 
-def file_from(columns: Mapping[str, Any]) -> SavedFile:
+def file_from(columns: Any) -> SavedFile:
     return SavedFile(columns["path"], columns["bytes"], columns["sha256"], columns["url"])
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(json.loads(text))
 
 
 def _when(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _is_alive(process: int | None) -> bool:
+def is_alive(process: int | None) -> bool:
     """Whether a process of ours still runs. Only POSIX can tell without harm; elsewhere its age decides."""
     if process is None or os.name != "posix":
         return process is not None

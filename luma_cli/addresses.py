@@ -25,6 +25,11 @@ def without_query(url: str) -> str:
     return f"{parts.scheme}://{bracketed}{port}{parts.path}"
 
 
+def shown(name: str) -> str:
+    """A clip as the user named it, file or link, without what a link keeps secret."""
+    return without_query(name) if "://" in name else name
+
+
 def is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True

@@ -2,10 +2,15 @@
 
 import re
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
+
+import requests
 
 from luma_cli import answers, media
 from luma_cli.addresses import host_of, is_loopback, is_public, without_query
@@ -23,8 +28,11 @@ MOST_SECONDS = 10.0
 # Containers round up to whole frames: a clip cut to 10 s says 10.04.
 ROUNDING = 0.1
 MOST_REDIRECTS = 5
-# One clip is looked at for no longer than this; what cannot be told by then is a warning.
-BUDGET = 10.0
+# One link is looked at for no longer than this, in seconds and bytes; what cannot be told by then is a warning.
+BUDGET = 15.0
+MOST_READ = 1 << 20
+CONTAINERS = ("mp4", "mov", "avi")
+DIRECT = "give a direct link, or the file itself"
 
 # Pages that show a video instead of being one, and how to come from there to a file.
 _SHARE_PAGES = (
@@ -36,11 +44,11 @@ _SHARE_PAGES = (
 )
 
 
-def check_prompt(prompt: str) -> list[Finding]:
-    """Is there one, and is it in the one language that the service reads."""
+def check_prompt(prompt: str, *, allow_local: bool = False) -> list[Finding]:
+    """Is there one, and is it in the one language that the service reads. `allow_local`: a sandbox reads others too."""
     if not prompt.strip():
         return [Finding("prompt-empty", ERROR, "the prompt is empty", "say in English what to change: -p TEXT")]
-    if re.match(r"sandbox:[a-z]", prompt):
+    if allow_local and re.match(r"sandbox:[a-z]", prompt):
         return []
     match judge_language(prompt):
         case "script":
@@ -64,65 +72,70 @@ def check_callback(url: str | None, *, allow_local: bool) -> list[Finding]:
     return []
 
 
-def check_file(path: Path, *, will_trim: bool = False) -> list[Finding]:
-    """A local clip by its first bytes and its header. `will_trim`: ffmpeg is going to cut and convert it."""
+def check_file(path: Path, *, trim: float | None = None) -> list[Finding]:
+    """A local clip by its first bytes and its header. `trim`: ffmpeg is to cut and convert it from this second on."""
     try:
         with path.open("rb") as file:
-            size = path.stat().st_size
-            head = file.read(4096)
-            found = [] if will_trim else list(_look(head, size, lambda at, n: _read_at(file, at, n), path))
+            head, size = file.read(media.HEAD), path.stat().st_size
+            read = partial(_read_at, file)
+            found = list(_look(head, size, read, path) if trim is None else _look_to_trim(head, size, read, trim))
     except OSError as error:
         found = [Finding("not-readable", ERROR, f"cannot be read: {(error.strerror or 'error').lower()}")]
     return [replace(each, video=str(path)) for each in found]
 
 
-def check_link(url: str, session: Session, *, allow_local: bool) -> list[Finding]:
+def check_link(
+    url: str, session: Session, *, allow_local: bool, clock: Callable[[], float] = time.monotonic
+) -> list[Finding]:
     """A link and what lies behind it, with a few small requests.
 
-    What answers that it is not there or not for us is an error; a host that we cannot reach may still be reachable
-    for kie.ai, so that is a warning. With `allow_local` (a sandbox) no host beyond this machine is contacted.
+    Hosts that are not there, refuse the connection, or answer that they do not give the file are errors. One that is
+    slow, in trouble (5xx) or not trusted by our certificates may still serve kie.ai: a warning. With `allow_local`
+    (a sandbox) no host beyond this machine is contacted.
     """
-    found = _check_address(url, allow_local=allow_local)
+    found = check_address(url, allow_local=allow_local)
     if not found and not (allow_local and not is_loopback(host_of(url))):
         try:
-            found = list(_Remote(url, session, allow_local=allow_local).findings())
+            found = list(_Remote(url, session, clock, allow_local=allow_local).findings())
         except _Told as told:
             found = [told.finding]
     return [replace(each, video=url) for each in found]
 
 
-def _check_address(url: str, *, allow_local: bool) -> list[Finding]:
+def check_address(url: str, *, allow_local: bool) -> list[Finding]:
     host = host_of(url)
     if not is_link(url) or not host or "@" in urlsplit(url).netloc:
         return [Finding("url-invalid", ERROR, "not an absolute http(s) link without a login")]
     if not allow_local and not is_public(host):
         message = f"kie.ai cannot reach {host}: the address is private"
         return [Finding("url-private", ERROR, message, "give the file itself: it is uploaded")]
-    for pattern, hint in _SHARE_PAGES:
-        if re.fullmatch(pattern, host) and not _is_direct(url):
-            return [_share_page(host, hint)]
-    return []
+    return [] if _hint_for(host) == DIRECT or _is_direct(url) else [_share_page(host)]
 
 
 def _is_direct(url: str) -> bool:
-    """Dropbox's links that give the file itself."""
+    """Links of Dropbox and Drive that give the file itself; where they do not, their first bytes will tell."""
     query = parse_qs(urlsplit(url).query)
-    return query.get("raw") == ["1"] or query.get("dl") == ["1"]
+    return query.get("raw") == ["1"] or query.get("dl") == ["1"] or query.get("export") == ["download"]
 
 
-def _share_page(host: str, hint: str) -> Finding:
-    return Finding("url-share-page", ERROR, f"{host} shows a page there, not a video", hint)
+def _share_page(host: str) -> Finding:
+    return Finding("url-share-page", ERROR, f"{host} shows a page there, not a video", _hint_for(host))
 
 
-def _look(head: bytes, size: int | None, read: Callable[[int, int], bytes], path: Path | None) -> Iterator[Finding]:
+def _hint_for(host: str) -> str:
+    """How to come from a page of this host to a file."""
+    return next((hint for pattern, hint in _SHARE_PAGES if re.fullmatch(pattern, host)), DIRECT)
+
+
+def _look(head: bytes, size: int | None, read: media.Read, path: Path | None) -> Iterator[Finding]:
     """What a clip's first bytes, size and header say."""
     kind = media.sniff(head)
     if kind == "html":
-        yield Finding("url-share-page", ERROR, "a web page, not a video", "give a direct link, or the file itself")
+        yield Finding("url-share-page", ERROR, "a web page, not a video", DIRECT)
         return
-    if kind not in ("mp4", "mov", "avi"):
-        what = f"not MP4, MOV or AVI but {kind or 'an unknown kind of file'}"
-        yield Finding("not-a-video", ERROR, what, _convert(path) if kind in media.EXTENSIONS else None)
+    if kind not in CONTAINERS:
+        what = f"not MP4, MOV or AVI but {kind or 'an unknown kind of file'}" if head else "empty"
+        yield Finding("not-a-video", ERROR, what, _mend(path) if kind in media.EXTENSIONS else None)
         return
     yield from _check_size(size)
     try:
@@ -133,34 +146,45 @@ def _look(head: bytes, size: int | None, read: Callable[[int, int], bytes], path
     if duration is None:
         yield Finding("duration-unknown", WARNING, "its length is not in its header")
     elif duration > MOST_SECONDS + ROUNDING:
-        yield Finding("too-long", ERROR, f"{duration:.1f} s long, kie.ai takes {MOST_SECONDS:.0f} s", _cut(path))
+        yield Finding("too-long", ERROR, f"{duration:.1f} s long, kie.ai takes {MOST_SECONDS:.0f} s", _mend(path))
+
+
+def _look_to_trim(head: bytes, size: int, read: media.Read, start: float) -> Iterator[Finding]:
+    """Of a clip that ffmpeg is to cut from `start` on, only what ffmpeg does not mend."""
+    if media.sniff(head) not in media.EXTENSIONS:
+        yield from _look(head, size, read, None)
+        return
+    try:
+        duration = media.probe(read, size).duration
+    except media.MediaError:
+        return  # ffmpeg knows more containers than we do
+    if duration is not None and start >= duration:
+        message = f"nothing is left after {start:.0f} s: it is {duration:.1f} s long"
+        yield Finding("trim-start", ERROR, message, "--trim with an earlier START")
 
 
 def _check_size(size: int | None) -> Iterator[Finding]:
     if size is None:
         yield Finding("size-unknown", WARNING, "its size cannot be told")
     elif size > MOST_BYTES:
-        yield Finding("too-large", ERROR, f"{size / 10**6:.0f} MB, kie.ai takes 500 MB")
+        yield Finding("too-large", ERROR, f"{size / 10**6:.0f} MB, kie.ai takes {MOST_BYTES // 10**6} MB")
     elif size > DOUBTFUL_BYTES:
         yield Finding("too-large", WARNING, f"{size / 10**6:.0f} MB: Luma itself is said to take 100 MB")
 
 
-def _cut(path: Path | None) -> str | None:
-    return None if path is None else f"--trim, or: {_ffmpeg(path, f'{path.stem}-10s.mp4', ' -t 10')}"
+def _mend(path: Path | None) -> str:
+    """The command that makes a clip fit, safe to paste."""
+    if path is None:
+        return "download it, then: luma modify FILE --trim"
+    target = path.with_name(f"{path.stem}-{MOST_SECONDS:.0f}s.mp4")
+    # `file:` keeps ffmpeg from taking a name like `-x` for an option, and one like `a:b` for a protocol.
+    source, mended = (shlex.quote(f"file:{each}") for each in (path, target))
+    return f"--trim, or: ffmpeg -i {source} -t {MOST_SECONDS:.0f} {mended}"
 
 
-def _convert(path: Path | None) -> str | None:
-    return None if path is None else f"--trim, or: {_ffmpeg(path, f'{path.stem}.mp4', '')}"
-
-
-def _ffmpeg(path: Path, target: str, options: str) -> str:
-    """The command, safe to paste; `file:` keeps a name like `-x` from being an option."""
-    return f"ffmpeg -i {shlex.quote(f'file:{path}')}{options} {shlex.quote(f'file:{path.with_name(target)}')}"
-
-
-def _read_at(file: object, offset: int, length: int) -> bytes:
-    file.seek(offset)  # type: ignore[attr-defined]
-    return bytes(file.read(length))  # type: ignore[attr-defined]
+def _read_at(file: BinaryIO, offset: int, length: int) -> bytes:
+    file.seek(offset)
+    return file.read(length)
 
 
 class _Told(Exception):
@@ -172,18 +196,27 @@ class _Told(Exception):
 
 
 class _Remote:
-    """A file behind a link, read by ranges."""
+    """A file behind a link, read by ranges: in bounded time, and not much of it."""
 
-    def __init__(self, url: str, session: Session, *, allow_local: bool) -> None:
+    def __init__(self, url: str, session: Session, clock: Callable[[], float], *, allow_local: bool) -> None:
         self._url = url
         self._session = session
         self._allow_local = allow_local
-        self._ranges = True
+        self._clock = clock
+        self._deadline = clock() + BUDGET
+        self._left = MOST_READ
+        self._head = b""
+        self._gives_parts = True
+        self._is_page = False
         self.size: int | None = None
 
     def findings(self) -> Iterator[Finding]:
-        head = self._first(4096)
-        yield from _look(head, self.size, self._read, None)
+        self._head = self._first(media.PROBE_WINDOW)
+        kind = media.sniff(self._head)
+        if kind == "html" or (self._is_page and kind not in CONTAINERS):
+            yield _share_page(host_of(self._url))
+        else:
+            yield from _look(self._head, self.size, self._read, None)
 
     def _first(self, length: int) -> bytes:
         """The first bytes, past redirects; the last address is kept."""
@@ -192,54 +225,70 @@ class _Remote:
             if location is None:
                 return head
             self._url = answers.joined(self._url, location)
-            for bad in _check_address(self._url, allow_local=self._allow_local):
-                raise _Told(bad.name, bad.level, f"leads on: {bad.message}", bad.hint)
+            for bad in check_address(self._url, allow_local=self._allow_local):
+                raise _Told(bad.name, bad.level, f"it leads on to another address: {bad.message}", bad.hint)
+            if self._allow_local and not is_loopback(host_of(self._url)):
+                raise _Told("url-unchecked", WARNING, f"it leads to {host_of(self._url)}, where a sandbox does not go")
         raise _Told("url-unreachable", ERROR, "too many redirects")
 
     def _read(self, offset: int, length: int) -> bytes:
-        found = self._get(offset, length)[0] if self._ranges or not offset else b""
-        if offset and not self._ranges:
+        """Once the file is known to be there, trouble only leaves its length untold."""
+        if offset + length <= len(self._head):
+            return self._head[offset : offset + length]
+        if offset and not self._gives_parts:
             raise media.MediaError("its host gives no parts of it")
-        return found
+        try:
+            return self._get(offset, length)[0]
+        except _Told as told:
+            raise media.MediaError(told.finding.message) from told
 
     def _get(self, offset: int, length: int) -> tuple[bytes, str | None]:
         """Some bytes, or where the host sends us on to."""
+        remaining = self._deadline - self._clock()
+        if remaining <= 0 or length > self._left:
+            raise _Told("url-unreachable", WARNING, f"{host_of(self._url)} is too slow or sends too much")
         wanted = {"Range": f"bytes={offset}-{offset + length - 1}"}
         try:
-            with opened(self._session, "GET", self._url, budget=BUDGET, headers=wanted) as response:
+            with opened(self._session, "GET", self._url, budget=remaining, headers=wanted) as response:
                 if response.status_code in answers.REDIRECTS:
                     return b"", response.headers.get("Location", "")
+                if response.status_code == 416:  # nothing there: the file is empty, or ends before
+                    return b"", None
                 self._take(response.status_code, response.headers, offset)
-                return _read_bytes(response.raw, length), None
+                return self._read_bytes(response.raw, length), None
         except TransportError as error:
-            raise self._unreachable(error) from error
+            raise _unreachable(error) from error
 
     def _take(self, status: int, headers: answers.Headers, offset: int) -> None:
         """Judge an answer's head, and learn the size."""
-        where = without_query(self._url)
-        if status in answers.GONE:
-            raise _Told("url-unreachable", ERROR, f"{where} answered HTTP {status}", "is the link public?")
         if status not in (200, 206):
-            raise _Told("url-unreachable", WARNING, f"{where} answered HTTP {status}")
-        if headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/html":
-            hint = "give a direct link, or the file itself"
-            raise _Told("url-share-page", ERROR, f"{host_of(self._url)} shows a page there, not a video", hint)
-        part = answers.content_range(headers)
-        self._ranges = status == 206 and part is not None and part[0] == offset
+            level = ERROR if 400 <= status < 500 and not answers.may_pass(status) else WARNING
+            where = without_query(self._url)
+            raise _Told("url-unreachable", level, f"{where} answered HTTP {status}", "can anybody open the link?")
+        if answers.is_encoded(headers):
+            raise _Told("url-unchecked", WARNING, f"{host_of(self._url)} encodes the file: it cannot be looked into")
+        self._is_page = headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/html"
+        part = answers.content_range(headers) if status == 206 else None
+        self._gives_parts = part is not None and part[0] == offset
+        if offset and not self._gives_parts:
+            raise _Told("duration-unknown", WARNING, "its host gives no parts of it")
         if part is not None:
             self.size = part[2]
         elif status == 200 and re.fullmatch("[0-9]{1,18}", headers.get("Content-Length", "")):
             self.size = int(headers["Content-Length"])
 
-    def _unreachable(self, error: TransportError) -> _Told:
-        if error.fault == "private":
-            return _Told("url-private", ERROR, f"kie.ai cannot reach it: {error.message}")
-        level = ERROR if error.fault in ("dns", "address") else WARNING
-        return _Told("url-unreachable", level, error.message)
+    def _read_bytes(self, raw: Any, length: int) -> bytes:
+        found = bytearray()
+        while len(found) < length and (chunk := raw.read1(length - len(found), decode_content=False)):
+            found += chunk
+            self._left -= len(chunk)
+        return bytes(found)
 
 
-def _read_bytes(raw: object, length: int) -> bytes:
-    found = bytearray()
-    while len(found) < length and (chunk := raw.read1(length - len(found), decode_content=False)):  # type: ignore[attr-defined]
-        found += chunk
-    return bytes(found)
+def _unreachable(error: TransportError) -> _Told:
+    if error.fault == "private":
+        return _Told("url-private", ERROR, f"kie.ai cannot reach it: {error.message}")
+    is_certain = error.fault in ("dns", "address") or (
+        error.fault == "connect" and not isinstance(error.__cause__, requests.Timeout)
+    )
+    return _Told("url-unreachable", ERROR if is_certain else WARNING, error.message)

@@ -23,6 +23,7 @@ COMMANDS = (
     "status",
     "wait",
     "download",
+    "batch",
     "tasks",
     "config",
     "upload",

@@ -21,10 +21,12 @@ class LumaError(Exception):
     """One sentence about what failed; `hint` says what to type or do next.
 
     `api_code` is the code in the service's envelope, `http_status` that of HTTP, `task_id` the task it is about.
+    `findings` are what the checks before a submission found, where they are the reason.
     """
 
     exit_code = 1
     retryable = False
+    findings: "tuple[Finding, ...]" = ()
 
     def __init__(
         self,
@@ -55,10 +57,7 @@ class Finding:
 
 
 class UsageError(LumaError):
-    """`findings` are what the checks before a submission found, where they are the reason."""
-
     exit_code = 2
-    findings: tuple[Finding, ...] = ()
 
 
 class Declined(LumaError):

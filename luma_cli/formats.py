@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from luma_cli.addresses import shown
 from luma_cli.errors import Finding, LumaError
 from luma_cli.rows import Row
 from luma_cli.task import SavedFile, Task
@@ -48,6 +49,14 @@ def row_members(row: Row) -> dict[str, Any]:
     }
 
 
+def entry_members(row_id: str, line: int, task: Task | None, error: LumaError | None) -> dict[str, Any]:
+    """The line of a row of a batch: the task's object, with the row's id and what went wrong."""
+    members = task_members(task if task is not None else Task(""))
+    if task is None:
+        members["state"] = None
+    return {"id": row_id, "line": line, **members, "error": error and error_members(error)}
+
+
 def file_members(file: SavedFile) -> dict[str, Any]:
     return {"path": file.path, "bytes": file.bytes, "sha256": file.sha256, "url": file.url}
 
@@ -83,11 +92,10 @@ def format_bytes(count: float) -> str:
 
 
 def finding_members(finding: Finding) -> dict[str, Any]:
-    return asdict(finding)
+    return {**asdict(finding), "video": None if finding.video is None else shown(finding.video)}
 
 
 def error_members(error: LumaError) -> dict[str, Any]:
-    findings = getattr(error, "findings", ())
     return {
         "code": type(error).__name__,
         "message": error.message,
@@ -97,7 +105,7 @@ def error_members(error: LumaError) -> dict[str, Any]:
         "httpStatus": error.http_status,
         "retryable": error.retryable,
         "taskId": error.task_id,
-    } | ({"findings": [finding_members(each) for each in findings]} if findings else {})
+    } | ({"findings": [finding_members(each) for each in error.findings]} if error.findings else {})
 
 
 def visible(character: str) -> str:

@@ -1,6 +1,7 @@
 """How several tasks ended, as one exit code."""
 
 from luma_cli import output
+from luma_cli.addresses import shown
 from luma_cli.errors import LumaError, MixedOutcomes
 
 
@@ -13,7 +14,7 @@ class Outcomes:
 
     def fail(self, error: LumaError, name: str) -> None:
         if self.count > 1:
-            output.complain(f"{name}: {error.message}", error.hint)
+            output.complain(f"{shown(name)}: {error.message}", error.hint)
         self.errors.append(error)
 
     def conclude(self) -> None:
@@ -29,4 +30,6 @@ class Outcomes:
             raise first
         alike = len(self.errors) == self.count and len({error.exit_code for error in self.errors}) == 1
         kind = type(first) if alike else MixedOutcomes
-        raise kind(f"{len(self.errors)} of {self.count} did not succeed", hint="each has its own line above")
+        summary = kind(f"{len(self.errors)} of {self.count} did not succeed", hint="each has its own line above")
+        summary.findings = tuple(finding for error in self.errors for finding in error.findings)
+        raise summary

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from luma_cli import settings
+from luma_cli.addresses import shown
 from luma_cli.errors import Declined, FileTrouble, Finding, LumaError
 from luma_cli.formats import (
+    entry_members,
     error_members,
     finding_members,
     format_json,
@@ -244,6 +246,13 @@ def ring() -> None:
         _mutter("\a")
 
 
+def answer_entry(row_id: str, line: int, task: Task | None, error: LumaError | None) -> None:
+    """A row of a batch that has ended, as JSON."""
+    if task is not None:
+        remember_task(task)
+    answer_json(entry_members(row_id, line, task, error))
+
+
 def show_tasks(tasks: Sequence[Task], headings: Sequence[str] = ("TASK", "STATE", "AGE", "RESULT")) -> None:
     """`taskId state createTime resultUrl`: JSON, a table on a terminal, tab-separated lines elsewhere."""
     if _mode.as_json:
@@ -290,17 +299,18 @@ def show_report(findings: Sequence[Finding], *, told_elsewhere: Sequence[Finding
     for each in findings:
         if each in told_elsewhere:
             continue
-        about = f"{each.video}: " if each.video else ""
+        about = f"{shown(each.video)}: " if each.video else ""
         level = "warning: " if each.level == "warning" else ""
         complain(f"{level}{about}{each.message} [{each.name}]", each.hint)
     if findings and _mode.as_json:
         _say(redact(format_json({"findings": [finding_members(each) for each in findings]})))
 
 
-def show_request(url: str, payload: dict[str, str]) -> None:
-    """What would be sent: the JSON body, or a line for each field."""
+def show_request(url: str, payload: dict[str, str], findings: Sequence[Finding] = ()) -> None:
+    """What would be sent, and what the checks found: the JSON body, or a line for each field."""
     if _mode.as_json:
-        answer_json({"method": "POST", "url": url, "body": payload})
+        found = [finding_members(each) for each in findings]
+        answer_json({"method": "POST", "url": url, "body": payload, "findings": found})
         return
     answer(f"POST {url}")
     for name, value in payload.items():

@@ -82,6 +82,15 @@ class Screen:
             raise
         meter.end()
 
+    @contextmanager
+    def work(self, label: str) -> Iterator[Callable[[float, float], None]]:
+        """Show how many seconds of a clip have been worked through, of how many."""
+        meter = _SecondsMeter(self, label, self._clock)
+        try:
+            yield lambda seen, total: meter.update(round(seen), round(total))
+        finally:
+            meter.clear()
+
     def say(self, text: str) -> None:
         """A line above the bars."""
         with self._lock:
@@ -164,6 +173,13 @@ class _Meter:
         size = f" of {format_bytes(total)}" if total is not None else ""
         left = f", {format_span((total - seen) / rate)} left" if total is not None and rate > 1 else ""
         return f"{format_bytes(seen)}{size}, {format_bytes(rate)}/s{left}"
+
+
+class _SecondsMeter(_Meter):
+    """The same for seconds of a clip."""
+
+    def _words(self, seen: int, total: int | None, now: float) -> str:
+        return f"{seen} of {total} s"
 
 
 def _trouble(error: LumaError, *, final: bool) -> str:

@@ -38,15 +38,20 @@ def check_output(
     if name == STDOUT:
         _check_stdout(count)
     elif is_folder(name):
-        folder = Path(name)
-        if not folder.exists() and folder.absolute().parent.is_dir():
-            _make_folder(folder)
-        target.check_place(folder.absolute() / "video.mp4")
+        check_folder(name)
     elif count > 1:
         raise UsageError(f"several videos cannot share the file {name}", hint=f"-o {name}/ makes a folder")
     else:
         path = Path(name).absolute()
         target.check_target(path, overwrite=overwrite or skip_existing or str(path) in known)
+
+
+def check_folder(name: str) -> None:
+    """Raises FileTrouble where results cannot be saved in a folder. A missing one is made, its parents are not."""
+    folder = Path(name)
+    if not folder.exists() and folder.absolute().parent.is_dir():
+        _make_folder(folder)
+    target.check_place(folder.absolute() / "video.mp4")
 
 
 def is_folder(name: str) -> bool:
@@ -97,6 +102,7 @@ class Saver:
         screen: Screen,
         outcomes: Outcomes,
         inbox: "queue.Queue[object] | None" = None,
+        on_saved: "Callable[[Task, LumaError | None], None] | None" = None,
     ) -> None:
         self._client = client
         self._journal = journal
@@ -104,14 +110,16 @@ class Saver:
         self._screen = screen
         self._outcomes = outcomes
         self._inbox = inbox if inbox is not None else queue.Queue()
+        self._on_saved = on_saved if on_saved is not None else self._tell
         self._running = 0
         # Never waited for on a signal: the part files are good for going on.
         self._pool = ThreadPoolExecutor(plan.parallel)
 
-    def start(self, task: Task, stem: str) -> None:
-        """Save the results of a task that has a video."""
+    def start(self, task: Task, stem: str, place: str | None = None) -> None:
+        """Save the results of a task that has a video, at the plan's place or at another."""
+        place = place or self._plan.output or "."
         try:
-            jobs = [self._job(task, index, path) for index, path in enumerate(self._paths(task, stem))]
+            jobs = [self._job(task, index, path) for index, path in enumerate(_paths(task, stem, place))]
         except LumaError as error:
             self._inbox.put(Saved(task, (), error))
         else:
@@ -125,9 +133,12 @@ class Saver:
         for file in saved.files:
             self._record(task, file)
         output.untrack(task.task_id)
+        self._on_saved(task, saved.error)
+
+    def _tell(self, task: Task, error: LumaError | None) -> None:
         _tell(task, self._plan.output)
-        if saved.error is not None:
-            self._outcomes.fail(saved.error, task.task_id or without_query(task.result_urls[0]))
+        if error is not None:
+            self._outcomes.fail(error, task.task_id or without_query(task.result_urls[0]))
 
     def drain(self) -> None:
         """Wait until every download has ended."""
@@ -136,18 +147,6 @@ class Saver:
             if isinstance(event, Saved):
                 self.take(event)
         self._pool.shutdown()
-
-    def _paths(self, task: Task, stem: str) -> list[Path]:
-        """Where each result goes; names from outside are made safe."""
-        name, count = self._plan.output or ".", len(task.result_urls)
-        if name == STDOUT:
-            if count > 1:
-                raise FileTrouble(f"task {task.task_id} has several videos", hint="-o FOLDER/")
-            return [Path(tempfile.mkdtemp(prefix="luma-")) / "video.mp4"]
-        if is_folder(name):
-            return [Path(name) / _name(task, stem, index) for index in range(count)]
-        first = Path(name)
-        return [first, *(first.with_name(f"{first.stem}-{n}{first.suffix}") for n in range(2, count + 1))]
 
     def _job(self, task: Task, index: int, path: Path) -> Job:
         known = self._journal.file_at(str(path.absolute()))
@@ -179,6 +178,19 @@ class Saver:
                 self._journal.save_file(task.task_id, file)
         except FileTrouble as error:
             output.warn_once(f"the file is saved but not recorded: {error.message}")
+
+
+def _paths(task: Task, stem: str, name: str) -> list[Path]:
+    """Where each result goes; names from outside are made safe."""
+    count = len(task.result_urls)
+    if name == STDOUT:
+        if count > 1:
+            raise FileTrouble(f"task {task.task_id} has several videos", hint="-o FOLDER/")
+        return [Path(tempfile.mkdtemp(prefix="luma-")) / "video.mp4"]
+    if is_folder(name):
+        return [Path(name) / _name(task, stem, index) for index in range(count)]
+    first = Path(name)
+    return [first, *(first.with_name(f"{first.stem}-{n}{first.suffix}") for n in range(2, count + 1))]
 
 
 def _ended(goal: Goal, client: Client, journal: Journal) -> Task:

@@ -1,5 +1,6 @@
 """From a clip and a prompt to a task id: look, upload, write down, send."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ from luma_cli.addresses import host_of, is_loopback
 from luma_cli.api import GENERATE, Client
 from luma_cli.errors import Finding, KeyRefused, LumaError, OutOfCredits, UsageError
 from luma_cli.goals import Goal
-from luma_cli.journal import Journal, Submission
+from luma_cli.journal import Journal, NotYet, Spacing, Submission
 from luma_cli.names import stem_of
 from luma_cli.outcomes import Outcomes
 from luma_cli.progress import Screen
@@ -21,6 +22,8 @@ from luma_cli.task import Edit, Task, is_link
 from luma_cli.transport import Session
 from luma_cli.trim import check_ffmpeg, trimmed
 
+# Over 20 new tasks in 10 s the service drops what comes (vendor's platform page); one account, however many processes.
+SPACING = Spacing(20, 10.0)
 # The vendor's pages disagree between 24 hours and 3 days; we say the shorter.
 UPLOAD_LIFE = "24 hours"
 AUTO = "auto"
@@ -46,8 +49,8 @@ class Clip:
 class Order:
     """Clips as the user named them, and what to do with each.
 
-    `trim` is where to begin the 10 s that are cut from local clips, in seconds. `rejected` holds the clips that the
-    checks found unfit, by name.
+    `trim` is where to begin the 10 s that are cut from local clips, in seconds. `findings` are those of the checks;
+    `rejected` holds the clips that they found unfit, by name.
     """
 
     names: tuple[str, ...]
@@ -57,12 +60,17 @@ class Order:
     idempotency_key: str | None = None
     resubmit: bool = False
     trim: float | None = None
+    findings: tuple[Finding, ...] = ()
     rejected: Mapping[str, UsageError] = field(default_factory=dict)
 
     def digest(self, clip: Clip) -> str:
         """Equal for equal prompt, clip and watermark."""
         facts = [self.prompt, clip.identity, self.watermark] + ([] if self.trim is None else [self.trim])
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def row_key(self, row_id: str, clip: Clip) -> str:
+        """The idempotency key of a row of a batch file."""
+        return f"batch:{hashlib.sha256(json.dumps([row_id, self.digest(clip)]).encode()).hexdigest()}"
 
     def submission(self, clip: Clip, video_url: str, base_url: str) -> Submission:
         digest = self.digest(clip)
@@ -89,9 +97,6 @@ def make_order(
     ours = settings.load_settings()
     if idempotency_key not in (None, AUTO) and len(names) > 1:
         raise UsageError("one idempotency key cannot stand for several videos", hint="--idempotency-key auto")
-    if not prompt.strip():
-        found = checks.check_prompt(prompt)
-        raise _unfit(found, found)
     if trim is not None:
         check_ffmpeg()
         if any("://" in name for name in names):
@@ -169,23 +174,32 @@ def inspect(order: Order, journal: Journal, *, strict: bool) -> Order:
     firsts = [general[0]] if general else [group[0] for group in groups.values() if group]
     output.show_report(findings, told_elsewhere=firsts)
     if general:
-        raise _unfit(errors, findings)
-    return replace(order, rejected={name: _unfit(group, group) for name, group in groups.items() if group})
+        raise unfit(errors, findings)
+    rejected = {name: unfit(group, group) for name, group in groups.items() if group}
+    return replace(order, findings=tuple(findings), rejected=rejected)
 
 
 def show_request(order: Order) -> None:
-    """For --dry-run: print what would be sent for each clip.
+    """For --dry-run: print what would be sent for each clip; the rejected ones do not cost the others.
 
     Raises:
-        UsageError: the checks have rejected a clip.
+        UsageError: the only clip, or all, cannot be sent.
+        MixedOutcomes: some.
     """
-    base_url = settings.load_settings().base_url
+    base_url, outcomes = settings.load_settings().base_url, Outcomes(len(order.names))
     for name in order.names:
-        if name in order.rejected:
-            raise order.rejected[name]
-        clip = parse_clip(name)
+        try:
+            if name in order.rejected:
+                raise order.rejected[name]
+            clip = parse_clip(name)
+        except UsageError as error:
+            outcomes.fail(error, name)
+            continue
         video_url = name if clip.path is None else f"(upload of {name})"
-        output.show_request(f"{base_url}{GENERATE}", order.submission(clip, video_url, base_url).edit.payload())
+        edit = order.submission(clip, video_url, base_url).edit
+        about = [each for each in order.findings if each.video in (None, name)]
+        output.show_request(f"{base_url}{GENERATE}", edit.payload(), about)
+    outcomes.conclude()
 
 
 def tasks_of(order: Order, journal: Journal) -> set[str]:
@@ -241,8 +255,15 @@ def _submit(clip: Clip, order: Order, client: Client, journal: Journal, screen: 
         announcer.announce(earlier)
         return earlier
     if clip.path is not None:
-        submission = order.submission(clip, _deliver(clip.path, order.trim, client, screen), client.base_url)
-    return journal.record(submission, client.submit, announce=announcer.announce, resubmit=order.resubmit)
+        submission = order.submission(clip, deliver(clip.path, order.trim, client, screen), client.base_url)
+    while True:
+        try:
+            return journal.record(
+                submission, client.submit, announce=announcer.announce, resubmit=order.resubmit, spacing=SPACING
+            )
+        except NotYet as not_yet:
+            screen.say(f"20 tasks were submitted in the last 10 s: going on in {not_yet.pause:.0f} s")
+            client.pause(not_yet.pause)
 
 
 def _earlier(order: Order, name: str, journal: Journal, base_url: str) -> str | None:
@@ -256,27 +277,34 @@ def _earlier(order: Order, name: str, journal: Journal, base_url: str) -> str | 
 def _findings(order: Order, journal: Journal) -> list[Finding]:
     ours = settings.load_settings()
     local = is_loopback(host_of(ours.base_url))
-    found = checks.check_prompt(order.prompt) + checks.check_callback(order.callback_url, allow_local=local)
+    found = checks.check_prompt(order.prompt, allow_local=local)
+    found += checks.check_callback(order.callback_url, allow_local=local)
     with Session(ca_bundle=ours.ca_bundle, public_only=not local) as session:
-        for name in order.names:
-            clip = _unsubmitted(order, name, journal, ours.base_url)
-            if clip is not None and clip.path is not None:
-                found += checks.check_file(clip.path, will_trim=order.trim is not None)
-            elif clip is not None:
+        for name in dict.fromkeys(order.names):
+            try:
+                clip = parse_clip(name)
+            except UsageError as error:
+                kind = "url-invalid" if "://" in name else "not-readable"
+                found.append(Finding(kind, checks.ERROR, error.message, error.hint, name))
+                continue
+            if _is_submitted(clip, order, journal, ours.base_url):
+                continue
+            if clip.path is not None:
+                found += checks.check_file(clip.path, trim=order.trim)
+            else:
                 found += checks.check_link(name, session, allow_local=local)
     return found
 
 
-def _unsubmitted(order: Order, name: str, journal: Journal, base_url: str) -> Clip | None:
-    """A clip that is still to be submitted; None also for what will be told when it is its turn."""
+def _is_submitted(clip: Clip, order: Order, journal: Journal, base_url: str) -> bool:
+    """True also for a submission of unknown outcome, which is told when it is its turn."""
     try:
-        clip = parse_clip(name)
-        return None if journal.earlier(order.submission(clip, name, base_url), resubmit=order.resubmit) else clip
+        return journal.earlier(order.submission(clip, clip.name, base_url), resubmit=order.resubmit) is not None
     except LumaError:
-        return None
+        return True
 
 
-def _unfit(errors: Sequence[Finding], findings: Sequence[Finding]) -> UsageError:
+def unfit(errors: Sequence[Finding], findings: Sequence[Finding]) -> UsageError:
     first = errors[0]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     error = UsageError(f"{first.message}{more}", hint=first.hint or "--no-check submits all the same")
@@ -284,11 +312,13 @@ def _unfit(errors: Sequence[Finding], findings: Sequence[Finding]) -> UsageError
     return error
 
 
-def _deliver(path: Path, trim: float | None, client: Client, screen: Screen) -> str:
+def deliver(path: Path, trim: float | None, client: Client, screen: Screen) -> str:
     """Bring a local clip, cut where that was asked for, into kie.ai's temporary store; returns its link."""
     if trim is None:
         return _upload(path, client, screen)
-    with screen.transfer(f"trim {path.name}") as on_bytes, trimmed(path, trim, on_bytes) as short:
+    with contextlib.ExitStack() as stack:
+        with screen.work(f"trim {path.name}") as on_seconds:
+            short = stack.enter_context(trimmed(path, trim, on_seconds))
         return _upload(short, client, screen)
 
 

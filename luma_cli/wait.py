@@ -15,8 +15,9 @@ VISIBILITY_GRACE = 90.0
 LONGEST_PAUSE = 120.0
 # A poll in flight at the deadline is given this long; a dribbling server must not hold a wait for ever.
 LAST_POLL_GRACE = 8.0
-# Few connections carry thousands of tasks: an answer takes a fraction of the interval.
-WORKERS = 4
+# Few connections carry thousands of tasks: an answer takes a fraction of the interval, and one that is stuck (for its
+# budget of 60 s) holds up one of them.
+WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,18 @@ class Wake:
     task_id: str
 
 
+@dataclass(frozen=True)
+class Add:
+    """Wait for this task too; the timeout counts from here."""
+
+    watched: Watched
+
+
+@dataclass(frozen=True)
+class Close:
+    """No task is going to be added."""
+
+
 Inbox = queue.Queue[object]
 
 
@@ -54,13 +67,15 @@ def watch(
     interval: float,
     timeout: float,
     inbox: Inbox | None = None,
+    stays_open: bool = False,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] | None = None,
 ) -> Iterator[object]:
     """Yield a `Poll` after every poll of every task, until all have ended. Times are in seconds, timeout 0 is none.
 
     Passing trouble is forgiven until the timeout. What others put into `inbox` is handed on as it comes, a `Wake`
-    is obeyed. The last poll is made at the deadline, none after it.
+    is obeyed. The last poll is made at the deadline, none after it. With `stays_open` tasks may be added through the
+    inbox until a `Close` comes.
 
     Raises:
         StillGenerating: the timeout came first; the tasks go on.
@@ -68,7 +83,8 @@ def watch(
 
     Source: vendor guide "Luma Modify Quickstart" (10 s, 15 min).
     """
-    return _Watch(watched, fetch, interval, timeout, inbox if inbox is not None else queue.Queue(), clock, sleep).run()
+    inbox = inbox if inbox is not None else queue.Queue()
+    return _Watch(watched, fetch, interval, timeout, inbox, stays_open, clock, sleep).run()
 
 
 @dataclass
@@ -89,8 +105,11 @@ class _Watch:
     interval: float
     timeout: float
     inbox: Inbox
+    stays_open: bool
     clock: Callable[[], float]
     sleep: Callable[[float], None] | None
+    flying: int = 0
+    workers: int = 0
     due: list[tuple[float, int, str]] = field(default_factory=list)
     orders: "queue.SimpleQueue[str | None]" = field(default_factory=queue.SimpleQueue)
 
@@ -100,22 +119,24 @@ class _Watch:
         self.open = {each.task_id: _State(each.age) for each in self.watched}
         self.due = [(self.started, turn, task_id) for turn, task_id in enumerate(self.open)]
         self.turn = len(self.due)
-        workers = min(WORKERS, len(self.open))
-        for _ in range(workers):
-            threading.Thread(target=self._work, daemon=True).start()
         try:
-            while self.open:
+            while self.open or self.stays_open:
                 self._order_due()
                 event = self._next_event()
-                if isinstance(event, Poll):
-                    yield self._judge(event)
-                elif isinstance(event, Wake):
-                    self._wake(event.task_id)
-                elif event is not None:
-                    yield event
+                match event:
+                    case Poll():
+                        yield self._judge(event)
+                    case Wake():
+                        self._wake(event.task_id)
+                    case Add():
+                        self._add(event.watched)
+                    case Close():
+                        self.stays_open = False
+                    case _ if event is not None:
+                        yield event
                 self._give_up_when_late()
         finally:
-            for _ in range(workers):
+            for _ in range(self.workers):
                 self.orders.put(None)
 
     def _work(self) -> None:
@@ -136,14 +157,17 @@ class _Watch:
             state = self.open.get(task_id)
             if state is not None and not state.in_flight:
                 state.in_flight = True
+                self.flying += 1
                 self.orders.put(task_id)
+        while self.workers < min(WORKERS, self.flying):
+            self.workers += 1
+            threading.Thread(target=self._work, daemon=True).start()
 
     def _next_event(self) -> object:
         """The next thing that happens, or None when the next poll is due first."""
         now = self.clock()
-        flying = any(state.in_flight for state in self.open.values()) if len(self.due) < len(self.open) else False
-        until = self.due[0][0] if self.due else self.deadline + LAST_POLL_GRACE
-        if not flying and self.sleep is not None:
+        until = self.due[0][0] if self.due else self.deadline + LAST_POLL_GRACE if self.open else float("inf")
+        if not self.flying and self.sleep is not None:
             self.sleep(max(0.0, until - now))
             return None
         try:
@@ -157,6 +181,7 @@ class _Watch:
     def _judge(self, poll: Poll) -> Poll:
         """Decide whether this task is asked again, and when."""
         state = self.open.get(poll.task_id)
+        self.flying -= 1
         if state is None:
             return poll
         state.in_flight = False
@@ -191,6 +216,13 @@ class _Watch:
         if now < self.deadline:
             self._push(min(now + pause, self.deadline), poll.task_id)
 
+    def _add(self, watched: Watched) -> None:
+        now = self.clock()
+        self.open[watched.task_id] = _State(watched.age - (now - self.started))
+        if self.timeout:
+            self.deadline = now + self.timeout
+        self._push(now, watched.task_id)
+
     def _wake(self, task_id: str) -> None:
         state = self.open.get(task_id)
         if state is None:
@@ -208,10 +240,9 @@ class _Watch:
 
     def _give_up_when_late(self) -> None:
         now = self.clock()
-        flying = any(state.in_flight for state in self.open.values())
-        if not self.open or now < self.deadline or (flying and now < self.deadline + LAST_POLL_GRACE):
+        if not self.open or now < self.deadline or (self.flying and now < self.deadline + LAST_POLL_GRACE):
             return
-        if any(when <= now for when, _, _ in self.due):
+        if self.due and self.due[0][0] <= now:
             return  # the last poll, at the deadline itself, is still to be made
         raise still_generating(list(self.open), self.timeout, self._last_error())
 

@@ -78,7 +78,7 @@ def modify(
     plan = options.plan(interval=listening.pace(listen, interval), timeout=timeout, output=output, force=force)
     text = options.ask_prompt(prompt, prompt_file)
     order = submit.make_order(videos, text, watermark, ear.callback_url, idempotency_key, resubmit=resubmit, trim=trim)
-    journal = options.open_journal(spending=not dry_run)
+    journal = options.open_journal(spending=True) if not dry_run else options.no_journal()
     if not no_check:
         order = submit.inspect(order, journal, strict=strict)
     if dry_run:

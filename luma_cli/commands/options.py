@@ -151,6 +151,13 @@ def open_journal(*, spending: bool = False) -> "Journal":
         return journal.open_journal(None)
 
 
+def no_journal() -> "Journal":
+    """One that is not there yet and leaves nothing behind."""
+    from luma_cli import journal
+
+    return journal.open_journal(None)
+
+
 def read_references(references: Iterable[str] | None) -> list[str]:
     """The references as typed, with `-` replaced by the lines of stdin."""
     words: list[str] = []
@@ -276,7 +283,7 @@ def read_text(name: str, most: int = 1 << 20) -> str:
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
     if len(content) > most:
-        raise UsageError(f"{name} is larger than 1 MiB")
+        raise UsageError(f"{name} is larger than {most >> 20} MiB")
     return text
 
 

@@ -1,0 +1,61 @@
+"""`luma batch`: many edits from one file."""
+
+from typing import Annotated
+
+import typer
+
+from luma_cli.commands import options
+from luma_cli.commands.options import Force, Interval, Output, Parallel, Timeout
+
+app = typer.Typer(**options.STYLE)
+
+
+@app.command()
+@options.common
+@options.reported
+def batch(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="JSONL or CSV: prompt, video, watermark, output, id.")],
+    output: Output = None,
+    force: Force = False,
+    interval: Interval = None,
+    timeout: Timeout = None,
+    parallel: Parallel = 4,
+    max_active: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N tasks run at once.")] = None,
+    max_credits: Annotated[float | None, typer.Option(min=0, metavar="N", help="Spend at most N credits.")] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Submit nothing more after a failure.")] = False,
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only every Nth row, by a hash of its id.")] = None,
+    no_check: Annotated[bool, typer.Option("--no-check", help="Send without looking at prompts and clips.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Take what is only doubtful for wrong.")] = False,
+) -> None:
+    """Make the edits of a file, one JSON line per row as it ends; run again, it goes on where it stopped.
+
+    A row is known by its id (made of its content where it has none), prompt, clip and watermark: what was submitted
+    before is not paid again, but awaited, saved or told. To redo a row that failed give it another id. Submissions are
+    spaced to 20 in 10 s, together with those of other processes that share the journal. The timeout counts from the
+    last submission. With -o every video is saved in that folder, under the row's output where it has one.
+
+    \b
+    Examples:
+      $ luma batch edits.jsonl -o out/
+      $ luma batch edits.csv --max-credits 5000 --max-active 50 -o out/
+      $ luma batch edits.jsonl --shard 1/4 -o out/ >> done.jsonl
+
+    Exit codes: 0 2 4 5 6 7 8 9 10 11 12 130
+    """
+    from luma_cli import batch as flow
+    from luma_cli import saving
+    from luma_cli.manifest import parse_shard
+    from luma_cli.outcomes import Outcomes
+
+    plan = options.plan(
+        interval=interval, timeout=timeout, output=output, force=force, fail_fast=fail_fast, parallel=parallel
+    )
+    part = parse_shard(shard) if shard is not None else None
+    entries = flow.load_entries(file, options.read_text(file, most=64 << 20), part)
+    journal = options.open_journal(spending=True)
+    if output is not None:
+        saving.check_folder(output)
+    client, outcomes = options.connect(), Outcomes(len(entries))
+    terms = flow.Terms(max_active, max_credits, skip_checks=no_check, strict=strict)
+    flow.run_batch(entries, terms, client, journal, plan, outcomes)
+    outcomes.conclude()

@@ -94,6 +94,8 @@ class _Finish:
         """A task has ended, or cannot be asked for any more."""
         goal = self.waiting.pop(poll.task_id)
         error = poll.error or (verdict(poll.task) if poll.task is not None else None)
+        if poll.task is not None and "callback_failed" in poll.task.warnings and poll.task.has_video:
+            output.note(f"{poll.task_id}: the video is there, but kie.ai could not deliver the callback")
         if poll.task is not None and error is None and self.plan.output is not None:
             return self.saver.start(poll.task, goal.stem)
         output.untrack(poll.task_id)
@@ -106,6 +108,4 @@ class _Finish:
 
 def _tell(task: Task) -> None:
     """Print an ended task: its links, or the whole object with --json."""
-    if "callback_failed" in task.warnings and task.has_video:
-        output.note(f"{task.task_id}: the video is there, but kie.ai could not deliver the callback")
     output.answer_task(task, task.result_urls if task.has_video else ())

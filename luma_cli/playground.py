@@ -1,6 +1,7 @@
 """Run the sandbox for a user: around one command, or until it is stopped."""
 
 import secrets
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -10,10 +11,16 @@ from luma_cli.addresses import host_of, is_loopback
 from luma_cli.envelope import NotAnEnvelope, parse_envelope
 from luma_cli.errors import FileTrouble, Unavailable, UsageError
 from luma_cli.sandbox import SCENARIOS, Sandbox
+from luma_cli.signals import Stopped
 from luma_cli.transport import Session, TransportError, exchange
 
 # Four attempts of 15 s each, twice for a duplicate, and the pauses between.
 TRIGGER_BUDGET = 150.0
+# How long a command may take, in seconds, to end of itself after a signal, and after one that we sent it.
+SIGNAL_PATIENCE = 0.5
+END_PATIENCE = 10.0
+# With a limit Python looks every 50 ms. Without one, a signal just before the wait begins does not end it (measured).
+A_DAY = 86400.0
 
 
 def make_sandbox(port: int, duration: float, scenario: str) -> Sandbox:
@@ -44,7 +51,8 @@ def run(server: Sandbox, command: list[str]) -> int:
     state = tempfile.mkdtemp(prefix="luma-sandbox-")
     try:
         words = [shutil.which(command[0]) or command[0], *command[1:]]
-        status = subprocess.run(words, env=settings.environment_with(_variables(server, state)), check=False).returncode
+        with subprocess.Popen(words, env=settings.environment_with(_variables(server, state))) as process:
+            status = _wait(process)
     except OSError as error:
         raise UsageError(f"cannot run {command[0]}: {(error.strerror or 'error').lower()}") from error
     finally:
@@ -57,8 +65,12 @@ def serve(server: Sandbox) -> None:
     """Print the lines to export and serve until a signal comes."""
     state = tempfile.mkdtemp(prefix="luma-sandbox-")
     try:
-        for name, value in _variables(server, state).items():
-            output.answer(f"export {name}={value}")
+        variables = _variables(server, state)
+        if output.wants_json():
+            output.answer_json(dict(variables))
+        else:
+            for name, value in variables.items():
+                output.answer(f"export {name}={shlex.quote(value)}")
         output.note("the sandbox is up; Ctrl-C ends it")
         server.serve_forever()
     finally:
@@ -87,6 +99,31 @@ def trigger(task_id: str) -> None:
     if answer.code != 200:
         raise Unavailable(f"{answer.message}: the task has flag 4 now", hint="is the receiver running? luma listen")
     output.note(f"callback of {task_id} was sent and answered with 200")
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> int:
+    """The command's exit status. A signal that ends us ends the command first, which has time to tidy up."""
+    try:
+        return process.wait(A_DAY)
+    except subprocess.TimeoutExpired:
+        return _wait(process)
+    except Stopped as stop:
+        # Ctrl-C reaches both of us, a signal from elsewhere only one. A second one would cut the tidying short.
+        try:
+            if _outlives(process, SIGNAL_PATIENCE):
+                process.send_signal(stop.signum)
+            _outlives(process, END_PATIENCE)
+        finally:  # at once where we get a second one
+            process.kill()
+        raise
+
+
+def _outlives(process: "subprocess.Popen[bytes]", patience: float) -> bool:
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
 
 
 def _variables(server: Sandbox, state: str) -> dict[str, str]:

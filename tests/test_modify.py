@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pexpect
 import pytest
 from conftest import CLIP, CLIP_URL, Result
 
@@ -265,3 +266,167 @@ def test_a_big_clip_is_streamed_in_little_memory(sandbox: Sandbox, tmp_path: Pat
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stderr.splitlines()[-1]) < 60 * 1024  # KiB
+
+
+def test_a_dry_run_in_text_prints_a_line_for_each_field(luma: Luma, sandbox: Sandbox) -> None:
+    code, out, _ = luma("modify", CLIP_URL, "-p", PROMPT, "--watermark", "mine", "-n")
+
+    assert (code, sandbox.requests) == (0, [])
+    assert out == (
+        f"POST {sandbox.url}/api/v1/modify/generate\nprompt\t{PROMPT}\nvideoUrl\t{CLIP_URL}\nwatermark\tmine\n"
+    )
+
+
+def test_a_dry_run_leaves_no_row_and_no_folder(luma: Luma, sandbox: Sandbox) -> None:
+    assert luma("modify", CLIP, "-p", PROMPT, "-o", "out/", "-n").code == 0
+
+    assert (os.listdir(), luma("tasks").out) == ([], "")
+
+
+def test_many_videos_give_as_many_ids_in_their_order(luma: Luma, sandbox: Sandbox) -> None:
+    links = [f"{CLIP_URL}?{number}" for number in range(3)]
+    code, out, _ = luma("modify", *links, "-p", PROMPT)
+
+    assert code == 0
+    assert [json.loads(each.body)["videoUrl"] for each in sandbox.submissions()] == links
+    assert [sandbox.tasks.find(line).params["videoUrl"] for line in out.splitlines()] == links  # type: ignore[union-attr]
+
+
+def test_a_folder_takes_all_the_results_under_names_of_their_own(luma: Luma, sandbox: Sandbox) -> None:
+    Path("out").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        Path(name).write_bytes(CLIP.read_bytes())
+    code, out, _ = luma("modify", "a.mp4", "b.mp4", "-p", PROMPT, "-o", "out")
+
+    assert code == 0
+    assert sorted(out.splitlines()) == sorted(f"out/{name}" for name in os.listdir("out"))
+    assert [Path("out", name).read_bytes() for name in os.listdir("out")] == [CLIP.read_bytes()] * 2
+
+
+def test_a_link_is_edited_and_saved_without_an_upload(luma: Luma, sandbox: Sandbox) -> None:
+    assert luma("modify", CLIP_URL, "-p", PROMPT, "-o", "a.mp4")[:2] == (0, "a.mp4\n")
+    assert uploads(sandbox) == 0
+    assert Path("a.mp4").stat().st_size > 0
+
+
+def test_a_missing_prompt_is_asked_for_on_a_terminal(sandbox: Sandbox) -> None:
+    child = pexpect.spawn(sys.executable, ["-m", "luma_cli", "modify", CLIP_URL], encoding="utf-8", timeout=60)
+    child.expect("Prompt: ")
+    child.sendline(PROMPT)
+    child.expect(pexpect.EOF)
+    child.close()
+
+    assert child.exitstatus == 0
+    assert [json.loads(each.body)["prompt"] for each in sandbox.submissions()] == [PROMPT]
+
+
+def test_end_of_input_instead_of_a_prompt_exits_3_and_sends_nothing(sandbox: Sandbox) -> None:
+    child = pexpect.spawn(sys.executable, ["-m", "luma_cli", "modify", CLIP_URL], encoding="utf-8", timeout=60)
+    child.expect("Prompt: ")
+    child.sendeof()
+    child.expect(pexpect.EOF)
+    child.close()
+
+    assert (child.exitstatus, sandbox.requests) == (3, [])
+
+
+def test_an_idempotency_key_of_another_edit_is_refused(luma: Luma, sandbox: Sandbox) -> None:
+    words = ("modify", CLIP_URL, "--idempotency-key", "release-7", "-p")
+    assert luma(*words, PROMPT).code == 0
+
+    assert luma(*words, "Something else")[:2] == (2, "")
+    assert len(sandbox.submissions()) == 1
+
+
+def test_an_automatic_key_goes_by_prompt_and_watermark(luma: Luma, sandbox: Sandbox) -> None:
+    edits = [("-p", PROMPT), ("-p", "Rain"), ("-p", PROMPT, "--watermark", "mine")]
+    for _ in range(2):
+        for edit in edits:
+            assert luma("modify", CLIP_URL, "--idempotency-key", "auto", *edit).code == 0
+
+    assert len(sandbox.submissions()) == len(edits)
+
+
+def test_a_failed_task_is_not_paid_for_again_under_its_key(luma: Luma, sandbox: Sandbox) -> None:
+    words = ("modify", CLIP_URL, "--idempotency-key", "k", "-w", "-p", f"sandbox:flag3 {PROMPT}")
+
+    assert [luma(*words).code for _ in range(2)] == [5, 5]
+    assert len(sandbox.submissions()) == 1
+
+
+def test_a_refused_submission_may_be_made_again_under_its_key(luma: Luma, sandbox: Sandbox) -> None:
+    words = ("modify", CLIP_URL, "--idempotency-key", "k", "-p", PROMPT)
+    sandbox.scenario = "no-credits"
+    assert luma(*words).code == 10
+    sandbox.scenario = "ok"
+
+    assert luma(*words).code == 0
+
+
+def test_no_credits_ends_a_list_at_once(luma: Luma, sandbox: Sandbox) -> None:
+    sandbox.credits = 250
+    code, out, _ = luma("modify", *(f"{CLIP_URL}?{number}" for number in range(5)), "-p", PROMPT)
+
+    assert (code, len(out.splitlines()), len(sandbox.submissions())) == (9, 2, 3)
+
+
+def test_one_task_that_fails_does_not_cost_the_others(luma: Luma, sandbox: Sandbox) -> None:
+    """The third submission meets a service that has changed its mind."""
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        Path(name).write_bytes(CLIP.read_bytes())
+    sandbox.credits = 250
+    code, out, err = luma("modify", "a.mp4", "b.mp4", "c.mp4", "-p", PROMPT, "-o", "out/", "--json")
+
+    saved = [json.loads(line)["files"][0]["path"] for line in out.splitlines()]
+    assert (code, sorted(saved)) == (9, sorted(str(path.absolute()) for path in Path("out").iterdir()))
+    assert len(saved) == 2
+    assert json.loads(err.splitlines()[-1])["error"]["code"] == "MixedOutcomes"
+
+
+@pytest.mark.parametrize("words", [["-p", b"\xff\xfe"], [b"--watermark=\xff", "-p", "x"]])
+def test_an_argument_that_is_no_text_exits_2_and_sends_nothing(sandbox: Sandbox, words: list[str | bytes]) -> None:
+    command = [sys.executable, "-m", "luma_cli", "modify", CLIP_URL, *words]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout, sandbox.requests) == (2, b"", [])
+    assert b"is not valid text" in done.stderr
+
+
+def test_a_prompt_of_a_megabyte_exits_2_and_sends_nothing(luma: Luma, sandbox: Sandbox) -> None:
+    Path("prompt.txt").write_text("Snow " * 200_000)
+
+    assert luma("modify", CLIP_URL, "-F", "prompt.txt")[:2] == (2, "")
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfeS\0", b"Sn\0ow"], ids=["utf-16", "nul"])
+def test_a_prompt_file_that_is_no_text_exits_2_and_sends_nothing(luma: Luma, sandbox: Sandbox, content: bytes) -> None:
+    Path("prompt.txt").write_bytes(content)
+
+    assert luma("modify", CLIP_URL, "-F", "prompt.txt")[:2] == (2, "")
+    assert sandbox.requests == []
+
+
+def test_a_prompt_reaches_the_service_letter_by_letter(luma: Luma, sandbox: Sandbox) -> None:
+    prompt = "Snow \"falls\" \\n on [bold]Zürich[/bold] & it's 100% 'white' — :snowflake: \u2744"
+    luma("modify", CLIP_URL, "-p", prompt)
+
+    assert json.loads(sandbox.submissions()[0].body)["prompt"] == prompt
+
+
+def test_a_name_that_looks_like_an_option_can_be_given_behind_two_dashes(luma: Luma, sandbox: Sandbox) -> None:
+    Path("-o.mp4").write_bytes(CLIP.read_bytes())
+
+    assert luma("modify", "-p", PROMPT, "--", "-o.mp4").code == 0
+
+
+@pytest.mark.parametrize("words", [["--json", "modify"], ["modify", "--json"]], ids=" ".join)
+def test_json_stands_before_or_after_the_commands_name(luma: Luma, sandbox: Sandbox, words: list[str]) -> None:
+    out = luma(*words, CLIP_URL, "-p", PROMPT).out
+
+    assert json.loads(out)["state"] in ("unknown", "generating")
+    assert json.loads(out)["taskId"] in sandbox.tasks._tasks
+
+
+def test_quiet_leaves_nothing_but_the_result(run: Luma, sandbox: Sandbox) -> None:
+    assert run("modify", CLIP, "-p", PROMPT, "-o", "a.mp4", "-q") == (0, "a.mp4\n", "")

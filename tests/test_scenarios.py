@@ -2,15 +2,16 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import CLIP, Result
+from conftest import CLIP, CLIP_URL, Result
 
-from luma_cli.sandbox import SCENARIOS
+from luma_cli.sandbox import SCENARIOS, Sandbox
 
 PROMPT = "Heavy snow falls at night"
 LOGS = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or submit again with --resubmit"
@@ -168,3 +169,73 @@ def test_a_prompt_can_name_the_scenario_too(edit: Callable[..., Result], scenari
     code, out, _ = edit("ok", prompt=f"sandbox:{scenario} {PROMPT}")
 
     assert (code, out) == (next(case.code for case in CASES if case.scenario == scenario), "")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.scenario)
+def test_after_a_scenario_the_journal_knows_what_became_of_the_one_submission(
+    case: Case, luma: Callable[..., Result], sandbox: Sandbox
+) -> None:
+    words = ["modify", str(CLIP), "-p", f"sandbox:{case.scenario} {PROMPT}", "--interval", "1", "-o", "snow.mp4"]
+    if case.scenario == "rate-limit":
+        code = subprocess.run([sys.executable, "-c", QUICK, *words], capture_output=True, check=False).returncode
+    else:
+        code = luma(*words).code
+
+    outcome = {0: "accepted", 5: "accepted", 12: "unknown"}.get(code, "refused")
+    assert code == case.code
+    assert [json.loads(line)["outcome"] for line in luma("tasks", "--json").out.splitlines()] == [outcome]
+    assert len(sandbox.submissions()) == (4 if case.scenario == "rate-limit" else 1)
+
+
+def test_a_slow_task_is_left_at_the_limit_with_the_way_on(luma: Callable[..., Result], sandbox: Sandbox) -> None:
+    sandbox.scenario, sandbox.tasks.duration = "slow", 60.0
+
+    code, out, err = luma("modify", CLIP, "-p", PROMPT, "--interval", "1", "--timeout", "1", "-o", "snow.mp4")
+
+    [row] = [json.loads(line) for line in luma("tasks", "--json").out.splitlines()]
+    assert (code, out, row["state"], os.listdir()) == (8, "", "generating", [])
+    assert err.splitlines()[-1] == f"hint: it goes on: luma wait {row['taskId']}"
+
+
+def test_the_object_of_a_task_has_the_members_of_the_contract(luma: Callable[..., Result], sandbox: Sandbox) -> None:
+    task = last_object(luma("modify", CLIP, "-p", PROMPT, "-o", "snow.mp4", "--json").out)
+
+    assert " ".join(task) == (
+        "schema taskId state successFlag prompt videoUrl watermark callbackUrl createTime completeTime elapsedSeconds "
+        "resultUrls originUrls errorCode errorMessage warnings files"
+    )
+    [file] = task["files"]  # type: ignore[misc]
+    assert list(file) == ["path", "bytes", "sha256", "url"]
+
+
+@pytest.mark.parametrize(("scenario", "status"), [("http-200-401", 200), ("bad-key", 401), ("maintenance", 200)])
+def test_the_error_object_tells_the_http_status_of_the_answer(
+    luma: Callable[..., Result], sandbox: Sandbox, scenario: str, status: int
+) -> None:
+    sandbox.scenario = scenario
+
+    error = last_object(luma("modify", CLIP_URL, "-p", PROMPT, "--no-check", "--json").err)["error"]
+
+    assert isinstance(error, dict)
+    assert error["httpStatus"] == status
+
+
+@pytest.mark.parametrize("words", [["-w"], ["-o", "snow.mp4"]], ids=["wait", "output"])
+def test_a_callback_that_was_not_delivered_is_told(
+    luma: Callable[..., Result], sandbox: Sandbox, words: list[str]
+) -> None:
+    code, _, err = luma("modify", CLIP, "-p", f"sandbox:flag4 {PROMPT}", *words)
+
+    assert code == 0
+    assert "the video is there, but kie.ai could not deliver the callback" in err
+
+
+def test_an_unknown_scenario_in_a_prompt_is_refused_like_bad_input(
+    luma: Callable[..., Result], sandbox: Sandbox
+) -> None:
+    assert luma("modify", CLIP, "-p", f"sandbox:nosuch {PROMPT}").code == 6
+
+
+def test_a_scenario_in_one_prompt_leaves_other_tasks_alone(luma: Callable[..., Result], sandbox: Sandbox) -> None:
+    assert luma("modify", CLIP, "-p", f"sandbox:flag3 {PROMPT}", "-w").code == 5
+    assert luma("modify", CLIP, "-p", PROMPT, "-w").code == 0

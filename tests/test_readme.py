@@ -1,0 +1,248 @@
+"""The README does what it says: every command in it is run, every table and name in it is true."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pexpect
+import pytest
+import typer.main
+import yaml
+from conftest import CLIP, KEY, ROOT, Result
+
+from luma_cli.cli import app
+from luma_cli.errors import EXIT_CODES
+from luma_cli.sandbox import SCENARIOS, Sandbox
+from luma_cli.topics import text
+from luma_cli.tree import Command, read_tree
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PIPELINES = [block for kind, block in BLOCKS if kind == "yaml"]
+PIPELINE_LINES = re.findall(r"^[ -]*(?:run: )?(luma .*)$", "".join(PIPELINES), re.MULTILINE)
+LINES = [line.partition("  #")[0].rstrip() for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
+LUMA_LINES = [line for line in LINES if re.match(r"(\w+=\$\()?luma ", line)]
+INLINE = re.findall(r"`(luma [^`]+)`", re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL))
+TREE = read_tree(typer.main.get_command(app))
+
+ASKING = [line for line in LUMA_LINES if re.fullmatch(r"luma config set \w+", line)]
+FOR_EVER = [line for line in LUMA_LINES if line.startswith("luma listen")]
+TRIGGER = [line for line in LUMA_LINES if line.startswith("luma sandbox trigger")]
+PATIENCE = 60
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="the README's lines are for a POSIX shell")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the clips that the README speaks of, and `luma` on PATH."""
+    for name in ("clip.mp4", "street.mp4", "a.mp4", "b.mp4", "c.mp4"):
+        shutil.copy(CLIP, tmp_path / name)
+    programs = tmp_path_factory.mktemp("bin")
+    (programs / "luma").write_text(f'#!/bin/sh\nexec {sys.executable} -m luma_cli "$@"\n')
+    (programs / "luma").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("LUMA_INTERVAL", "1s")
+    return tmp_path
+
+
+def sh(script: str) -> Result:
+    done = subprocess.run(
+        ["sh", "-c", script], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert KEY not in done.stdout + done.stderr
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def on_a_free_port(line: str) -> str:
+    return re.sub(r"(?<=port |sten )\d+", str(free_port()), line)
+
+
+def first_command() -> str:
+    found = re.search(r"<!-- first command -->\n```sh\n(.*)\n```", README)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout whose virtual environment is installed, and a user who has no key and no settings."""
+    for name in ("LUMA_API_KEY", "LUMA_CONFIG_DIR", "LUMA_STATE_DIR"):
+        monkeypatch.delenv(name)
+    for folder in (".venv/bin", "tests/data"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(CLIP, tmp_path / "tests" / "data")
+    luma = tmp_path / ".venv" / "bin" / "luma"
+    luma.write_text(f'#!/bin/sh\nexec {sys.executable} -m luma_cli "$@"\n')
+    luma.chmod(0o755)
+    return tmp_path
+
+
+def test_the_first_command_installs_and_then_edits() -> None:
+    steps = first_command().split(" && ")
+
+    assert steps[:2] == ["python3 -m venv --clear .venv", ".venv/bin/pip install -q ."]
+    assert [step.split()[0] for step in steps[2:]] == [".venv/bin/luma"]
+
+
+def test_the_first_command_leaves_one_whole_file_and_prints_its_name(
+    newcomer: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUMA_INTERVAL", "1s")  # only in order not to wait ten
+    before = set(os.listdir())
+
+    code, out, _ = sh(first_command().split(" && ")[-1])
+
+    assert (code, out) == (0, "snow.mp4\n")
+    assert set(os.listdir()) - before == {"snow.mp4"}
+    assert Path("snow.mp4").read_bytes() == CLIP.read_bytes()
+    assert sorted(path.name for path in home.iterdir()) == [".netrc"]
+    if shutil.which("ffprobe"):
+        done = subprocess.run(["ffprobe", "-v", "error", "snow.mp4"], capture_output=True, check=True)
+        assert done.stderr == b""
+
+
+def test_the_first_command_can_be_run_again(newcomer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUMA_INTERVAL", "1s")
+    Path("snow.mp4").write_text("from the last time")
+
+    assert sh(first_command().split(" && ")[-1])[:2] == (0, "snow.mp4\n")
+    assert Path("snow.mp4").read_bytes() == CLIP.read_bytes()
+
+
+def test_there_are_lines_to_be_run() -> None:
+    """An expression that finds nothing would let every test below pass."""
+    found = (LUMA_LINES, INLINE, PIPELINES, PIPELINE_LINES, ASKING, FOR_EVER, TRIGGER)
+    assert [len(each) >= least for each, least in zip(found, (15, 10, 1, 1, 2, 1, 1), strict=True)] == [True] * 7
+
+
+@pytest.mark.parametrize("line", [line for line in LUMA_LINES if line not in (*ASKING, *FOR_EVER, *TRIGGER)])
+def test_a_line_works(line: str, checkout: Path, sandbox: Sandbox, luma: Callable[..., Result]) -> None:
+    if "jq" in line and shutil.which("jq") is None:
+        pytest.skip("needs jq")
+    before = luma("modify", "clip.mp4", "-p", "An edit of before", "-q")
+    assert luma("wait", "-q").code == 0
+
+    code, out, err = sh(f"id={before.out}{on_a_free_port(line)}")
+
+    assert (code, [each for each in err.splitlines() if "error" in each or each.startswith("hint")]) == (0, [])
+    assert out != "" or line.startswith("id=")
+    assert not list(checkout.rglob("*.part*"))
+
+
+@pytest.mark.parametrize("line", ASKING)
+def test_a_line_asks_for_its_secret_without_showing_it(line: str, checkout: Path, home: Path) -> None:
+    secret = "made0up0secret"
+    child = pexpect.spawn("sh", ["-c", line], encoding="utf-8", timeout=PATIENCE)
+    child.expect(f"{line.split()[-1]}: ")
+    child.sendline(secret)
+    child.expect(pexpect.EOF)
+    child.close()
+
+    assert (child.exitstatus, secret in (child.before or "")) == (0, False)
+    assert secret in (home / "config" / "credentials.toml").read_text()
+
+
+@pytest.mark.parametrize("line", FOR_EVER)
+def test_a_line_listens_until_it_is_stopped(line: str, checkout: Path, sandbox: Sandbox) -> None:
+    with subprocess.Popen(["sh", "-c", f"exec {on_a_free_port(line)}"], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+
+    assert (told[:6], process.returncode) == ("luma: ", 143)
+
+
+@pytest.fixture
+def receiver() -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the parent's name
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("line", TRIGGER)
+def test_a_line_sends_one_callback_by_hand(line: str, checkout: Path, sandbox: Sandbox, receiver: str) -> None:
+    assert sh(f'luma modify clip.mp4 -p "sandbox:flag4 Snow" --callback-url {receiver}').code == 0
+
+    assert sh(line).code == 0
+    assert [each.status for each in sandbox.callbacks.deliveries] == [200]
+
+
+@pytest.mark.parametrize("block", PIPELINES)
+def test_a_pipeline_is_proper_yaml(block: str) -> None:
+    assert isinstance(yaml.safe_load(block), (list, dict))
+
+
+@pytest.mark.parametrize("line", PIPELINE_LINES)
+def test_a_line_of_a_pipeline_can_be_run_again_without_paying_again(
+    line: str, checkout: Path, sandbox: Sandbox
+) -> None:
+    for _ in range(2):
+        assert sh(line)[:2] == (0, "snow.mp4\n")
+    assert len(sandbox.submissions()) == 1
+
+
+def command_of(words: list[str]) -> tuple[Command, list[str]]:
+    """The command that these words name, and the words that are left."""
+    found, rest = TREE, words
+    while rest and (inner := next((each for each in found.commands if each.path[-1] == rest[0]), None)):
+        found, rest = inner, rest[1:]
+    return found, rest
+
+
+@pytest.mark.parametrize("words", sorted(set(INLINE)))
+def test_what_stands_in_a_sentence_is_a_command_with_these_options(words: str) -> None:
+    named, _, _ = words.removeprefix("luma ").partition(" -- ")
+    command, rest = command_of(named.split())
+
+    assert command is not TREE, f"there is no such command: {words}"
+    known = {flag for option in command.options for flag in option.flags}
+    assert {word for word in rest if word.startswith("-") and word != "--"} <= known
+
+
+def test_every_variable_that_is_named_is_one() -> None:
+    known = text("environment")
+
+    assert [name for name in set(re.findall(r"\b(?:LUMA|KIE)_[A-Z_]+\b", README)) if name not in known] == []
+
+
+def test_every_scenario_that_is_named_is_one() -> None:
+    assert set(re.findall(r"--scenario (\S+)", README)) <= SCENARIOS.keys()
+
+
+def test_the_table_of_exit_codes_is_the_programs_own() -> None:
+    found = re.search(r"<!-- exit codes -->\n(.*?)<!-- /exit codes -->", README, re.DOTALL)
+    assert found is not None
+    rows = [[cell.strip().strip("`") for cell in line.split("|")[1:-1]] for line in found[1].splitlines()]
+
+    assert rows[0] == ["code", "meaning", "next step"]
+    assert rows[2:] == [[str(each.code), each.meaning, each.next_step] for each in EXIT_CODES]
+
+
+@pytest.mark.parametrize("path", ["tests/data/street.mp4", ".ci/run", "LICENSE", "pyproject.toml"])
+def test_the_files_that_it_speaks_of_are_there(path: str) -> None:
+    assert (ROOT / path).exists()

@@ -2,11 +2,12 @@
 
 _luma_words() {
     case "$1" in
-    '') echo 'modify status wait download tasks config upload credits listen sandbox completion help -V --version --json -q --quiet -v --verbose -h --help' ;;
+    '') echo 'modify status wait download batch tasks config upload credits listen sandbox completion help -V --version --json -q --quiet -v --verbose -h --help' ;;
     'modify') echo '-p --prompt -F --prompt-file --watermark --callback-url -w --wait -o --output -f --force --interval --timeout --no-check --strict --trim -n --dry-run --idempotency-key --resubmit --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'status') echo '--exit-status --cached --json -q --quiet -v --verbose -h --help' ;;
     'wait') echo '-o --output -f --force --interval --timeout --fail-fast --parallel --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'download') echo '-o --output -f --force --skip-existing --parallel --all-missing --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'batch') echo '-o --output -f --force --interval --timeout --parallel --max-active --max-credits --fail-fast --shard --no-check --strict --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'tasks') echo 'list show forget prune adopt recover --json -q --quiet -v --verbose --state --since --limit -h --help' ;;
     'tasks list') echo '--state --since --limit --json -q --quiet -v --verbose -h --help' ;;
     'tasks show') echo '--json -q --quiet -v --verbose -h --help' ;;
@@ -57,6 +58,14 @@ _luma_value() {
     'download:-o') echo 'files' ;;
     'download:--output') echo 'files' ;;
     'download:--parallel') echo '' ;;
+    'batch:-o') echo 'files' ;;
+    'batch:--output') echo 'files' ;;
+    'batch:--interval') echo '' ;;
+    'batch:--timeout') echo '' ;;
+    'batch:--parallel') echo '' ;;
+    'batch:--max-active') echo '' ;;
+    'batch:--max-credits') echo '' ;;
+    'batch:--shard') echo '' ;;
     'tasks:--state') echo 'generating succeeded create_failed generate_failed unknown refused' ;;
     'tasks:--since') echo '' ;;
     'tasks:--limit') echo '' ;;
@@ -83,6 +92,7 @@ _luma_argument() {
     'status') echo 'tasks' ;;
     'wait') echo 'tasks' ;;
     'download') echo 'tasks' ;;
+    'batch') echo 'files' ;;
     'tasks show') echo 'tasks' ;;
     'tasks forget') echo 'tasks' ;;
     'tasks adopt') echo 'tasks' ;;
@@ -113,7 +123,7 @@ _luma() {
         if [ "$word" = -- ]; then _luma_offer "$(_luma_argument "$path")" "$cur"; return; fi
         if _luma_value "$path:$word" >/dev/null; then skip=$word; continue; fi
         case "${path:+$path }$word" in
-        'modify' | 'status' | 'wait' | 'download' | 'tasks' | 'tasks list' | 'tasks show' | 'tasks forget' | 'tasks prune' | 'tasks adopt' | 'tasks recover' | 'config' | 'config list' | 'config get' | 'config set' | 'config unset' | 'config path' | 'config edit' | 'config check' | 'upload' | 'credits' | 'listen' | 'sandbox' | 'completion' | 'help') path="${path:+$path }$word" ;;
+        'modify' | 'status' | 'wait' | 'download' | 'batch' | 'tasks' | 'tasks list' | 'tasks show' | 'tasks forget' | 'tasks prune' | 'tasks adopt' | 'tasks recover' | 'config' | 'config list' | 'config get' | 'config set' | 'config unset' | 'config path' | 'config edit' | 'config check' | 'upload' | 'credits' | 'listen' | 'sandbox' | 'completion' | 'help') path="${path:+$path }$word" ;;
         esac
     done
     COMPREPLY=()

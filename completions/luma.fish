@@ -3,7 +3,7 @@
 function __luma_at
     set -l at
     for word in (commandline -opc)[2..-1]
-        contains -- (string join ' ' $at $word) 'modify' 'status' 'wait' 'download' 'tasks' 'tasks list' 'tasks show' 'tasks forget' 'tasks prune' 'tasks adopt' 'tasks recover' 'config' 'config list' 'config get' 'config set' 'config unset' 'config path' 'config edit' 'config check' 'upload' 'credits' 'listen' 'sandbox' 'completion' 'help'; and set -a at $word
+        contains -- (string join ' ' $at $word) 'modify' 'status' 'wait' 'download' 'batch' 'tasks' 'tasks list' 'tasks show' 'tasks forget' 'tasks prune' 'tasks adopt' 'tasks recover' 'config' 'config list' 'config get' 'config set' 'config unset' 'config path' 'config edit' 'config check' 'upload' 'credits' 'listen' 'sandbox' 'completion' 'help'; and set -a at $word
     end
     test (string join ' ' $at) = "$argv[1]"
 end
@@ -13,6 +13,7 @@ complete -c luma -f -n '__luma_at ""' -a modify -d 'Submit one edit for each VID
 complete -c luma -f -n '__luma_at ""' -a status -d 'Ask once how tasks stand; without TASK, the last one.'
 complete -c luma -f -n '__luma_at ""' -a wait -d 'Poll until tasks are done; print result links, or saved paths with -o, as they finish.'
 complete -c luma -f -n '__luma_at ""' -a download -d 'Save the videos of finished tasks and print the paths; without TASK, those of the last one.'
+complete -c luma -f -n '__luma_at ""' -a batch -d 'Make the edits of a file, one JSON line per row as it ends; run again, it goes on where it stopped.'
 complete -c luma -f -n '__luma_at ""' -a tasks -d 'List and mend the journal; kie.ai itself keeps no list of tasks.'
 complete -c luma -f -n '__luma_at ""' -a config -d 'Show and change settings, and keep the API key.'
 complete -c luma -f -n '__luma_at ""' -a upload -d 'Upload local clips and print their links, which live for about a day.'
@@ -84,6 +85,24 @@ complete -c luma -n '__luma_at "download"' -s q -l quiet -d 'Print only results 
 complete -c luma -n '__luma_at "download"' -s v -l verbose -d 'Tell more on stderr.'
 complete -c luma -n '__luma_at "download"' -s h -l help -d 'Show help and exit.'
 complete -c luma -n '__luma_at "download"' -f -a '(luma __task_ids 2>/dev/null)'
+complete -c luma -n '__luma_at "batch"' -s o -l output -r -F -d 'Save the video there; - is stdout.'
+complete -c luma -n '__luma_at "batch"' -s f -l force -d 'Overwrite an existing file.'
+complete -c luma -n '__luma_at "batch"' -l interval -r -f -a '' -d 'How often to ask [10s].'
+complete -c luma -n '__luma_at "batch"' -l timeout -r -f -a '' -d 'How long to wait, 0: no limit [15m].'
+complete -c luma -n '__luma_at "batch"' -l parallel -r -f -a '' -d 'Downloads at once.'
+complete -c luma -n '__luma_at "batch"' -l max-active -r -f -a '' -d 'At most N tasks run at once.'
+complete -c luma -n '__luma_at "batch"' -l max-credits -r -f -a '' -d 'Spend at most N credits.'
+complete -c luma -n '__luma_at "batch"' -l fail-fast -d 'Submit nothing more after a failure.'
+complete -c luma -n '__luma_at "batch"' -l shard -r -f -a '' -d 'Only every Nth row, by a hash of its id.'
+complete -c luma -n '__luma_at "batch"' -l no-check -d 'Send without looking at prompts and clips.'
+complete -c luma -n '__luma_at "batch"' -l strict -d 'Take what is only doubtful for wrong.'
+complete -c luma -n '__luma_at "batch"' -l github -d 'Write step outputs, a summary and annotations for GitHub Actions.'
+complete -c luma -n '__luma_at "batch"' -l notify -d 'Ring the terminal'\''s bell at the end.'
+complete -c luma -n '__luma_at "batch"' -l json -d 'Print JSON, one object per line.'
+complete -c luma -n '__luma_at "batch"' -s q -l quiet -d 'Print only results and errors.'
+complete -c luma -n '__luma_at "batch"' -s v -l verbose -d 'Tell more on stderr.'
+complete -c luma -n '__luma_at "batch"' -s h -l help -d 'Show help and exit.'
+complete -c luma -n '__luma_at "batch"' -F
 complete -c luma -f -n '__luma_at "tasks"' -a list -d 'List submissions, the newest first.'
 complete -c luma -f -n '__luma_at "tasks"' -a show -d 'Show all that is known of tasks, without the network.'
 complete -c luma -f -n '__luma_at "tasks"' -a forget -d 'Take tasks out of the journal; they themselves go on.'

@@ -1,11 +1,12 @@
 # PowerShell completion for luma. Made from the command tree; do not edit.
 
 $script:LumaWords = @{
-    '' = @('modify', 'status', 'wait', 'download', 'tasks', 'config', 'upload', 'credits', 'listen', 'sandbox', 'completion', 'help', '-V', '--version', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    '' = @('modify', 'status', 'wait', 'download', 'batch', 'tasks', 'config', 'upload', 'credits', 'listen', 'sandbox', 'completion', 'help', '-V', '--version', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'modify' = @('-p', '--prompt', '-F', '--prompt-file', '--watermark', '--callback-url', '-w', '--wait', '-o', '--output', '-f', '--force', '--interval', '--timeout', '--no-check', '--strict', '--trim', '-n', '--dry-run', '--idempotency-key', '--resubmit', '--listen', '--public-url', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'status' = @('--exit-status', '--cached', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'wait' = @('-o', '--output', '-f', '--force', '--interval', '--timeout', '--fail-fast', '--parallel', '--listen', '--public-url', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'download' = @('-o', '--output', '-f', '--force', '--skip-existing', '--parallel', '--all-missing', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'batch' = @('-o', '--output', '-f', '--force', '--interval', '--timeout', '--parallel', '--max-active', '--max-credits', '--fail-fast', '--shard', '--no-check', '--strict', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'tasks' = @('list', 'show', 'forget', 'prune', 'adopt', 'recover', '--json', '-q', '--quiet', '-v', '--verbose', '--state', '--since', '--limit', '-h', '--help')
     'tasks list' = @('--state', '--since', '--limit', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'tasks show' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
@@ -56,6 +57,14 @@ $lumaValues = @'
     'download:-o' = 'files'
     'download:--output' = 'files'
     'download:--parallel' = ''
+    'batch:-o' = 'files'
+    'batch:--output' = 'files'
+    'batch:--interval' = ''
+    'batch:--timeout' = ''
+    'batch:--parallel' = ''
+    'batch:--max-active' = ''
+    'batch:--max-credits' = ''
+    'batch:--shard' = ''
     'tasks:--state' = 'generating succeeded create_failed generate_failed unknown refused'
     'tasks:--since' = ''
     'tasks:--limit' = ''
@@ -81,6 +90,7 @@ $script:LumaArguments = @{
     'status' = 'tasks'
     'wait' = 'tasks'
     'download' = 'tasks'
+    'batch' = 'files'
     'tasks show' = 'tasks'
     'tasks forget' = 'tasks'
     'tasks adopt' = 'tasks'

@@ -20,7 +20,7 @@ from luma_cli.errors import (
     UsageError,
 )
 from luma_cli.goals import Plan, verdict
-from luma_cli.journal import Journal, NotYet, Spacing
+from luma_cli.journal import Journal, NotYet
 from luma_cli.manifest import Entry, in_shard, parse_manifest
 from luma_cli.names import stem_of
 from luma_cli.outcomes import Outcomes
@@ -45,7 +45,6 @@ class Terms:
     max_credits: float | None = None
     skip_checks: bool = False
     strict: bool = False
-    spacing: Spacing = submit.SPACING
 
 
 @dataclass
@@ -189,7 +188,7 @@ class _Batch:
             if error.api_code == 429 and isinstance(error, Unavailable) and self._limited < MOST_LIMITED:
                 self._limited += 1
                 self._queue.appendleft(job)
-                return self._turn_in(self._terms.spacing.window)
+                return self._turn_in(submit.SPACING.window)
             self._fail(job.entry, None, error)
             if isinstance(error, (KeyRefused, OutOfCredits)):
                 self._drop_queue(error)
@@ -202,14 +201,12 @@ class _Batch:
             if job.clip.path is None and not self._terms.skip_checks:
                 self._refuse(_look_there(job, self._client), job.entry)
             if job.clip.path is not None:
-                pause = self._journal.pause_before(self._client.base_url, self._terms.spacing)
+                pause = self._journal.pause_before(self._client.base_url, submit.SPACING)
                 if pause > 0:  # an upload does not live for ever: it is made when its turn is near
                     raise NotYet(pause)
                 job.link = deliver(job.clip.path, None, self._client, self._screen)
         submission = job.order.submission(job.clip, job.link or job.clip.name, self._client.base_url)
-        task_id = self._journal.record(
-            submission, self._client.submit, announce=output.track, spacing=self._terms.spacing
-        )
+        task_id = self._journal.record(submission, self._client.submit, announce=output.track, spacing=submit.SPACING)
         self._purse.spent()
         self._running[task_id] = job
         self._inbox.put(Add(Watched(task_id)))
@@ -306,7 +303,8 @@ class _Purse:
 
 def _look_here(job: _Job, *, local: bool) -> list[Finding]:
     """What can be told without the network."""
-    found = checks.check_prompt(job.order.prompt) + checks.check_callback(job.order.callback_url, allow_local=local)
+    found = checks.check_prompt(job.order.prompt, allow_local=local)
+    found += checks.check_callback(job.order.callback_url, allow_local=local)
     if job.clip.path is not None:
         return found + checks.check_file(job.clip.path)
     return found + checks.check_address(job.clip.name, allow_local=local)

@@ -48,6 +48,7 @@ def download(
     session: Session,
     check_whole: Callable[[Path], None],
     overwrite: bool = False,
+    keep_sidecar: bool = False,
     fresh_link: Callable[[], str] | None = None,
     on_progress: Progress = lambda _done, _total: None,
     sleep: Callable[[float], None] = time.sleep,
@@ -57,7 +58,8 @@ def download(
 
     `identity` names the result that the link leads to (task and index, or the link without its query): a part file
     is continued only for the same one. `fresh_link` gives another link where this one is refused. `check_whole`
-    raises ValueError where the container is not complete.
+    raises ValueError where the container is not complete. With `keep_sidecar` a run that is killed before it calls
+    `partfile.tidy`, after it has written down what it saved, finds the file to be its own the next time.
 
     Raises:
         UsageError: the name is not allowed.
@@ -81,6 +83,8 @@ def download(
                 _Transfer(url, part, session, fresh_link, on_progress, sleep, limits).run()
                 _check_whole(part, check_whole)
                 found = part.publish(overwrite=overwrite)
+        if not keep_sidecar:
+            partfile.tidy(target)
     return SavedFile(str(target), *found, without_query(url))
 
 

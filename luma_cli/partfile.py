@@ -82,8 +82,18 @@ def finished_before(target: Path, identity: str) -> tuple[int, str] | None:
         return None
     if part.exists() and part.samefile(target):
         remove(part)
-    remove(beside(target, SIDECAR))
     return record.bytes, record.sha256
+
+
+def is_vouched_for(target: Path) -> bool:
+    """Whether a file that is there has a sidecar that calls it complete: ours, from a run that was cut short."""
+    record = _read_record(target)
+    return record is not None and record.is_complete
+
+
+def tidy(target: Path) -> None:
+    """Remove the sidecar of a finished file: whoever needed to know the file is recorded knows."""
+    remove(beside(target, SIDECAR))
 
 
 def measure(path: Path) -> tuple[int, str]:
@@ -180,7 +190,7 @@ class PartFile:
             raise trouble(self.target, error) from error
 
     def publish(self, *, overwrite: bool) -> tuple[int, str]:
-        """Give the file its name, durably. Returns its bytes and SHA-256.
+        """Give the file its name, durably. Returns its bytes and SHA-256; the sidecar stays until `tidy`.
 
         Raises:
             FileTrouble: it cannot be saved, or the name is taken (without `overwrite`).
@@ -202,7 +212,6 @@ class PartFile:
         except OSError as error:
             raise trouble(self.target, error) from error
         sync_folder(self.target.parent)
-        remove(beside(self.target, SIDECAR))
         return size, digest.hexdigest()
 
     def _load(self) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from luma_cli import download, media, output, target
+from luma_cli import download, media, output, partfile, target
 from luma_cli.addresses import without_query
 from luma_cli.api import Client
 from luma_cli.errors import FileTrouble, LumaError, MixedOutcomes, UsageError
@@ -43,7 +43,8 @@ def check_output(
         raise UsageError(f"several videos cannot share the file {name}", hint=f"-o {name}/ makes a folder")
     else:
         path = Path(name).absolute()
-        target.check_target(path, overwrite=overwrite or skip_existing or str(path) in known)
+        ours = str(path) in known or partfile.is_vouched_for(path)
+        target.check_target(path, overwrite=overwrite or skip_existing or ours)
 
 
 def check_folder(name: str) -> None:
@@ -132,6 +133,7 @@ class Saver:
         task = replace(saved.task, files=saved.files)
         for file in saved.files:
             self._record(task, file)
+            partfile.tidy(Path(file.path))
         output.untrack(task.task_id)
         self._on_saved(task, saved.error)
 
@@ -166,6 +168,7 @@ class Saver:
                     session=self._client.file_session(),
                     check_whole=media.check_whole,
                     overwrite=self._plan.overwrite,
+                    keep_sidecar=True,
                     fresh_link=lambda: self._client.download_url(url),
                     on_progress=on_bytes,
                 )

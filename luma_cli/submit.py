@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from luma_cli import checks, output, settings
-from luma_cli.addresses import host_of, is_loopback
+from luma_cli.addresses import host_of, is_loopback, shown
 from luma_cli.api import GENERATE, Client
 from luma_cli.errors import Finding, KeyRefused, LumaError, OutOfCredits, UsageError
 from luma_cli.goals import Goal
@@ -292,6 +292,8 @@ def _findings(order: Order, journal: Journal) -> list[Finding]:
             if clip.path is not None:
                 found += checks.check_file(clip.path, trim=order.trim)
             else:
+                if local and not is_loopback(host_of(name)):
+                    output.detail(f"{shown(name)} is not looked into: a sandbox goes nowhere else")
                 found += checks.check_link(name, session, allow_local=local)
     return found
 

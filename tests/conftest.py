@@ -23,6 +23,13 @@ KEY = "canary0key0f00d0000000000000cafe"
 _seen: list[str] = []
 
 
+# What the examples of README and help are run with.
+EDITS = [
+    {"id": "snow", "prompt": "Heavy snow falls at night", "video": "a.mp4", "output": "snow.mp4"},
+    {"id": "rain", "prompt": "Heavy rain", "video": "b.mp4"},
+]
+
+
 class Result(NamedTuple):
     code: int
     out: str

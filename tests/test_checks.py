@@ -1,15 +1,18 @@
 """The checks before money is spent: each with what triggers it and what must not, as a user meets them."""
 
+import gzip
 import json
 import shlex
 import shutil
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 from conftest import CLIP, CLIP_URL, DATA, Result
-from faultserver import FaultServer, Peer, head, pour, redirect, reply, send
+from faultserver import FaultServer, Peer, dribble, hang_up, head, pour, redirect, reply, send, stall
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -276,10 +279,139 @@ def test_what_a_host_may_answer(
     assert findings(host(*answer).url("/a.mp4"), "-p", PROMPT) == found
 
 
-def test_a_host_that_nobody_answers_for_is_doubtful(findings: Callable[..., object]) -> None:
+def test_a_host_that_refuses_the_connection_is_an_error(findings: Callable[..., object]) -> None:
     with FaultServer([]) as server:
         url = server.url("/a.mp4")
-    assert findings(url, "-p", PROMPT) == [("url-unreachable", "warning")]
+    assert findings(url, "-p", PROMPT) == [("url-unreachable", "error")]
+
+
+def test_a_certificate_that_is_not_trusted_is_doubtful(findings: Callable[..., object]) -> None:
+    """Ours may not be those of kie.ai."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with FaultServer([reply(CLIP.read_bytes())], tls=context) as server:
+        assert findings(server.url("/a.mp4"), "-p", PROMPT) == [("url-unreachable", "warning")]
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(("status", "level"), [(400, "error"), (405, "error"), (410, "error"), (451, "error")])
+@pytest.mark.parametrize("body", [b"", b"<html>Sorry</html>"])
+def test_a_refusal_is_an_error(
+    findings: Callable[..., object], host: Callable[..., FaultServer], status: int, level: str, body: bytes
+) -> None:
+    assert findings(host(*reply(body, status)).url("/a.mp4"), "-p", PROMPT) == [("url-unreachable", level)]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 599, 299, 304])
+def test_what_may_pass_is_doubtful(
+    findings: Callable[..., object], host: Callable[..., FaultServer], status: int
+) -> None:
+    assert findings(host(*reply(b"", status)).url("/a.mp4"), "-p", PROMPT) == [("url-unreachable", "warning")]
+
+
+def test_an_empty_file_is_no_video(findings: Callable[..., object], host: Callable[..., FaultServer]) -> None:
+    for answer in (reply(b"", 416, content_range="bytes */0"), reply(b"")):
+        assert findings(host(*answer).url("/a.mp4"), "-p", PROMPT) == [("not-a-video", "error")]
+
+
+def test_an_encoded_file_is_not_judged(findings: Callable[..., object], host: Callable[..., FaultServer]) -> None:
+    answer = reply(gzip.compress(CLIP.read_bytes()), content_encoding="gzip")
+    assert findings(host(*answer).url("/a.mp4"), "-p", PROMPT) == [("url-unchecked", "warning")]
+
+
+def test_the_bytes_of_a_video_are_believed_before_its_content_type(
+    findings: Callable[..., object], host: Callable[..., FaultServer]
+) -> None:
+    assert findings(host(*reply(CLIP.read_bytes(), content_type="text/html")).url("/a.mp4"), "-p", PROMPT) == []
+
+
+@pytest.mark.parametrize("redirects", [5, 6])
+def test_five_redirects_are_followed(
+    findings: Callable[..., object], redirects: int, host: Callable[..., FaultServer]
+) -> None:
+    answers = [*[redirect(f"/{number}") for number in range(redirects)], reply(CLIP.read_bytes())]
+    with FaultServer(answers) as server:
+        found = findings(server.url("/a.mp4"), "-p", PROMPT)
+    assert found == ([] if redirects == 5 else [("url-unreachable", "error")])
+    assert len(server.requests) == 6
+
+
+LATE_INDEX = b"\0\0\0\x10ftypisom\0\0\0\0" + (20_000).to_bytes(4, "big") + b"mdat" + bytes(19_992) + bytes(500)
+
+
+@pytest.mark.parametrize("answer", [reply(b"", 503), reply(b"", 404), redirect("/b"), reply(b"x"), (hang_up(),)])
+def test_trouble_after_the_first_bytes_leaves_only_the_length_untold(
+    findings: Callable[..., object], answer: tuple[Callable[[Peer], None], ...]
+) -> None:
+    with FaultServer([(served(LATE_INDEX),), answer]) as server:
+        assert findings(server.url("/a.mp4"), "-p", PROMPT) == [("duration-unknown", "warning")]
+    assert len(server.requests) == 2
+
+
+def test_a_host_without_ranges_leaves_the_length_of_a_clip_with_a_late_index_untold(
+    findings: Callable[..., object], host: Callable[..., FaultServer]
+) -> None:
+    server = host(*reply(LATE_INDEX))
+    assert findings(server.url("/a.mp4"), "-p", PROMPT) == [("duration-unknown", "warning")]
+    assert len(server.requests) <= 2
+
+
+def test_a_file_of_nothing_but_boxes_costs_less_than_a_mebibyte(host: Callable[..., FaultServer]) -> None:
+    box = (9000).to_bytes(4, "big") + b"free" + bytes(8992)
+    server = host(served(b"\0\0\0\x10ftypisom\0\0\0\0" + box * 200))
+    with Session() as session:
+        [found] = checks.check_link(server.url("/a.mp4"), session, allow_local=True)
+
+    asked = [each.headers["range"].removeprefix("bytes=").split("-") for each in server.requests]
+    assert found.name == "duration-unknown"
+    assert len(asked) <= 65
+    assert sum(int(last) - int(first) + 1 for first, last in asked) <= checks.MOST_READ
+
+
+def test_when_the_time_is_over_nothing_more_is_asked(host: Callable[..., FaultServer]) -> None:
+    server, seconds = host(served(LATE_INDEX)), [0.0, 0.0, checks.BUDGET + 1]
+    with Session() as session:
+        found = checks.check_link(server.url("/a.mp4"), session, allow_local=True, clock=lambda: seconds.pop(0))
+    assert [(each.name, each.level) for each in found] == [("duration-unknown", "warning")]
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("answer", [(stall(),), (dribble(b"HTTP/1.1 200 OK\r\nA: " + b"a" * 10_000, 0.05),)])
+def test_a_host_that_is_too_slow_is_doubtful(answer: tuple[Callable[[Peer], None], ...]) -> None:
+    seconds = [0.0, checks.BUDGET - 0.3]  # what is left when the question is asked
+    with FaultServer([answer]) as server, Session() as session:
+        found = checks.check_link(server.url("/a.mp4"), session, allow_local=True, clock=lambda: seconds.pop(0))
+    assert [(each.name, each.level) for each in found] == [("url-unreachable", "warning")]
+
+
+def test_a_name_that_leads_to_a_private_address_is_found_on_connecting(
+    host: Callable[..., FaultServer],
+) -> None:
+    server = host(*reply(CLIP.read_bytes()))
+    with Session(public_only=True) as session:
+        found = checks.check_link(server.url("/a.mp4"), session, allow_local=True)
+    assert [(each.name, each.level) for each in found] == [("url-private", "error")]
+    assert server.requests == []
+
+
+def test_a_sandbox_does_not_follow_a_link_to_the_outside(
+    findings: Callable[..., object], host: Callable[..., FaultServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = host(*reply(b"", 502))
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url())
+
+    assert findings(host(*redirect(CLIP_URL)).url("/a.mp4"), "-p", PROMPT) == [("url-unchecked", "warning")]
+    assert proxy.connections == 0
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_secret_of_a_signed_link_is_not_shown(luma: Luma, host: Callable[..., FaultServer], count: int) -> None:
+    url = host(*reply(b"<html>")).url("/a.mp4?sig=canary-signature")
+    for words in ([], ["--json"], ["-v"]):
+        result = luma("modify", *[url, url + "2"][:count], "-p", PROMPT, "-n", *words)
+        assert result[:2] == (2, "")
+        assert "/a.mp4" in result.err or count == 1
+        assert "canary-signature" not in result.err
 
 
 def test_with_a_sandbox_no_host_beyond_this_machine_is_contacted(
@@ -288,8 +420,9 @@ def test_with_a_sandbox_no_host_beyond_this_machine_is_contacted(
     """The proxy that would be asked is this machine's, and hears nothing."""
     with FaultServer([reply(b"", 502)]) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url())
-        assert luma("modify", CLIP_URL, "-p", PROMPT).code == 0
-        assert proxy.connections == 0
+        code, _, err = luma("modify", CLIP_URL, "-p", PROMPT, "-v")
+        assert (code, proxy.connections) == (0, 0)
+    assert f"luma: {CLIP_URL} is not looked into" in err
 
 
 # --- what follows from findings ---
@@ -299,6 +432,48 @@ def test_all_findings_are_in_one_report(findings: Callable[..., object]) -> None
     words = (DATA / "tiny-12s.mp4", DATA / "tiny.webm", "-p", "夜里下大雪", "--callback-url", "nowhere")
     names = {"too-long", "not-a-video", "prompt-not-english", "callback-invalid"}
     assert {name for name, _ in findings(*words)} == names  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (("none.mp4", "ftp://a.example/b.mp4"), [("not-readable", "error"), ("url-invalid", "error")]),
+        ((DATA / "tiny-12s.mp4",), [("prompt-empty", "error"), ("too-long", "error")]),
+    ],
+)
+def test_every_fault_has_a_name(findings: Callable[..., object], words: tuple[object, ...], found: object) -> None:
+    assert findings(*words, "-p", "" if len(words) == 1 else PROMPT) == found
+
+
+def test_the_prompt_of_a_sandbox_is_not_excused_at_the_service(
+    findings: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUMA_BASE_URL", SERVICE)
+    assert findings(CLIP, "-p", "sandbox:ok 夜里下大雪") == [("prompt-not-english", "error")]
+
+
+def test_a_dry_run_leaves_nothing_behind(luma: Luma, home: Path) -> None:
+    assert luma("modify", CLIP, "-p", PROMPT, "-n").code == 0
+    assert not (home / "state").exists()
+
+
+def test_the_request_of_a_dry_run_names_what_is_doubtful(luma: Luma) -> None:
+    request = json.loads(luma("modify", CLIP, "-p", "Es schneit heftig in der Nacht", "-n", "--json").out)
+    assert [(each["name"], each["level"], each["video"]) for each in request["findings"]] == [
+        ("prompt-not-english", "warning", None)
+    ]
+
+
+def test_a_dry_run_shows_the_requests_of_the_clips_that_are_fit(luma: Luma) -> None:
+    code, out, err = luma("modify", CLIP, DATA / "tiny-12s.mp4", DATA / "tiny.mov", "-p", PROMPT, "-n", "--json")
+
+    assert (code, out.count("\n")) == (9, 2)
+    assert json.loads(err.splitlines()[-1])["error"]["exitCode"] == 9
+
+
+def test_where_every_clip_is_unfit_it_is_a_wrong_call(luma: Luma, sandbox: Sandbox) -> None:
+    code, out, _ = luma("modify", DATA / "tiny-12s.mp4", DATA / "tiny.webm", "-p", PROMPT)
+    assert (code, out, sandbox.requests) == (2, "", [])
 
 
 def test_an_error_sends_nothing(luma: Luma, sandbox: Sandbox) -> None:
@@ -353,3 +528,26 @@ def test_no_content_of_a_file_ends_in_anything_but_findings(content: bytes, kind
     with FaultServer([(served(start + content or b"x"),)]) as server, Session() as session:
         found = checks.check_link(server.url("/a.mp4"), session, allow_local=True)
     assert all(each.name and each.level in ("error", "warning") for each in found)
+
+
+STATUS_LINES = st.sampled_from([b"HTTP/1.1 206 x\r\n", b"HTTP/1.1 200 x\r\n", b"HTTP/1.1 302 x\r\n", b""])
+HEADERS = st.sampled_from(
+    [b"Content-Range: bytes 0-9/", b"Content-Length: ", b"Location: ", b"Content-Type: ", b"Transfer-Encoding: "]
+)
+
+
+@given(
+    start=STATUS_LINES,
+    lines=st.lists(st.tuples(HEADERS, st.binary(max_size=20)), max_size=4),
+    body=st.binary(max_size=200),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_answer_of_a_host_ends_in_anything_but_findings(
+    start: bytes, lines: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    raw = start + b"".join(name + value + b"\r\n" for name, value in lines) + b"\r\n" + body
+    with FaultServer([(send(raw), hang_up())]) as server, Session() as session:
+        found = checks.check_link(server.url("/a.mp4"), session, allow_local=True)
+    assert found
+    assert all(each.name and each.level in ("error", "warning") for each in found)
+    assert all(each.message.isprintable() for each in found)

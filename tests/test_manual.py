@@ -1,6 +1,7 @@
 """Help, man pages and completions: in step with the command tree, clean, and with examples that work."""
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from types import ModuleType
 
 import pytest
 import typer.main
-from conftest import CLIP, ROOT
+from conftest import CLIP, EDITS, ROOT
 
 from luma_cli.cli import COMMANDS, app
 from luma_cli.errors import EXIT_CODES
@@ -42,6 +43,8 @@ def shell(sandbox: Sandbox, home: Path, tmp_path: Path, monkeypatch: pytest.Monk
     """A folder like the examples': clips, a prompt, the shells' folders, `luma` on PATH."""
     for name in ("clip.mp4", "street.mp4", "a.mp4", "b.mp4", "c.mp4"):
         shutil.copy(CLIP, tmp_path / name)
+    (tmp_path / "edits.jsonl").write_text("\n".join(map(json.dumps, EDITS)))
+    (tmp_path / "edits.csv").write_text("prompt,video\nHeavy rain,c.mp4\n")
     (tmp_path / "prompt.txt").write_text("Oil painting\n")
     for folder in (".local/share/bash-completion/completions", ".zfunc", ".config/fish/completions"):
         (home / folder).mkdir(parents=True)

@@ -1,5 +1,6 @@
 """The README does what it says: every command in it is run, every table and name in it is true."""
 
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ import pexpect
 import pytest
 import typer.main
 import yaml
-from conftest import CLIP, KEY, ROOT, Result
+from conftest import CLIP, EDITS, KEY, ROOT, Result
 
 from luma_cli.cli import app
 from luma_cli.errors import EXIT_CODES
@@ -45,6 +46,7 @@ def checkout(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypat
     """A folder with the clips that the README speaks of, and `luma` on PATH."""
     for name in ("clip.mp4", "street.mp4", "a.mp4", "b.mp4", "c.mp4"):
         shutil.copy(CLIP, tmp_path / name)
+    (tmp_path / "edits.jsonl").write_text("\n".join(map(json.dumps, EDITS)))
     programs = tmp_path_factory.mktemp("bin")
     (programs / "luma").write_text(f'#!/bin/sh\nexec {sys.executable} -m luma_cli "$@"\n')
     (programs / "luma").chmod(0o755)
@@ -138,7 +140,7 @@ def test_a_line_works(line: str, checkout: Path, sandbox: Sandbox, luma: Callabl
     code, out, err = sh(f"id={before.out}{on_a_free_port(line)}")
 
     assert (code, [each for each in err.splitlines() if "error" in each or each.startswith("hint")]) == (0, [])
-    assert out != "" or line.startswith("id=")
+    assert out != "" or line.startswith("id=") or ">>" in line
     assert not list(checkout.rglob("*.part*"))
 
 
@@ -197,13 +199,21 @@ def test_a_pipeline_is_proper_yaml(block: str) -> None:
     assert isinstance(yaml.safe_load(block), (list, dict))
 
 
-@pytest.mark.parametrize("line", PIPELINE_LINES)
+@pytest.mark.parametrize("line", [line for line in PIPELINE_LINES if "matrix.shard" not in line])
 def test_a_line_of_a_pipeline_can_be_run_again_without_paying_again(
     line: str, checkout: Path, sandbox: Sandbox
 ) -> None:
     for _ in range(2):
         assert sh(line)[:2] == (0, "snow.mp4\n")
     assert len(sandbox.submissions()) == 1
+
+
+@pytest.mark.parametrize("line", [line for line in PIPELINE_LINES if "matrix.shard" in line])
+def test_the_jobs_of_a_matrix_make_every_edit_once(line: str, checkout: Path, sandbox: Sandbox) -> None:
+    codes = [sh(line.replace("${{ matrix.shard }}", str(shard))).code for shard in (1, 2, 3, 4)]
+
+    assert codes == [0] * 4
+    assert len(list(Path("out").glob("*.mp4"))) == len(sandbox.submissions()) == len(EDITS)
 
 
 def command_of(words: list[str]) -> tuple[Command, list[str]]:

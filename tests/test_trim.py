@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pexpect
 import pytest
 from conftest import CLIP, CLIP_URL, DATA, Result
 
@@ -73,7 +74,7 @@ def test_a_start_after_the_end_is_said(luma: Luma, sandbox: Sandbox) -> None:
     code, out, err = luma("modify", LONG, "-p", PROMPT, "--trim", "1m")
 
     assert (code, out, sandbox.submissions()) == (2, "", [])
-    assert "luma: error: nothing is left of tiny-12s.mp4" in err
+    assert "luma: error: nothing is left after 60 s: it is 12.0 s long" in err
 
 
 @needs_ffmpeg
@@ -82,7 +83,55 @@ def test_a_file_that_ffmpeg_cannot_read_is_said(luma: Luma, sandbox: Sandbox) ->
     code, _, err = luma("modify", "a.mp4", "-p", PROMPT, "--trim")
 
     assert (code, sandbox.submissions()) == (2, [])
-    assert "ffmpeg cannot trim a.mp4" in err
+    assert "luma: error: not MP4, MOV or AVI but text" in err
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"no video", "a.mp4 is text, not a video that can be trimmed"),
+        (b"\x1aE\xdf\xa3 no more", "ffmpeg cannot trim a.mp4: "),
+    ],
+)
+def test_unchecked_it_is_said_too(luma: Luma, sandbox: Sandbox, content: bytes, error: str) -> None:
+    Path("a.mp4").write_bytes(content)
+    code, _, err = luma("modify", "a.mp4", "-p", PROMPT, "--trim", "--no-check")
+
+    assert (code, sandbox.submissions()) == (2, [])
+    assert f"luma: error: {error}" in err
+
+
+@needs_ffmpeg
+def test_a_clip_that_fits_is_not_encoded_anew(luma: Luma, sandbox: Sandbox) -> None:
+    assert luma("modify", CLIP, "-p", PROMPT, "--trim", "-o", "a.mp4").code == 0
+    assert Path("a.mp4").read_bytes() == CLIP.read_bytes()
+
+
+@needs_ffmpeg
+def test_a_picture_of_odd_size_is_taken(luma: Luma, sandbox: Sandbox) -> None:
+    """MP4's usual encoder refuses it."""
+    source = ["-f", "lavfi", "-i", "testsrc=size=63x35:rate=5:duration=1", "-c:v", "libvpx"]
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", *source, "odd.webm"], check=True, timeout=60)
+
+    assert luma("modify", "odd.webm", "-p", PROMPT, "--trim").code == 0
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("words", [("--trim", LONG), (LONG, "--trim"), ("--trim=2s", LONG), ("--trim", "2", LONG)])
+def test_the_start_may_be_left_out_anywhere(luma: Luma, sandbox: Sandbox, words: tuple[object, ...]) -> None:
+    assert luma("modify", "-p", PROMPT, *words).code == 0
+    assert len(sandbox.submissions()) == 1
+
+
+@needs_ffmpeg
+def test_a_clip_that_cannot_be_trimmed_does_not_cost_the_others(luma: Luma, sandbox: Sandbox, tmp_path: Path) -> None:
+    Path("a.webm").write_bytes((DATA / "tiny.webm").read_bytes()[:60])
+    code, out, err = luma("modify", "a.webm", LONG, "-p", PROMPT, "--trim")
+
+    assert (code, out.count("\n"), len(sandbox.submissions())) == (9, 1, 1)
+    assert "luma: a.webm: ffmpeg cannot trim a.webm" in err
+    assert "uploaded tiny-12s.mp4" in err
 
 
 @needs_ffmpeg
@@ -111,6 +160,23 @@ def test_without_ffmpeg_it_is_said_before_anything_is_sent(
 
 def test_a_link_cannot_be_trimmed(luma: Luma, sandbox: Sandbox) -> None:
     assert luma("modify", CLIP_URL, "-p", PROMPT, "--trim", "0")[:2] == (2, "")
+
+
+def test_a_terminal_shows_how_far_it_is(sandbox: Sandbox, tmp_path: Path) -> None:
+    """An ffmpeg of ours says that it stands at 4 s until that has been seen."""
+    fake = tmp_path / "bin" / "ffmpeg"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\nuntil [ -e "$PWD/seen" ]; do echo out_time_us=4000000; done\nexit 1\n')
+    fake.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{fake.parent}:{os.environ['PATH']}", "COLUMNS": "100"}
+    words = ["-m", "luma_cli", "modify", str(LONG), "-p", PROMPT, "--trim"]
+    terminal = pexpect.spawn(sys.executable, words, env=environment, timeout=60, encoding="utf-8")
+    terminal.expect("trim tiny-12s.mp4.*4 of 10 s")
+    (tmp_path / "seen").touch()
+    terminal.expect("ffmpeg cannot trim tiny-12s.mp4: no reason given")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 2
 
 
 @needs_ffmpeg

@@ -88,12 +88,14 @@ def _run(argv: Sequence[str]) -> int:
         # Typer hands the exit code of `typer.Exit` back as the result when it is not standalone.
         code = app(args=list(argv), prog_name="luma", standalone_mode=False)
         return code if isinstance(code, int) else 0
+    except UsageError as error:
+        return _misused(error, argv)
     except LumaError as error:
         return _fail(error)
     except typer.Abort:
         return _fail(Declined("nothing was done: no answer"))
     except typer.TyperException as error:
-        return _fail(UsageError(error.format_message(), hint=_help_hint(argv)))
+        return _misused(UsageError(error.format_message(), hint=_help_hint(argv)), argv)
     except BrokenPipeError:
         raise
     except SystemExit as error:
@@ -103,6 +105,13 @@ def _run(argv: Sequence[str]) -> int:
         raise
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches a user
         return _fail(_internal(error))
+
+
+def _misused(error: UsageError, argv: Sequence[str]) -> int:
+    """A command line that was not understood has set no mode: --json is looked for in its words."""
+    words = list(argv)
+    output.configure(as_json="--json" in words[: words.index("--") if "--" in words else None])
+    return _fail(error)
 
 
 def _leave(code: int) -> int:

@@ -1,6 +1,7 @@
 """The texts of `luma help TOPIC`."""
 
 from luma_cli.errors import EXIT_CODES, UsageError
+from luma_cli.schema import schema
 
 ENVIRONMENT = (
     ("LUMA_API_KEY", "the API key; before KIE_API_KEY, LUMA_API_KEY_FILE, api_key_command, credentials.toml"),
@@ -41,7 +42,11 @@ warnings       callback_failed: the video is there, only the callback was not de
 files          what was saved: path bytes sha256 url
 
 What is absent is null. On failure the last line of stderr is
-{"schema":"luma/1","error":{code,message,hint,exitCode,apiCode,httpStatus,retryable,taskId}}."""
+{"schema":"luma/1","error":{code,message,hint,exitCode,apiCode,httpStatus,retryable,taskId}}.
+What the checks before a submission found is {"schema":"luma/1","findings":[{name,level,message,hint,video}]} on
+stderr, and stands in the error where it is the reason. A row of a batch has id, line and error beside the task's keys.
+
+The JSON Schema of all this: luma help json --json"""
 
 CI = """\
 A step needs the key in LUMA_API_KEY, from the CI's secrets, and one line:
@@ -76,6 +81,13 @@ def _exit_codes() -> str:
 
 def _next(step: str) -> str:
     return f"\n     next: {step}" if step else ""
+
+
+def members(topic: str | None) -> dict[str, object]:
+    """For --json: the JSON Schema as topic `json`, else the text of the topic."""
+    if topic == "json":
+        return schema()
+    return {"topic": topic, "text": text(topic)}
 
 
 _TOPICS = {"environment": _environment, "exit-codes": _exit_codes, "json": JSON.strip, "ci": CI.strip}

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "luma_cli"
 # From the bottom to the top. A module imports from floors below its own, `commands/*` also `commands.options`.
 FLOORS = (
     {"errors", "task", "addresses", "signals", "names", "language", "tree", "taskids"},
-    {"wire", "configfile", "rows", "envelope", "database"},
+    {"schema", "wire", "configfile", "rows", "envelope", "database"},
     {"settings", "keystore", "transport", "formats", "target", "manifest"},
     {"api", "wait", "output", "journal", "media", "partfile", "answers", "webhook", "report"},
     {"github", "download", "checks", "outcomes", "progress", "sandbox", "trim"},

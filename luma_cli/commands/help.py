@@ -22,10 +22,14 @@ def help(  # noqa: A001  the command's name
     Examples:
       $ luma help
       $ luma help exit-codes
+      $ luma help json --json > luma.schema.json
 
     Exit codes: 0 2
     """
     from luma_cli import output, topics
 
+    if output.wants_json():
+        output.answer_json(topics.members(topic))
+        return
     for line in topics.text(topic).splitlines():
         output.answer(line)

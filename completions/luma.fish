@@ -3,9 +3,9 @@
 function __luma_at
     set -l at
     for word in (commandline -opc)[2..-1]
-        contains -- (string join ' ' $at $word) 'modify' 'status' 'wait' 'download' 'batch' 'tasks' 'tasks list' 'tasks show' 'tasks forget' 'tasks prune' 'tasks adopt' 'tasks recover' 'config' 'config list' 'config get' 'config set' 'config unset' 'config path' 'config edit' 'config check' 'upload' 'credits' 'listen' 'sandbox' 'completion' 'help'; and set -a at $word
+        contains -- (string join -- ' ' $at $word) 'modify' 'status' 'wait' 'download' 'batch' 'tasks' 'tasks list' 'tasks show' 'tasks forget' 'tasks prune' 'tasks adopt' 'tasks recover' 'config' 'config list' 'config get' 'config set' 'config unset' 'config path' 'config edit' 'config check' 'upload' 'credits' 'listen' 'sandbox' 'completion' 'help'; and set -a at $word
     end
-    test (string join ' ' $at) = "$argv[1]"
+    test "$at" = "$argv[1]"
 end
 
 complete -c luma -f

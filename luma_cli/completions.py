@@ -256,9 +256,9 @@ _FISH = """\
 function __luma_at
     set -l at
     for word in (commandline -opc)[2..-1]
-        contains -- (string join ' ' $at $word) {paths}; and set -a at $word
+        contains -- (string join -- ' ' $at $word) {paths}; and set -a at $word
     end
-    test (string join ' ' $at) = "$argv[1]"
+    test "$at" = "$argv[1]"
 end
 
 complete -c luma -f"""

@@ -46,6 +46,7 @@ def row_members(row: Row) -> dict[str, Any]:
         "source": row.source,
         "submittedAt": format_time(row.submitted_at),
         "idempotencyKey": row.idempotency_key,
+        "expiresAt": None if row.task.files else format_time(row.task.expires_at) or None,
     }
 
 

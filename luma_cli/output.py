@@ -43,14 +43,15 @@ class _Mode:
     verbose = False
     secrets: tuple[str, ...] = ()
     warned: frozenset[str] = frozenset()
-    running: tuple[str, ...] = ()
+    way_on: str | None = None
+    running: dict[str, None]  # an ordered set
     github = False
     notify = False
     told: dict[str, Task]
 
 
 _mode = _Mode()
-_mode.told = {}
+_mode.told, _mode.running = {}, {}
 
 
 def configure(*, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
@@ -68,7 +69,7 @@ def configure_reports(*, github: bool = False, notify: bool = False) -> None:
 
 def reset() -> None:
     _mode.__dict__.clear()
-    _mode.told = {}
+    _mode.told, _mode.running = {}, {}
 
 
 def protect(secret: str) -> None:
@@ -178,20 +179,33 @@ def complain(text: str, hint: str | None) -> None:
 
 def track(task_id: str) -> None:
     """Remember a task that runs, so that every way out can say how to go on."""
-    _mode.running = (*_mode.running, task_id)
+    _mode.running[task_id] = None
     _mode.told.setdefault(task_id, Task(task_id))
 
 
 def untrack(task_id: str) -> None:
-    _mode.running = tuple(each for each in _mode.running if each != task_id)
+    _mode.running.pop(task_id, None)
+
+
+def go_on_with(hint: str) -> None:
+    """What to say where we are stopped, instead of the command that waits for the tasks."""
+    _mode.way_on = hint
 
 
 def show_stop(what: str) -> None:
     """Say that we were stopped, and the command that goes on."""
-    running = _mode.running
+    running = list(_mode.running)
     _say(f"luma: {what}" + (f"; {len(running)} task(s) go on" if running else ""))
-    if running:
+    if _mode.way_on is not None:
+        _say(f"hint: {_mode.way_on}")
+    elif running:
         _say(f"hint: luma wait {' '.join(running[:20])}")
+
+
+def show_running() -> None:
+    """Tasks that we leave behind on a way out whose last word is about something else."""
+    if _mode.running:
+        _say(f"luma: {len(_mode.running)} task(s) go on: luma wait {' '.join(_mode.running[:20])}")
 
 
 def show_traceback(text: str) -> None:
@@ -253,13 +267,22 @@ def answer_entry(row_id: str, line: int, task: Task | None, error: LumaError | N
     answer_json(entry_members(row_id, line, task, error))
 
 
-def show_tasks(tasks: Sequence[Task], headings: Sequence[str] = ("TASK", "STATE", "AGE", "RESULT")) -> None:
-    """`taskId state createTime resultUrl`: JSON, a table on a terminal, tab-separated lines elsewhere."""
+def show_tasks(tasks: Sequence[Task], estimate: float | None = None) -> None:
+    """`taskId state createTime resultUrl`: JSON, a table on a terminal, tab-separated lines elsewhere.
+
+    `estimate` is how long the user's own tasks usually take in seconds, None where that is not known.
+    """
     if _mode.as_json:
         for task in tasks:
-            answer_json(task_members(task))
+            answer_json({**task_members(task), "estimatedSeconds": None if task.has_ended else estimate})
     elif _is_terminal(sys.stdout):
-        _draw_table(headings, [(each.task_id, each.state, _ago(each.create_time), _result(each)) for each in tasks])
+        usual = "" if estimate is None else f", usually {format_span(estimate)}"
+        states = [each.state if each.has_ended else f"{each.state}{usual}" for each in tasks]
+        rows = [
+            (each.task_id, state, _ago(each.create_time), _result(each))
+            for each, state in zip(tasks, states, strict=True)
+        ]
+        _draw_table(("TASK", "STATE", "AGE", "RESULT"), rows)
     else:
         show_lines([(each.task_id, each.state, format_time(each.create_time), _result(each)) for each in tasks])
 
@@ -272,7 +295,11 @@ def show_rows(rows: Iterable[Row]) -> None:
     elif _is_terminal(sys.stdout):
         headings = ("TASK", "STATE", "AGE", "PROMPT")
         _draw_table(
-            headings, [(each.label, _row_state(each), _ago(each.submitted_at), each.task.prompt or "") for each in rows]
+            headings,
+            [
+                (each.label, f"{_row_state(each)}{_expiry(each.task)}", _ago(each.submitted_at), each.task.prompt or "")
+                for each in rows
+            ],
         )
     else:
         show_lines((each.label, _row_state(each), format_time(each.submitted_at), _result(each.task)) for each in rows)
@@ -490,6 +517,14 @@ def _row_state(row: Row) -> str:
     if row.task.task_id:
         return str(row.task.state)
     return "unknown: may have been charged" if row.outcome_now is Outcome.UNKNOWN else str(row.outcome_now)
+
+
+def _expiry(task: Task) -> str:
+    """For a finished task whose video is only at kie.ai."""
+    if task.files or task.expires_at is None:
+        return ""
+    left = (task.expires_at - datetime.now(UTC)).total_seconds()
+    return f", expires in {format_span(left)}" if left > 0 else ", expired"
 
 
 def _result(task: Task) -> str:

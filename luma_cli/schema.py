@@ -11,7 +11,8 @@ TIME = {"type": ["string", "null"], "format": "date-time"}
 def schema() -> dict[str, Any]:
     """A JSON Schema (2020-12) of `luma/1`: one object a line. Keys are only ever added."""
     kinds = {
-        "task": _object(_TASK),
+        # The estimate is `status`'s: it needs the journal.
+        "task": _object(_TASK, {"estimatedSeconds": _nullable(NUMBER)}),
         "row": _object(_TASK | _ROW),
         "entry": _object(
             _TASK | {"state": _nullable(_STATE), "id": TEXT, "line": WHOLE, "error": _nullable(_object(_ERROR))}
@@ -45,8 +46,8 @@ def _list(of: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": of}
 
 
-def _object(members: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": list(members), "properties": members}
+def _object(members: dict[str, Any], more: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"type": "object", "required": list(members), "properties": {**members, **(more or {})}}
 
 
 _STATE = {"enum": [str(each) for each in State]}
@@ -76,6 +77,7 @@ _ROW: dict[str, Any] = {
     "source": TEXT,
     "submittedAt": TIME,
     "idempotencyKey": _nullable(TEXT),
+    "expiresAt": TIME,
 }
 _FINDING: dict[str, Any] = {
     "name": TEXT,

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +33,9 @@ STATES = {
     3: State.GENERATE_FAILED,
     4: State.SUCCEEDED,
 }
+
+
+KEPT_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,12 @@ class Task:
     @property
     def has_video(self) -> bool:
         return self.state is State.SUCCEEDED and bool(self.result_urls)
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When kie.ai deletes the videos: 14 days after they were made (vendor's platform page)."""
+        made = self.complete_time or self.create_time
+        return made + timedelta(days=KEPT_DAYS) if self.has_video and made is not None else None
 
     @property
     def elapsed(self) -> float | None:

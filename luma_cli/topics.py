@@ -41,6 +41,11 @@ errorCode errorMessage
 warnings       callback_failed: the video is there, only the callback was not delivered
 files          what was saved: path bytes sha256 url
 
+estimatedSeconds
+               status only: what your own finished tasks took, three or more
+label outcome source submittedAt idempotencyKey expiresAt
+               tasks only; expiresAt is when kie.ai deletes what is not saved yet
+
 What is absent is null. On failure the last line of stderr is
 {"schema":"luma/1","error":{code,message,hint,exitCode,apiCode,httpStatus,retryable,taskId}}.
 What the checks before a submission found is {"schema":"luma/1","findings":[{name,level,message,hint,video}]} on

@@ -39,7 +39,7 @@ def status(
     goals = options.goals(options.read_references(tasks) or ["@last"], journal)
     outcomes = Outcomes(len(goals))
     found = asking.remember(goals, journal) if cached else asking.ask(goals, options.connect(), journal, outcomes)
-    output.show_tasks(found)
+    output.show_tasks(found, journal.median_duration())
     if exit_status:
         judge(found, outcomes)
     outcomes.conclude()

@@ -61,7 +61,8 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if os.name == "posix" and path.stat().st_uid == os.getuid() and path.stat().st_mode & 0o077:
+        # Too open, or closed to ourselves by an odd umask.
+        if os.name == "posix" and path.stat().st_uid == os.getuid() and stat.S_IMODE(path.stat().st_mode) != 0o700:
             path.chmod(0o700)
     except OSError as error:
         raise FileTrouble(f"cannot make the folder {path}: {reason(error)}") from error
@@ -80,9 +81,10 @@ def _read(path: Path) -> bytes:
         return b""
     except OSError as error:
         raise UsageError(f"cannot read {path}: {reason(error)}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageError(f"cannot read {path}: not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UsageError(f"cannot read {path}: not a regular file")
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise UsageError(f"cannot read {path}: larger than 1 MiB")
@@ -120,6 +122,12 @@ def _locked(folder: Path) -> Any:
         raise FileTrouble(f"cannot write in {folder}") from error
 
 
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
 def _replace(target: Path, text: str, *, private: bool) -> None:
     """Write beside the target and rename: never torn, and a secret is 0600 from its first byte."""
     try:
@@ -127,10 +135,8 @@ def _replace(target: Path, text: str, *, private: bool) -> None:
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
-                if not private and os.name == "posix":
-                    umask = os.umask(0)
-                    os.umask(umask)
-                    os.fchmod(descriptor, 0o644 & ~umask)
+                if os.name == "posix":
+                    os.fchmod(descriptor, 0o600 if private else 0o600 | (0o044 & ~_umask()))
                 file.flush()
                 os.fsync(descriptor)
             os.replace(name, target)

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,10 +82,11 @@ class Client:
         """A session for file hosts: it shares nothing with ours and knows no key."""
         return Session(ca_bundle=self._ca_bundle, public_only=not self.is_local)
 
-    def submit(self, edit: Edit) -> str:
+    def submit(self, edit: Edit, *, rate_retries: int = MOST_RATE_RETRIES) -> str:
         """Send the one request that costs money and return the task id.
 
-        Sent again only when it surely created nothing: the connection was never made, or the service said 429.
+        Sent again only when it surely created nothing: the connection was never made, or the service said 429 (so
+        often: `rate_retries`).
         Signals are held back from the first byte on (`signals.hold`); the caller calls `signals.release` once the id
         is safe.
 
@@ -107,7 +109,7 @@ class Client:
                 pause = 2.0 ** (unconnected - 1)
             except Unavailable as error:
                 limited += 1
-                if error.api_code != 429 or limited > MOST_RATE_RETRIES:
+                if error.api_code != 429 or limited > rate_retries:
                     raise
                 pause = max(RATE_WINDOW, error.retry_after or 0.0)
                 if pause > LONGEST_PAUSE:
@@ -245,8 +247,8 @@ class Client:
         except TransportError as error:
             if not error.sent:
                 raise
-            raise _unknown(f"submitted, but {error.message}", error.raw) from error
-        return _judge_submission(reply)
+            raise _unknown(f"submitted, but {error.message}", self._without_key(error.raw)) from error
+        return _judge_submission(replace(reply, body=self._without_key(reply.body)))
 
     def _call(
         self, method: str, path: str, *, base: str | None = None, budget: float = 60.0, **request: Any
@@ -258,10 +260,14 @@ class Client:
             )
         except TransportError as error:
             raise Unavailable(error.message, hint="check the network and try again") from error
-        answer = _judge(reply)
+        answer = _judge(replace(reply, body=self._without_key(reply.body)))
         if isinstance(answer, LumaError):
             raise answer
         return answer
+
+    def _without_key(self, body: bytes) -> bytes:
+        """An answer that quotes the key must not carry it into the journal, which keeps messages and raw answers."""
+        return body.replace(self.api_key.encode(), b"[key]")
 
 
 def _judge(reply: Reply) -> Envelope | LumaError:

@@ -65,6 +65,9 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
         monkeypatch.setenv("LUMA_BASE_URL", server.url)
         monkeypatch.setenv("LUMA_UPLOAD_URL", server.url)
         yield server
+    for each in server.requests:
+        if each.path.startswith("/files/"):
+            assert not {"authorization", "cookie"} & set(each.headers), "the file host was told a secret"
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,7 @@ class Screen:
         self._clock = clock
         self._started = self._spoke = clock()
         self._states: dict[str, str] = {}
+        self._counts: Mapping[str, int] = {}
         self._bars: dict[str, Any] = {}
         self._live: Progress | None = None
         self._lock = threading.RLock()
@@ -70,6 +71,18 @@ class Screen:
                 self._ended += 1
                 self._end(poll.task_id)
             self._beat(poll.task_id)
+
+    def tally(self, counts: Mapping[str, int]) -> None:
+        """Show how many entries of a batch are in each phase, as a table, instead of the tasks one by one."""
+        with self._lock:
+            self._counts = counts
+            if self._live is None:
+                return
+            for name, count in counts.items():
+                if name not in self._bars:
+                    limit = None if self._bars else self._limit()  # the time stands in the first line only
+                    self._bars[name] = self._live.add_task(name, total=float(self._count), state="", limit=limit)
+                self._live.update(self._bars[name], completed=float(count), state=str(count))
 
     @contextmanager
     def transfer(self, label: str) -> Iterator[OnBytes]:
@@ -100,7 +113,8 @@ class Screen:
     def _change(self, task_id: str, state: str) -> None:
         before, self._states[task_id] = self._states.get(task_id), state
         if self._live is not None:
-            self._update_bar(task_id, state)
+            if not self._counts:
+                self._update_bar(task_id, state)
         elif state != before and not self._many:
             self.say(f"{task_id} {state}")
 
@@ -122,6 +136,7 @@ class Screen:
         if self._live is None and self._clock() - self._spoke >= HEARTBEAT:
             elapsed = format_span(self._clock() - self._started)
             what = f"{self._ended} of {self._count} ended" if self._count > 1 else self._states.get(task_id, "")
+            what = ", ".join(f"{count} {name}" for name, count in self._counts.items() if count) or what
             self.say(f"{what}, {elapsed}{self._limit()}")
 
     def _limit(self) -> str:
@@ -202,11 +217,15 @@ def _live_progress() -> "Progress":
 
     class Elapsed(ProgressColumn):
         def render(self, bar: Bar) -> Text:
-            return Text(f"{format_span(bar.elapsed or 0)}{bar.fields['limit']}")
+            limit = bar.fields["limit"]
+            return Text("" if limit is None else f"{format_span(bar.elapsed or 0)}{limit}")
 
     screen = output.console(sys.stderr)
     narrow = screen.width < 60
-    label = TextColumn("{task.description:.8}" if narrow else "{task.description:.32}", markup=False)
+    # A whole id, a bar and the times take 78 columns; the first 8 characters tell tasks apart as well.
+    label = TextColumn("{task.description:.8}" if screen.width < 80 else "{task.description:.32}", markup=False)
     words = TextColumn("{task.fields[state]}", markup=False)
     columns = [label, BarColumn(bar_width=6 if narrow else 20), words] + ([] if narrow else [Elapsed()])
-    return Progress(*columns, console=screen, transient=True, refresh_per_second=4)
+    # rich would take stdout for itself and print it on stderr: results that go to a pipe were lost (measured).
+    shared = output.stdout_is_terminal()
+    return Progress(*columns, console=screen, transient=True, refresh_per_second=4, redirect_stdout=shared)

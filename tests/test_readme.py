@@ -256,3 +256,33 @@ def test_the_table_of_exit_codes_is_the_programs_own() -> None:
 @pytest.mark.parametrize("path", ["tests/data/street.mp4", ".ci/run", "LICENSE", "pyproject.toml"])
 def test_the_files_that_it_speaks_of_are_there(path: str) -> None:
     assert (ROOT / path).exists()
+
+
+# --- in Chinese ---
+
+CHINESE = (ROOT / ".github" / "README.zh-CN.md").read_text("utf-8")
+
+
+def shape(text: str) -> list[str]:
+    """What a translation must not change: headings' levels, commands, code, tables of codes, links."""
+    level = re.findall(r"^(#+) ", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S), re.M)
+    return [*level, *re.findall(r"^```.*?^```$|^\| \d+ \|.*$", text, re.M | re.S)]
+
+
+def names(text: str) -> set[str]:
+    """Everything in backticks, and every address."""
+    plain = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    return set(re.findall(r"`([^`]+)`", plain)) | set(re.findall(r"<(https://[^>]+)>", plain))
+
+
+def test_the_chinese_readme_has_the_same_sections_and_commands() -> None:
+    assert shape(CHINESE) == shape(README)
+
+
+def test_the_chinese_readme_names_the_same_things() -> None:
+    assert names(CHINESE) ^ names(README) == set()
+
+
+def test_each_readme_leads_to_the_other() -> None:
+    assert "(.github/README.zh-CN.md)" in README
+    assert "(../README.md)" in CHINESE

@@ -266,7 +266,7 @@ CHINESE = (ROOT / ".github" / "README.zh-CN.md").read_text("utf-8")
 def shape(text: str) -> list[str]:
     """What a translation must not change: headings' levels, commands, code, tables of codes, links."""
     level = re.findall(r"^(#+) ", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S), re.M)
-    return [*level, *re.findall(r"^```.*?^```$|^\| \d+ \|.*$", text, re.M | re.S)]
+    return [*level, *re.findall(r"^```.*?^```$|^\| \d+ \|[^\n]*$", text, re.M | re.S)]
 
 
 def names(text: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 _luma_words() {
     case "$1" in
-    '') echo 'modify status wait download batch tasks config upload credits listen sandbox completion help -V --version --json -q --quiet -v --verbose -h --help' ;;
+    '') echo 'modify status wait download batch tasks config upload credits listen report sandbox completion help -V --version --json -q --quiet -v --verbose -h --help' ;;
     'modify') echo '-p --prompt -F --prompt-file --watermark --callback-url -w --wait -o --output -f --force --interval --timeout --no-check --strict --trim -n --dry-run --idempotency-key --resubmit --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'status') echo '--exit-status --cached --json -q --quiet -v --verbose -h --help' ;;
     'wait') echo '-o --output -f --force --interval --timeout --fail-fast --parallel --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
@@ -26,6 +26,7 @@ _luma_words() {
     'upload') echo '--json -q --quiet -v --verbose -h --help' ;;
     'credits') echo '--min --json -q --quiet -v --verbose -h --help' ;;
     'listen') echo '--host --port --public-url --forward-to --json -q --quiet -v --verbose -h --help' ;;
+    'report') echo '-o --output -f --force --json -q --quiet -v --verbose -h --help' ;;
     'sandbox') echo '--port --duration --scenario --json -q --quiet -v --verbose -h --help' ;;
     'completion') echo '--json -q --quiet -v --verbose -h --help' ;;
     'help') echo '--json -q --quiet -v --verbose -h --help' ;;
@@ -79,6 +80,8 @@ _luma_value() {
     'listen:--port') echo '' ;;
     'listen:--public-url') echo '' ;;
     'listen:--forward-to') echo '' ;;
+    'report:-o') echo 'files' ;;
+    'report:--output') echo 'files' ;;
     'sandbox:--port') echo '' ;;
     'sandbox:--duration') echo '' ;;
     'sandbox:--scenario') echo 'ok slow flag2 flag3 flag4 not-visible rate-limit maintenance no-credits bad-key http-200-401 gone cut-transfer expired-link lost-answer server-error garbage callback-duplicate callback-forged callback-stale callback-late' ;;
@@ -100,6 +103,7 @@ _luma_argument() {
     'config set') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key' ;;
     'config unset') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key' ;;
     'upload') echo 'files' ;;
+    'report') echo 'tasks' ;;
     'sandbox') echo 'commands' ;;
     'completion') echo 'bash zsh fish powershell' ;;
     'help') echo 'environment exit-codes json ci' ;;
@@ -123,7 +127,7 @@ _luma() {
         if [ "$word" = -- ]; then _luma_offer "$(_luma_argument "$path")" "$cur"; return; fi
         if _luma_value "$path:$word" >/dev/null; then skip=$word; continue; fi
         case "${path:+$path }$word" in
-        'modify' | 'status' | 'wait' | 'download' | 'batch' | 'tasks' | 'tasks list' | 'tasks show' | 'tasks forget' | 'tasks prune' | 'tasks adopt' | 'tasks recover' | 'config' | 'config list' | 'config get' | 'config set' | 'config unset' | 'config path' | 'config edit' | 'config check' | 'upload' | 'credits' | 'listen' | 'sandbox' | 'completion' | 'help') path="${path:+$path }$word" ;;
+        'modify' | 'status' | 'wait' | 'download' | 'batch' | 'tasks' | 'tasks list' | 'tasks show' | 'tasks forget' | 'tasks prune' | 'tasks adopt' | 'tasks recover' | 'config' | 'config list' | 'config get' | 'config set' | 'config unset' | 'config path' | 'config edit' | 'config check' | 'upload' | 'credits' | 'listen' | 'report' | 'sandbox' | 'completion' | 'help') path="${path:+$path }$word" ;;
         esac
     done
     COMPREPLY=()

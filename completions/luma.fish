@@ -3,7 +3,7 @@
 function __luma_at
     set -l at
     for word in (commandline -opc)[2..-1]
-        contains -- (string join -- ' ' $at $word) 'modify' 'status' 'wait' 'download' 'batch' 'tasks' 'tasks list' 'tasks show' 'tasks forget' 'tasks prune' 'tasks adopt' 'tasks recover' 'config' 'config list' 'config get' 'config set' 'config unset' 'config path' 'config edit' 'config check' 'upload' 'credits' 'listen' 'sandbox' 'completion' 'help'; and set -a at $word
+        contains -- (string join -- ' ' $at $word) 'modify' 'status' 'wait' 'download' 'batch' 'tasks' 'tasks list' 'tasks show' 'tasks forget' 'tasks prune' 'tasks adopt' 'tasks recover' 'config' 'config list' 'config get' 'config set' 'config unset' 'config path' 'config edit' 'config check' 'upload' 'credits' 'listen' 'report' 'sandbox' 'completion' 'help'; and set -a at $word
     end
     test "$at" = "$argv[1]"
 end
@@ -19,6 +19,7 @@ complete -c luma -f -n '__luma_at ""' -a config -d 'Show and change settings, an
 complete -c luma -f -n '__luma_at ""' -a upload -d 'Upload local clips and print their links, which live for about a day.'
 complete -c luma -f -n '__luma_at ""' -a credits -d 'Print the balance in credits.'
 complete -c luma -f -n '__luma_at ""' -a listen -d 'Receive, verify and record callbacks; print one JSON line per task as tasks end.'
+complete -c luma -f -n '__luma_at ""' -a report -d 'Make one HTML page of tasks, source and result side by side, and print its path.'
 complete -c luma -f -n '__luma_at ""' -a sandbox -d 'Run a double of the service on this machine: no key, no money, no network.'
 complete -c luma -f -n '__luma_at ""' -a completion -d 'Print a completion script.'
 complete -c luma -f -n '__luma_at ""' -a help -d 'Explain exit codes, the environment, the JSON output and use in CI.'
@@ -85,7 +86,7 @@ complete -c luma -n '__luma_at "download"' -s q -l quiet -d 'Print only results 
 complete -c luma -n '__luma_at "download"' -s v -l verbose -d 'Tell more on stderr.'
 complete -c luma -n '__luma_at "download"' -s h -l help -d 'Show help and exit.'
 complete -c luma -n '__luma_at "download"' -f -a '(luma __task_ids 2>/dev/null)'
-complete -c luma -n '__luma_at "batch"' -s o -l output -r -F -d 'Save the video there; - is stdout.'
+complete -c luma -n '__luma_at "batch"' -s o -l output -r -F -d 'Save the videos in that folder.'
 complete -c luma -n '__luma_at "batch"' -s f -l force -d 'Overwrite an existing file.'
 complete -c luma -n '__luma_at "batch"' -l interval -r -f -a '' -d 'How often to ask [10s].'
 complete -c luma -n '__luma_at "batch"' -l timeout -r -f -a '' -d 'How long to wait, 0: no limit [15m].'
@@ -211,6 +212,13 @@ complete -c luma -n '__luma_at "listen"' -l json -d 'Print JSON, one object per 
 complete -c luma -n '__luma_at "listen"' -s q -l quiet -d 'Print only results and errors.'
 complete -c luma -n '__luma_at "listen"' -s v -l verbose -d 'Tell more on stderr.'
 complete -c luma -n '__luma_at "listen"' -s h -l help -d 'Show help and exit.'
+complete -c luma -n '__luma_at "report"' -s o -l output -r -F -d 'Write the page there; - is stdout.'
+complete -c luma -n '__luma_at "report"' -s f -l force -d 'Overwrite an existing file.'
+complete -c luma -n '__luma_at "report"' -l json -d 'Print JSON, one object per line.'
+complete -c luma -n '__luma_at "report"' -s q -l quiet -d 'Print only results and errors.'
+complete -c luma -n '__luma_at "report"' -s v -l verbose -d 'Tell more on stderr.'
+complete -c luma -n '__luma_at "report"' -s h -l help -d 'Show help and exit.'
+complete -c luma -n '__luma_at "report"' -f -a '(luma __task_ids 2>/dev/null)'
 complete -c luma -n '__luma_at "sandbox"' -l port -r -f -a '' -d 'Listen here; 0 picks a free port.'
 complete -c luma -n '__luma_at "sandbox"' -l duration -r -f -a '' -d 'How long a task takes [3s].'
 complete -c luma -n '__luma_at "sandbox"' -l scenario -r -f -a 'ok slow flag2 flag3 flag4 not-visible rate-limit maintenance no-credits bad-key http-200-401 gone cut-transfer expired-link lost-answer server-error garbage callback-duplicate callback-forged callback-stale callback-late' -d 'What the service does.'

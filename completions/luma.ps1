@@ -1,7 +1,7 @@
 # PowerShell completion for luma. Made from the command tree; do not edit.
 
 $script:LumaWords = @{
-    '' = @('modify', 'status', 'wait', 'download', 'batch', 'tasks', 'config', 'upload', 'credits', 'listen', 'sandbox', 'completion', 'help', '-V', '--version', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    '' = @('modify', 'status', 'wait', 'download', 'batch', 'tasks', 'config', 'upload', 'credits', 'listen', 'report', 'sandbox', 'completion', 'help', '-V', '--version', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'modify' = @('-p', '--prompt', '-F', '--prompt-file', '--watermark', '--callback-url', '-w', '--wait', '-o', '--output', '-f', '--force', '--interval', '--timeout', '--no-check', '--strict', '--trim', '-n', '--dry-run', '--idempotency-key', '--resubmit', '--listen', '--public-url', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'status' = @('--exit-status', '--cached', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'wait' = @('-o', '--output', '-f', '--force', '--interval', '--timeout', '--fail-fast', '--parallel', '--listen', '--public-url', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
@@ -25,6 +25,7 @@ $script:LumaWords = @{
     'upload' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'credits' = @('--min', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'listen' = @('--host', '--port', '--public-url', '--forward-to', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'report' = @('-o', '--output', '-f', '--force', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'sandbox' = @('--port', '--duration', '--scenario', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'completion' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'help' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
@@ -78,6 +79,8 @@ $lumaValues = @'
     'listen:--port' = ''
     'listen:--public-url' = ''
     'listen:--forward-to' = ''
+    'report:-o' = 'files'
+    'report:--output' = 'files'
     'sandbox:--port' = ''
     'sandbox:--duration' = ''
     'sandbox:--scenario' = 'ok slow flag2 flag3 flag4 not-visible rate-limit maintenance no-credits bad-key http-200-401 gone cut-transfer expired-link lost-answer server-error garbage callback-duplicate callback-forged callback-stale callback-late'
@@ -98,6 +101,7 @@ $script:LumaArguments = @{
     'config set' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key'
     'config unset' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key'
     'upload' = 'files'
+    'report' = 'tasks'
     'sandbox' = 'commands'
     'completion' = 'bash zsh fish powershell'
     'help' = 'environment exit-codes json ci'

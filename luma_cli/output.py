@@ -3,6 +3,7 @@
 stdout carries results, stderr all else. Text from outside is made harmless here and nowhere else.
 """
 
+import io
 import os
 import shutil
 import sys
@@ -10,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
-from luma_cli import settings
+from luma_cli import settings, terminals
 from luma_cli.addresses import shown
 from luma_cli.errors import Declined, FileTrouble, Finding, LumaError
 from luma_cli.formats import (
@@ -27,7 +28,7 @@ from luma_cli.formats import (
     visible,
 )
 from luma_cli.rows import Outcome, Row
-from luma_cli.task import Task
+from luma_cli.task import Task, is_link
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -136,11 +137,25 @@ def answer_file(path: Path) -> None:
         FileTrouble: stdout is closed or full.
         BrokenPipeError: the reader went away.
     """
+    with path.open("rb") as file:
+        _copy(file)
+
+
+def answer_page(page: str) -> None:
+    """A document on stdout, for `report -o -`.
+
+    Raises:
+        FileTrouble: stdout is closed or full.
+        BrokenPipeError: the reader went away.
+    """
+    _copy(io.BytesIO(page.encode()))
+
+
+def _copy(file: BinaryIO) -> None:
     if sys.stdout is None:
         raise FileTrouble("stdout is closed")
     try:
-        with path.open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)
+        shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         raise
@@ -205,7 +220,7 @@ def show_stop(what: str) -> None:
 def show_running() -> None:
     """Tasks that we leave behind on a way out whose last word is about something else."""
     if _mode.running:
-        _say(f"luma: {len(_mode.running)} task(s) go on: luma wait {' '.join(_mode.running[:20])}")
+        _say(f"luma: {len(_mode.running)} task(s) go on: luma wait {' '.join(list(_mode.running)[:20])}")
 
 
 def show_traceback(text: str) -> None:
@@ -422,6 +437,17 @@ def animates() -> bool:
     return _is_terminal(sys.stderr) and settings.environment("TERM") not in (None, "dumb") and not _mode.quiet
 
 
+def show_share(share: float | None) -> None:
+    """How far we are, for terminals that show it on their tab; None where that is not known."""
+    if animates() and terminals.shows_progress():
+        _mutter(terminals.progress(share))
+
+
+def clear_share() -> None:
+    if animates() and terminals.shows_progress():
+        _mutter(terminals.NO_PROGRESS)
+
+
 def stdout_is_terminal() -> bool:
     return _is_terminal(sys.stdout)
 
@@ -504,8 +530,9 @@ def _draw_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(heading, no_wrap=True)
     table.add_column(headings[-1], overflow="fold")
     cells = [[clean(cell) for cell in row] for row in rows]
+    clickable = terminals.shows_links()
     for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(cell, style=f"link {cell}" if clickable and is_link(cell) else "") for cell in row))
     # Nothing is cut off: a terminal too narrow for the fixed columns wraps the lines itself.
     fixed = sum(max([len(heading), *(len(row[i]) for row in cells)]) + 1 for i, heading in enumerate(headings[:-1]))
     screen = console(sys.stdout)

@@ -51,6 +51,7 @@ class Screen:
         if output.animates():
             self._live = _live_progress()
             self._live.start()
+            output.show_share(None)
         return self
 
     def __exit__(
@@ -59,6 +60,7 @@ class Screen:
         if self._live is not None:
             self._live.stop()
             self._live = None
+            output.clear_share()
 
     def show(self, poll: Poll) -> None:
         """Show what a poll brought."""
@@ -127,6 +129,8 @@ class Screen:
         done = float(self._ended) if self._many else min(self._clock() - self._started, (self._estimate or 0) * 0.99)
         words = f"{self._ended} of {self._count} ended" if self._many else state
         self._live.update(self._bars[name], completed=done, state=output.clean(words))
+        total = self._count if self._many else self._estimate
+        output.show_share(done / total if total and (self._many or self._count == 1) else None)
 
     def _end(self, task_id: str) -> None:
         if self._live is not None and task_id in self._bars:

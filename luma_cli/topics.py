@@ -16,6 +16,7 @@ ENVIRONMENT = (
     ("LUMA_CONFIG_DIR", "the folder of config.toml and credentials.toml"),
     ("LUMA_STATE_DIR", "the folder of the journal"),
     ("LUMA_JOURNAL", "set to off, no journal is kept, and money is spent all the same"),
+    ("LUMA_OSC", "set to off, no links and no progress for the terminal's tab are sent"),
     ("LUMA_DEBUG", "set to 1, a failure shows its traceback"),
     ("HTTPS_PROXY NO_PROXY", "proxies, as curl reads them; this machine itself is never proxied"),
     ("REQUESTS_CA_BUNDLE", "a file of trusted certificates"),

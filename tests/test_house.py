@@ -18,7 +18,8 @@ PACKAGE = ROOT / "luma_cli"
 FLOORS = (
     {"errors", "task", "addresses", "signals", "names", "language", "tree", "taskids"},
     {"schema", "wire", "configfile", "rows", "envelope", "database"},
-    {"settings", "keystore", "transport", "formats", "target", "manifest"},
+    {"settings", "keystore", "transport", "formats", "target", "manifest", "clips"},
+    {"terminals"},
     {"api", "wait", "output", "journal", "media", "partfile", "answers", "webhook", "report"},
     {"github", "download", "checks", "outcomes", "progress", "sandbox", "trim"},
     {"goals", "topics", "completions"},

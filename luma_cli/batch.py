@@ -2,13 +2,14 @@
 
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from luma_cli import checks, output, submit
-from luma_cli.api import Client
+from luma_cli import checks, output, saving, settings, submit
+from luma_cli.api import LONGEST_PAUSE, Client
 from luma_cli.errors import (
     Finding,
     KeyRefused,
@@ -27,14 +28,17 @@ from luma_cli.outcomes import Outcomes
 from luma_cli.progress import Screen
 from luma_cli.saving import Saved, Saver
 from luma_cli.submit import Clip, Order, deliver, parse_clip
-from luma_cli.target import check_target
-from luma_cli.task import SavedFile, Task
+from luma_cli.target import check_target, trouble
+from luma_cli.task import Edit, SavedFile, Task
 from luma_cli.wait import Add, Close, Inbox, Poll, Watched, watch
 
 # The balance is read again after so many submissions: the price of one is not documented.
 CREDITS_EVERY = 10
-# A rate limit that others on the account use up is ridden out this often in a row, each time with the client's pauses.
-MOST_LIMITED = 30
+# A rate limit that others on the account use up (shards on other machines) is ridden out this often in a row.
+MOST_LIMITED = 60
+# The pauses differ, by the golden ratio: always a whole window later another shard would always be just ahead.
+PHASE = 0.618
+ANOTHER_FAILED = "left since another row failed"
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ class _Job:
     order: Order
     place: str | None
     link: str | None = None
+    is_fit: bool = False
+
+    @property
+    def stem(self) -> str:
+        return stem_of(self.entry.video) or "video"
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,21 @@ def load_entries(name: str, text: str, shard: tuple[int, int] | None) -> list[En
     return [each for each in entries if shard is None or in_shard(each, shard)]
 
 
+def open_folder(name: str | None) -> str | None:
+    """The folder of the results, named by the user or the settings; None where only links are wanted.
+
+    Raises:
+        UsageError: stdout is meant.
+        FileTrouble: the folder cannot be written.
+    """
+    name = name or settings.load_settings().output_dir
+    if name == saving.STDOUT:
+        raise UsageError("a batch saves files: it has no video for stdout", hint="-o DIR")
+    if name is not None:
+        saving.check_folder(name)
+    return name
+
+
 def run_batch(
     entries: Sequence[Entry], terms: Terms, client: Client, journal: Journal, plan: Plan, outcomes: Outcomes
 ) -> None:
@@ -84,6 +108,12 @@ def run_batch(
 
     An entry is known again by its id, prompt, clip and watermark: what has its task already is not submitted again.
     """
+    if settings.journal_is_off():
+        output.warn(
+            "LUMA_JOURNAL=off: if this batch is stopped, it cannot go on; run again, it pays for every row anew"
+        )
+    else:
+        output.go_on_with("run the same command again, it goes on where it stopped")
     _Batch(entries, terms, client, journal, plan, outcomes).run()
 
 
@@ -101,7 +131,7 @@ class _Batch:
         self._queue: deque[_Job] = deque()
         self._running: dict[str, _Job] = {}
         self._saving: dict[str, _Job] = {}
-        self._limited = 0
+        self._limited = self._told = 0
         self._purse = _Purse(client, terms.max_credits)
 
     def run(self) -> None:
@@ -113,11 +143,14 @@ class _Batch:
             )
             for entry in self._entries:
                 self._prepare(entry)
+            if plan.fail_fast and self._outcomes.errors:
+                return self._leave(ANOTHER_FAILED)
             if self._queue:
                 self._purse.open()
             self._inbox.put(_Turn())
             self._loop()
             self._saver.drain()
+        return None
 
     def _loop(self) -> None:
         plan, fetch = self._plan, self._client.task
@@ -130,13 +163,19 @@ class _Batch:
                     self._saver.take(event)
                 elif isinstance(event, Poll):
                     self._take(event)
+                self._show()
                 if plan.fail_fast and self._outcomes.errors:
-                    return self._leave("left since another row failed")
+                    return self._leave(ANOTHER_FAILED)
         except StillGenerating:
             return self._leave("not ended within the limit")
         except (KeyRefused, OutOfCredits, Refused) as error:
             return self._leave("could not be awaited", error)
         return None
+
+    def _show(self) -> None:
+        failed = len(self._outcomes.errors)
+        counts = {"to submit": len(self._queue), "running": len(self._running), "saving": len(self._saving)}
+        self._screen.tally({**counts, "done": self._told - failed, "failed": failed})
 
     def _prepare(self, entry: Entry) -> None:
         """Tell what has ended before, go on with what runs, refuse what is unfit, and queue the rest."""
@@ -164,11 +203,14 @@ class _Batch:
         task = row.task if row is not None else Task(task_id)
         if task.has_ended and (error := verdict(task)) is not None:
             return self._fail(job.entry, task, error)
-        if task.has_ended and (job.place is None or _are_there(task.files)):
+        if task.has_ended and job.place is None:
             return self._tell(job.entry, task)
+        if task.has_ended and job.place is not None and (files := _saved_at(job.place, job.stem, task)):
+            return self._tell(job.entry, replace(task, files=files))
         self._running[task_id] = job
         output.track(task_id)
-        self._inbox.put(Add(Watched(task_id, 90.0)))
+        age = time.time() - row.submitted_at.timestamp() if row is not None else 0.0
+        self._inbox.put(Add(Watched(task_id, max(0.0, age))))
         return None
 
     def _submit_next(self) -> None:
@@ -185,31 +227,40 @@ class _Batch:
             self._queue.appendleft(job)
             return self._turn_in(not_yet.pause)
         except LumaError as error:
-            if error.api_code == 429 and isinstance(error, Unavailable) and self._limited < MOST_LIMITED:
-                self._limited += 1
+            is_limited = isinstance(error, Unavailable) and error.api_code == 429
+            if isinstance(error, Unavailable) and is_limited and self._may_ride_out(error):
                 self._queue.appendleft(job)
-                return self._turn_in(submit.SPACING.window)
+                pause = submit.SPACING.window * (1 + self._limited * PHASE % 1)
+                return self._turn_in(max(pause, error.retry_after or 0.0))
             self._fail(job.entry, None, error)
-            if isinstance(error, (KeyRefused, OutOfCredits)):
+            if is_limited or isinstance(error, (KeyRefused, OutOfCredits)):
                 self._drop_queue(error)
         return self._inbox.put(_Turn())
+
+    def _may_ride_out(self, error: Unavailable) -> bool:
+        self._limited += 1
+        return self._limited <= MOST_LIMITED and (error.retry_after or 0.0) <= LONGEST_PAUSE
 
     def _submit(self, job: _Job) -> None:
         """Raises NotYet while the account has submitted too much just now, LumaError where nothing came of it."""
         self._purse.check()
-        if job.link is None:
-            if job.clip.path is None and not self._terms.skip_checks:
-                self._refuse(_look_there(job, self._client), job.entry)
-            if job.clip.path is not None:
-                pause = self._journal.pause_before(self._client.base_url, submit.SPACING)
-                if pause > 0:  # an upload does not live for ever: it is made when its turn is near
-                    raise NotYet(pause)
-                job.link = deliver(job.clip.path, None, self._client, self._screen)
+        pause = self._journal.pause_before(self._client.base_url, submit.SPACING)
+        if pause > 0:  # an upload does not live for ever: it is made when its turn is near
+            raise NotYet(pause)
+        if job.link is None and job.clip.path is not None:
+            job.link = deliver(job.clip.path, None, self._client, self._screen)
+        elif not (job.is_fit or self._terms.skip_checks):
+            self._refuse(_look_there(job, self._client), job.entry)
+        job.is_fit = True
         submission = job.order.submission(job.clip, job.link or job.clip.name, self._client.base_url)
-        task_id = self._journal.record(submission, self._client.submit, announce=output.track, spacing=submit.SPACING)
+        task_id = self._journal.record(submission, self._send, announce=output.track, spacing=submit.SPACING)
         self._purse.spent()
         self._running[task_id] = job
         self._inbox.put(Add(Watched(task_id)))
+
+    def _send(self, edit: Edit) -> str:
+        """Without the client's own pauses at the rate limit: the tasks that run must not wait for them."""
+        return self._client.submit(edit, rate_retries=0)
 
     def _refuse(self, findings: Sequence[Finding], entry: Entry) -> None:
         """Raises UsageError where the findings are errors; tells them where they are warnings."""
@@ -237,7 +288,7 @@ class _Batch:
         error = poll.error or (verdict(poll.task) if poll.task is not None else None)
         if error is None and poll.task is not None and job.place is not None:
             self._saving[poll.task_id] = job
-            self._saver.start(poll.task, stem_of(job.entry.video) or "video", job.place)
+            self._saver.start(poll.task, job.stem, job.place)
             return
         output.untrack(poll.task_id)
         if error is not None:
@@ -265,9 +316,11 @@ class _Batch:
             self._fail(self._queue.popleft().entry, None, error)
 
     def _tell(self, entry: Entry, task: Task | None) -> None:
+        self._told += 1
         output.answer_entry(entry.id, entry.line, task, None)
 
     def _fail(self, entry: Entry, task: Task | None, error: LumaError) -> None:
+        self._told += 1
         output.answer_entry(entry.id, entry.line, task, error)
         self._outcomes.fail(error, f"line {entry.line} ({entry.id})")
 
@@ -326,11 +379,17 @@ def _check_place(place: str, *, overwrite: bool) -> None:
     """Raises FileTrouble where a video cannot be saved, before it is paid for. Folders below the output are made."""
     if not place.endswith("/"):
         path = Path(place).absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise trouble(path, error) from error
         check_target(path, overwrite=overwrite)
 
 
-def _are_there(files: Sequence[SavedFile]) -> bool:
-    paths = [Path(file.path) for file in files]
-    sizes = [path.stat().st_size if path.is_file() else None for path in paths]
-    return bool(files) and sizes == [file.bytes for file in files]
+def _saved_at(place: str, stem: str, task: Task) -> tuple[SavedFile, ...]:
+    """The files of a task that were saved in a place, where all are there still; else none."""
+    recorded = {file.path: file for file in task.files}
+    paths = [path.absolute() for path in saving.paths_of(task, stem, place)]
+    found = [recorded[str(path)] for path in paths if str(path) in recorded and path.is_file()]
+    whole = len(found) == len(paths) and all(Path(file.path).stat().st_size == file.bytes for file in found)
+    return tuple(found) if whole else ()

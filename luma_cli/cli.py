@@ -29,6 +29,7 @@ COMMANDS = (
     "upload",
     "credits",
     "listen",
+    "report",
     "sandbox",
     "completion",
     "help",
@@ -74,11 +75,13 @@ def main(argv: Sequence[str]) -> int:
     try:
         return _leave(_run(argv))
     except Stopped as stop:
+        signals.let_go()
         _leave(128 + stop.signum)
         return _stop(stop.signum)
     except BrokenPipeError:
         output.abandon_stdout()
-        return 128 + 13
+        output.show_running()
+        return _exit_now(128 + 13)
     finally:
         signals.uninstall()
 
@@ -154,6 +157,10 @@ def _stop(signum: int) -> int:
     if name == "SIGINT" and os.name == "posix":
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)
-    # Threads may still wait for a slow server; a stopped process must not wait for them.
+    return _exit_now(128 + signum)
+
+
+def _exit_now(code: int) -> int:
+    """Threads may still wait for a slow server; a stopped process must not wait for them."""
     output.flush()
-    os._exit(128 + signum)
+    os._exit(code)

@@ -113,7 +113,8 @@ def error_without_envelope(status: int, location: str) -> LumaError:
     if status == 429:
         return error_for(429, "", status)
     if 300 <= status < 400:
-        return Unavailable(f"unexpected redirect to {location}, not followed", http_status=status)
+        where = f" to {location[:LONGEST_MESSAGE]}" if location else ""
+        return Unavailable(f"unexpected redirect{where}, not followed", http_status=status)
     return Unavailable(f"kie.ai gave no readable answer (HTTP {status})", hint="try again later", http_status=status)
 
 

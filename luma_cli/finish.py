@@ -34,8 +34,10 @@ def finish(
     for goal in goals:
         output.track(goal.task_id)
     inbox = inbox if inbox is not None else queue.Queue()
-    with Screen(len(goals), plan.timeout, journal.median_duration()) as screen:
-        saver = Saver(client, journal, plan, screen, outcomes, inbox)
+    with (
+        Screen(len(goals), plan.timeout, journal.median_duration()) as screen,
+        Saver(client, journal, plan, screen, outcomes, inbox) as saver,
+    ):
         _Finish(goals, client, journal, plan, outcomes, screen, inbox, saver).run()
 
 
@@ -54,6 +56,7 @@ class _Finish:
         self.waiting = {goal.task_id: goal for goal in self.goals}
         fatal = self._wait()
         self.saver.drain()
+        output.show_running()
         if fatal is not None:
             raise fatal
 
@@ -74,11 +77,11 @@ class _Finish:
         return None
 
     def _give_up(self, error: StillGenerating) -> None:
-        if self.outcomes.count == 1:
-            return self.outcomes.fail(error, "")
+        """Each of these errors says how to go on."""
         for task_id in self.waiting:
-            self.outcomes.fail(StillGenerating("not ended within the limit", hint=f"luma wait {task_id}"), task_id)
-        return None
+            output.untrack(task_id)
+            one = StillGenerating("not ended within the limit", hint=f"luma wait {task_id}")
+            self.outcomes.fail(error if self.outcomes.count == 1 else one, task_id)
 
     def _take(self, event: object) -> None:
         if isinstance(event, Saved):

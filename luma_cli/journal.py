@@ -16,7 +16,7 @@ from luma_cli.database import Database, salvage
 from luma_cli.errors import FileTrouble, LumaError, OutcomeUnknown, UsageError
 from luma_cli.rows import LONGEST_SUBMISSION, Outcome, Row, columns_of, file_from, is_alive, row_from
 from luma_cli.signals import Stopped
-from luma_cli.task import Edit, SavedFile, Task, is_task_id
+from luma_cli.task import Edit, SavedFile, Task, as_int, is_task_id
 
 NAME = "tasks.db"
 PAGE = 1000
@@ -129,10 +129,10 @@ class Journal:
         whatever the way there takes, sees more than `spacing.count`.
         """
         now = time.time()
-        found = self._db.query(
-            "SELECT outcome, answered_at, submitted_at, process FROM task WHERE base_url = ? AND "
-            "(answered_at BETWEEN ? AND ? OR (outcome = 'sending' AND submitted_at > ?))",
-            (base_url, now - spacing.window, now + spacing.window, now - LONGEST_SUBMISSION),
+        columns = "SELECT answered_at, submitted_at, process FROM task WHERE base_url = ? AND answered_at"
+        found = self._db.query(f"{columns} BETWEEN ? AND ?", (base_url, now - spacing.window, now + spacing.window))
+        found += self._db.query(
+            f"{columns} IS NULL AND outcome = 'sending' AND submitted_at > ?", (base_url, now - LONGEST_SUBMISSION)
         )
         # A process that was killed while it sent has sent nothing since.
         ends = (each["answered_at"] or (now if is_alive(each["process"]) else each["submitted_at"]) for each in found)
@@ -214,7 +214,7 @@ class Journal:
         if reference.startswith("@"):
             return self._find_recent(reference)
         kind, _, number = reference.rpartition("-")
-        if kind in set(Outcome) and number.isdecimal():
+        if kind in set(Outcome) and as_int(number) is not None:
             rows = self._rows("WHERE number = ? AND task_id IS NULL", (int(number),))
         else:
             rows = self._find_prefix(reference)
@@ -397,7 +397,7 @@ class Journal:
             pass  # the row stays in "sending", which counts as unknown: the safe side
 
     def _find_recent(self, reference: str) -> Row:
-        back = 1 if reference == "@last" else int(reference[1:]) if reference[1:].isdecimal() else 0
+        back = 1 if reference == "@last" else as_int(reference[1:]) or 0
         if not 1 <= back <= 1_000_000:
             raise UsageError(f"{reference[:40]!a} is not a task", hint="@last is the last one, @2 the one before")
         rows = self._rows(

@@ -117,16 +117,34 @@ def _csv_rows(text: str) -> Iterator[tuple[int, Any]]:
             return
         if row is None:
             return
+        if not any(each.strip() for each in row):
+            continue
         if heading is None:
             heading = [each.strip() for each in row]
-            if len(set(heading)) < len(heading):
-                yield before, _BadRow("a column stands there twice")
+            if (fault := _fault_of(heading)) is not None:
+                yield before, fault
                 return
         elif len(row) > len(heading):
             yield before, _BadRow(f"{len(row)} values for {len(heading)} columns")
-        elif any(each.strip() for each in row):
+        else:
             # An empty cell is a value that was left out.
             yield before, {name: value for name, value in zip(heading, row, strict=False) if value}
+
+
+def _fault_of(heading: list[str]) -> _BadRow | None:
+    """Told once, not for every row below it."""
+    missing = [name for name in NEEDED if name not in heading]
+    unknown = [name for name in heading if name not in COLUMNS]
+    if unknown:
+        return _unknown_column(unknown[0])
+    if len(set(heading)) < len(heading):
+        return _BadRow("a column stands there twice")
+    return _BadRow(f"no column {missing[0]} in the first line") if missing else None
+
+
+def _unknown_column(name: str) -> _BadRow:
+    near = difflib.get_close_matches(name, COLUMNS, 1)
+    return _BadRow(f"no column {name[:40]!a}" + (f", did you mean {near[0]}?" if near else ""))
 
 
 def _entry(line: int, values: Any) -> Entry:
@@ -136,8 +154,7 @@ def _entry(line: int, values: Any) -> Entry:
         raise _BadRow("not a JSON object on one line")
     for name in values:
         if name not in COLUMNS:
-            near = difflib.get_close_matches(name, COLUMNS, 1)
-            raise _BadRow(f"no column {name[:40]!a}" + (f", did you mean {near[0]}?" if near else ""))
+            raise _unknown_column(name)
     given = {name: value for name, value in values.items() if value is not None}
     for name, value in given.items():
         if not isinstance(value, str):
@@ -166,11 +183,14 @@ def _check_output(output: str | None) -> None:
 
 
 def _with_ids(entries: list[Entry]) -> list[Entry]:
-    """Ids for those without: equal rows are counted, so that the same file gives the same ids again."""
+    """Ids for those without: equal rows are counted, so that the same file gives the same ids again.
+
+    Where the video goes is no part of it: to change that must not cost another task.
+    """
     seen: Counter[str] = Counter()
     found = []
     for each in entries:
-        facts = json.dumps([each.prompt, each.video, each.watermark, each.output])
+        facts = json.dumps([each.prompt, each.video, each.watermark])
         made = hashlib.sha256(facts.encode()).hexdigest()[:16]
         seen[made] += not each.id
         number = f"-{seen[made]}" if seen[made] > 1 else ""

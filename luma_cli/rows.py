@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from luma_cli.task import SavedFile, State, Task
+from luma_cli.task import SavedFile, State, Task, as_int
 
 # One submission ends well before: 60 s for the answer, at most three pauses of 60 s.
 LONGEST_SUBMISSION = 600.0
@@ -86,7 +86,7 @@ def row_from(columns: Any, files: tuple[SavedFile, ...]) -> Row:
         complete_time=_when(columns["complete_time"]),
         result_urls=_list(columns["result_urls"]),
         origin_urls=_list(columns["origin_urls"]),
-        error_code=int(code) if code is not None and code.lstrip("-").isdecimal() else code,
+        error_code=code if as_int(code) is None else as_int(code),
         error_message=columns["error_message"],
         warnings=_list(columns["warnings"]),
         files=files,

@@ -3,11 +3,14 @@
 import hashlib
 import os
 import queue
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from luma_cli import download, media, output, partfile, target
 from luma_cli.addresses import without_query
@@ -69,8 +72,10 @@ def save_results(
     goals: Sequence[Goal], links: Sequence[str], client: Client, journal: Journal, plan: Plan, outcomes: Outcomes
 ) -> None:
     """Save the videos of ended tasks, and of links given as such; print the paths as they are saved."""
-    with Screen(len(goals) + len(links), 0.0, None) as screen:
-        saver = Saver(client, journal, plan, screen, outcomes)
+    with (
+        Screen(len(goals) + len(links), 0.0, None) as screen,
+        Saver(client, journal, plan, screen, outcomes) as saver,
+    ):
         for goal in goals:
             try:
                 task = _ended(goal, client, journal)
@@ -113,14 +118,27 @@ class Saver:
         self._inbox = inbox if inbox is not None else queue.Queue()
         self._on_saved = on_saved if on_saved is not None else self._tell
         self._running = 0
+        self._temporary: list[Path] = []
         # Never waited for on a signal: the part files are good for going on.
         self._pool = ThreadPoolExecutor(plan.parallel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for folder in self._temporary:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def start(self, task: Task, stem: str, place: str | None = None) -> None:
         """Save the results of a task that has a video, at the plan's place or at another."""
         place = place or self._plan.output or "."
         try:
-            jobs = [self._job(task, index, path) for index, path in enumerate(_paths(task, stem, place))]
+            paths = paths_of(task, stem, place)
+            self._temporary += [path.parent for path in paths if place == STDOUT]
+            jobs = [self._job(task, index, path) for index, path in enumerate(paths)]
         except LumaError as error:
             self._inbox.put(Saved(task, (), error))
         else:
@@ -160,12 +178,12 @@ class Saver:
             if there is not None or (self._plan.skip_existing and path.exists()):
                 output.note(f"{path} {'is saved already' if there is not None else 'exists, skipped'}")
                 return there or _measure(path, url)
-            with self._screen.transfer(path.name) as on_bytes:
+            with self._client.file_session() as session, self._screen.transfer(path.name) as on_bytes:
                 return download.download(
                     url,
                     path.absolute(),
                     identity=identity,
-                    session=self._client.file_session(),
+                    session=session,
                     check_whole=media.check_whole,
                     overwrite=self._plan.overwrite,
                     keep_sidecar=True,
@@ -183,8 +201,8 @@ class Saver:
             output.warn_once(f"the file is saved but not recorded: {error.message}")
 
 
-def _paths(task: Task, stem: str, name: str) -> list[Path]:
-    """Where each result goes; names from outside are made safe."""
+def paths_of(task: Task, stem: str, name: str) -> list[Path]:
+    """Where each result goes; names from outside are made safe. Raises FileTrouble: several do not fit there."""
     count = len(task.result_urls)
     if name == STDOUT:
         if count > 1:

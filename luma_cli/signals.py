@@ -50,6 +50,12 @@ def uninstall() -> None:
         signal.signal(*_before.popitem())
 
 
+def let_go() -> None:
+    """From here on a signal ends us at once: there is nothing left to do but to say the last words."""
+    for signum in _before:
+        signal.signal(signum, signal.SIG_DFL)
+
+
 def hold() -> None:
     """Keep the next signal back until `release`."""
     global _held

@@ -76,7 +76,9 @@ class Order:
         digest = self.digest(clip)
         key = f"auto:{digest}" if self.idempotency_key == AUTO else self.idempotency_key
         edit = Edit(self.prompt, video_url, self.watermark, self.callback_url)
-        return Submission(edit, clip.name, digest, base_url, key)
+        # A relative name would mean nothing in another folder.
+        source = clip.name if clip.path is None else os.path.abspath(clip.name)
+        return Submission(edit, source, digest, base_url, key)
 
 
 def make_order(

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -120,6 +121,28 @@ def give_name(part: Path, target: Path, overwrite: bool) -> None:
                 raise
         else:
             os.unlink(part)
+
+
+def save_whole(content: bytes, target: Path, *, overwrite: bool) -> None:
+    """Write a file that has its name only once it is whole on disk.
+
+    Raises:
+        FileTrouble: it cannot be saved, or another file took the name meanwhile.
+    """
+    part = target.with_name(f".luma-{secrets.token_hex(8)}{PART}")
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        give_name(part, target, overwrite)
+    except FileExistsError as error:
+        raise exists(target) from error
+    except OSError as error:
+        raise trouble(target, error) from error
+    finally:
+        remove(part)
+    sync_folder(target.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ ENVIRONMENT = (
     ("LUMA_UPLOAD_URL", "the upload host's address"),
     ("LUMA_INTERVAL", "how often to ask while waiting, such as 10s"),
     ("LUMA_TIMEOUT", "how long to wait, such as 15m; 0 for no limit"),
-    ("LUMA_OUTPUT_DIR", "where `luma download` saves when -o is not given"),
+    ("LUMA_OUTPUT_DIR", "where `luma download` and `luma batch` save when -o is not given"),
     ("LUMA_WEBHOOK_KEY", "the key that signs callbacks"),
     ("LUMA_CONFIG_DIR", "the folder of config.toml and credentials.toml"),
     ("LUMA_STATE_DIR", "the folder of the journal"),

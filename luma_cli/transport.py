@@ -16,7 +16,7 @@ from typing import Any
 
 import requests
 from requests.auth import AuthBase
-from requests.utils import get_environ_proxies
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3 import exceptions as u3
 
 from luma_cli import __version__
@@ -84,6 +84,13 @@ class Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
 
+    def close(self) -> None:
+        """urllib3 leaves the connections of a pool to the garbage collector: 300 downloads used up 64 descriptors."""
+        for adapter in {id(each): each for each in self.adapters.values()}.values():
+            if isinstance(adapter, Adapter):
+                adapter.close_connections()
+        super().close()
+
     def proxies_for(self, url: str) -> dict[str, str]:
         """The proxies of the environment. Loopback is never proxied: the proxy would see the key in plain text."""
         return {} if is_loopback(host_of(url)) else get_environ_proxies(url)
@@ -105,7 +112,8 @@ def exchange(
         TransportError: no whole answer.
     """
     with opened(session, method, url, budget=budget, read_timeout=budget, on_sending=on_sending, **request) as response:
-        body = _read_all(response, most)
+        # Nothing of ours stands in a redirect, and its body may be endless (300 MB, or a byte a second).
+        body = b"" if response.is_redirect else _read_all(response, most)
         return Reply(response.status_code, response.headers, body)
 
 
@@ -126,7 +134,10 @@ def opened(
         TransportError: the request or, inside the block, the reading of its answer failed.
     """
     wire = Wire(budget, on_sending, session.public_only)
+    proxied = False
     try:
+        proxies = session.proxies_for(url)
+        proxied = select_proxy(url, proxies) is not None
         with wire:
             response = session.request(
                 method,
@@ -134,7 +145,7 @@ def opened(
                 stream=True,
                 allow_redirects=False,
                 timeout=(CONNECT_TIMEOUT, read_timeout),
-                proxies=session.proxies_for(url),
+                proxies=proxies,
                 **request,
             )
             try:
@@ -143,7 +154,7 @@ def opened(
                 response.close()
     except (requests.RequestException, u3.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
         # ValueError: about 1 % of mutated answers leave the RequestException family (measured).
-        message, fault = _explain(error, host_of(url), wire)
+        message, fault = _explain(error, host_of(url), wire, proxied=proxied)
         raise TransportError(message, sent=wire.sent, fault=fault) from error
 
 
@@ -189,9 +200,9 @@ _REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
     (PrivateAddress, "{host} leads to a private address", "private"),
     (u3.NameResolutionError, "cannot find the host {host}", "dns"),
     (socket.gaierror, "cannot find the host {host}", "dns"),
+    (u3.NewConnectionError, "cannot connect to {host}", "connect"),  # urllib3 derives it from the next one
     (u3.ConnectTimeoutError, "connecting to {host} timed out", "connect"),
     (requests.ConnectTimeout, "connecting to {host} timed out", "connect"),
-    (u3.NewConnectionError, "cannot connect to {host}", "connect"),
     (u3.ReadTimeoutError, "{host} did not answer in time", "timeout"),
     (requests.ReadTimeout, "{host} did not answer in time", "timeout"),
     (TimeoutError, "{host} did not answer in time", "timeout"),
@@ -203,7 +214,7 @@ _REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
 )
 
 
-def _explain(error: BaseException, host: str, wire: Wire) -> tuple[str, str]:
+def _explain(error: BaseException, host: str, wire: Wire, *, proxied: bool) -> tuple[str, str]:
     """One sentence of ours and a kind for what went wrong; never the text of the exception."""
     chain = list(_causes(error))
     if wire.expired and wire.budget is not None:
@@ -216,6 +227,8 @@ def _explain(error: BaseException, host: str, wire: Wire) -> tuple[str, str]:
         return ("the proxy wants a login" if login else "the proxy does not connect us"), "proxy"
     for kind, sentence, fault in _REASONS:
         if any(isinstance(cause, kind) for cause in chain):
+            if proxied and fault == "address":  # ours was read before
+                return f"the proxy address for {host} is not readable", "proxy"
             return sentence.format(host=host), fault
     return f"the connection to {host} broke", "broken"
 

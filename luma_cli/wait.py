@@ -15,9 +15,11 @@ VISIBILITY_GRACE = 90.0
 LONGEST_PAUSE = 120.0
 # A poll in flight at the deadline is given this long; a dribbling server must not hold a wait for ever.
 LAST_POLL_GRACE = 8.0
-# Few connections carry thousands of tasks: an answer takes a fraction of the interval, and one that is stuck (for its
-# budget of 60 s) holds up one of them.
+# Few connections carry thousands of tasks: an answer takes a fraction of the interval.
 WORKERS = 8
+# One that is out for longer than this is stuck, for up to its budget of 60 s: another worker takes its place.
+SLOW = 2.0
+MOST_WORKERS = 64
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class _State:
     """What we know of one task between polls."""
 
     age: float
+    turn: int = 0
     failures: int = 0
     in_flight: bool = False
     woken: bool = False
@@ -110,15 +113,18 @@ class _Watch:
     sleep: Callable[[float], None] | None
     flying: int = 0
     workers: int = 0
+    asked_last: float = 0.0
     due: list[tuple[float, int, str]] = field(default_factory=list)
+    began: dict[str, float] = field(default_factory=dict)
     orders: "queue.SimpleQueue[str | None]" = field(default_factory=queue.SimpleQueue)
 
     def run(self) -> Iterator[object]:
         self.started = self.clock()
         self.deadline = self.started + self.timeout if self.timeout else float("inf")
         self.open = {each.task_id: _State(each.age) for each in self.watched}
-        self.due = [(self.started, turn, task_id) for turn, task_id in enumerate(self.open)]
-        self.turn = len(self.due)
+        self.turn = 0
+        for task_id in self.open:
+            self._push(self.started, task_id)
         try:
             while self.open or self.stays_open:
                 self._order_due()
@@ -142,34 +148,52 @@ class _Watch:
     def _work(self) -> None:
         """In a thread: poll the tasks that are ordered."""
         while (task_id := self.orders.get()) is not None:
-            try:
-                task = self.fetch(task_id)
-                self.inbox.put(Poll(task_id, task=task, final=task.has_ended))
-            except LumaError as error:
-                self.inbox.put(Poll(task_id, error=error))
-            except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or the wait hangs
-                self.inbox.put(error)
+            self.began[task_id] = self.clock()
+            event = self._ask(task_id)
+            self.began.pop(task_id)
+            self.inbox.put(event)
+
+    def _ask(self, task_id: str) -> Poll | Exception:
+        try:
+            task = self.fetch(task_id)
+            return Poll(task_id, task=task, final=task.has_ended)
+        except LumaError as error:
+            return Poll(task_id, error=error)
+        except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or the wait hangs
+            return error
 
     def _order_due(self) -> None:
         now = self.clock()
         while self.due and self.due[0][0] <= now:
-            task_id = heapq.heappop(self.due)[2]
+            _, turn, task_id = heapq.heappop(self.due)
             state = self.open.get(task_id)
-            if state is not None and not state.in_flight:
+            if state is not None and state.turn == turn:  # else it was woken, and has been asked since
                 state.in_flight = True
                 self.flying += 1
+                self.asked_last = now
                 self.orders.put(task_id)
-        while self.workers < min(WORKERS, self.flying):
+        self._hire(now)
+
+    def _hire(self, now: float) -> None:
+        """See to it that enough workers are free, and not too many."""
+        stuck = sum(now - began > SLOW for began in list(self.began.values()))
+        wanted = min(WORKERS + stuck, MOST_WORKERS)
+        while self.workers < min(wanted, self.flying):
             self.workers += 1
             threading.Thread(target=self._work, daemon=True).start()
+        while self.workers > wanted:
+            self.workers -= 1
+            self.orders.put(None)
 
     def _next_event(self) -> object:
         """The next thing that happens, or None when the next poll is due first."""
         now = self.clock()
-        until = self.due[0][0] if self.due else self.deadline + LAST_POLL_GRACE if self.open else float("inf")
+        until = self.due[0][0] if self.due else self._end_of_grace() if self.open else float("inf")
         if not self.flying and self.sleep is not None:
             self.sleep(max(0.0, until - now))
             return None
+        if self.flying > self.workers:
+            until = min(until, now + SLOW)  # to see whether the workers are stuck
         try:
             event = self.inbox.get(timeout=max(0.0, min(until - now, threading.TIMEOUT_MAX)))
         except queue.Empty:
@@ -230,21 +254,25 @@ class _Watch:
         if state.in_flight:
             state.woken = True  # the poll under way may have been answered before the end
         else:
-            self.due = [each for each in self.due if each[2] != task_id]
-            heapq.heapify(self.due)
             self._push(self.clock(), task_id)
 
     def _push(self, when: float, task_id: str) -> None:
+        """Plan the next poll of a task; one that was planned before does not count any more."""
         self.turn += 1
+        self.open[task_id].turn = self.turn
         heapq.heappush(self.due, (when, self.turn, task_id))
 
     def _give_up_when_late(self) -> None:
         now = self.clock()
-        if not self.open or now < self.deadline or (self.flying and now < self.deadline + LAST_POLL_GRACE):
+        if not self.open or now < self.deadline or (self.flying and now < self._end_of_grace()):
             return
         if self.due and self.due[0][0] <= now:
             return  # the last poll, at the deadline itself, is still to be made
         raise still_generating(list(self.open), self.timeout, self._last_error())
+
+    def _end_of_grace(self) -> float:
+        """Who was stopped (SIGSTOP, a laptop's lid) past the deadline has its last poll too."""
+        return max(self.deadline, self.asked_last) + LAST_POLL_GRACE
 
     def _last_error(self) -> LumaError | None:
         return next((state.last_error for state in self.open.values() if state.last_error is not None), None)

@@ -1,5 +1,6 @@
 """The connections below requests: they know whether a byte was sent, end in time, and keep no cookies."""
 
+import http.client
 import socket
 import threading
 from collections.abc import Callable
@@ -74,12 +75,23 @@ def current() -> Wire | None:
     return _current.wire
 
 
+class _Final(http.client.HTTPResponse):
+    """Passes over interim answers: http.client knows 100, and takes 103 (early hints) for the final one (measured)."""
+
+    def begin(self) -> None:
+        super().begin()
+        while 100 < self.status < 200:
+            self.headers = self.msg = None  # type: ignore[assignment]
+            super().begin()
+
+
 class _Marking(HTTPConnection):
     """Notes the first byte of a request, since no exception tells "never sent" from "sent" (measured).
 
     What is written while connecting (TLS, CONNECT to a proxy) is not the request.
     """
 
+    response_class = _Final
     _connecting = False
 
     def connect(self) -> None:
@@ -139,6 +151,13 @@ class Adapter(HTTPAdapter):
         if not args[0].lower().startswith("socks"):
             manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
         return manager
+
+    def close_connections(self) -> None:
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118  no mapping in the usual sense: only this is safe
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.close()
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
         # http.cookiejar prints its own traceback to stderr on an odd Set-Cookie; we keep no cookies anyway.

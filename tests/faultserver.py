@@ -147,6 +147,8 @@ class FaultServer:
             if self.stopping.is_set():
                 sock.close()
                 return
+            # Else the second of two small sends waits 40 ms for the client's delayed acknowledgement.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socks.append(sock)
             self._start(self._serve, sock, self.connections)
             self.connections += 1
@@ -294,3 +296,17 @@ def ranged(content: bytes, *, etag: str | None = '"v1"', cut_after: int | None =
             raise Hangup
 
     return act
+
+
+def take(count: int) -> Action:
+    """Read so many bytes of what the client sends, as one that goes away in the middle of it."""
+
+    def act(peer: Peer) -> None:
+        peer.sock.recv(count, socket.MSG_WAITALL)
+
+    return act
+
+
+def send_under_tls(data: bytes) -> Action:
+    """Bytes that did not go through TLS, in the middle of a TLS connection."""
+    return lambda peer: socket.socket.sendall(peer.sock, data)

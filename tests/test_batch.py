@@ -4,14 +4,18 @@ import contextlib
 import json
 import os
 import random
+import re
 import resource
+import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import pexpect
 import pytest
 from conftest import CLIP, CLIP_URL, DATA, KEY, Result
 
@@ -20,6 +24,7 @@ from luma_cli.sandbox import Sandbox
 Luma = Callable[..., Result]
 ROWS = int(os.environ.get("LUMA_TEST_ROWS", "60"))
 KILLS = int(os.environ.get("LUMA_TEST_KILLS", "3"))
+SEED = int(os.environ.get("LUMA_TEST_SEED") or random.randrange(10**6))
 WINDOW = float(os.environ.get("LUMA_TEST_WINDOW", "0.4"))
 # The window of the rate limit is 10 s; this is luma with a short one, as the sandbox beside it has.
 QUICK = (
@@ -195,10 +200,133 @@ def test_links_that_need_the_network_are_looked_at_in_their_turn(luma: Luma, san
     assert len(sandbox.submissions()) == 1
 
 
-def start(*words: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", QUICK, "batch", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+def test_a_bad_row_costs_a_quick_failing_batch_nothing(luma: Luma, sandbox: Sandbox) -> None:
+    code, out, _ = luma("batch", write([row("good"), row("chinese", "夜里下大雪")]), "--fail-fast")
+
+    assert (code, len(rows_of(out)), sandbox.submissions()) == (9, 2, [])
+
+
+def test_another_folder_is_another_copy_and_no_other_task(luma: Luma, sandbox: Sandbox) -> None:
+    name = write([row("a", output="a.mp4"), row("b")])
+    found = [rows_of(luma("batch", name, "-o", folder).out) for folder in ("one", "two", "one")]
+
+    paths = [[each["files"][0]["path"] for each in rows.values()] for rows in found]
+    assert all(
+        Path(path).parent.name == folder
+        for folder, rows in zip(["one", "two", "one"], paths, strict=True)
+        for path in rows
     )
+    assert (sorted(paths[0]), len(sandbox.submissions())) == (sorted(paths[2]), 2)
+    assert [len(each["files"]) for rows in found for each in rows.values()] == [1] * 6
+
+
+def test_the_folder_of_the_settings_is_taken_where_none_is_named(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUMA_OUTPUT_DIR", "mine")
+    luma("batch", write([row("a", output="a.mp4")]))
+
+    assert os.listdir("mine") == ["a.mp4"]
+
+
+def test_a_batch_has_no_video_for_stdout(luma: Luma, sandbox: Sandbox) -> None:
+    assert luma("batch", write([row("a")]), "-o", "-")[:2] == (2, "")
+    assert sandbox.requests == []
+
+
+def test_a_folder_that_cannot_be_made_costs_its_row_alone(luma: Luma, sandbox: Sandbox) -> None:
+    Path("notes").write_text("mine")
+    code, out, _ = luma("batch", write([row("a", output="notes/a.mp4"), row("b", output="b.mp4")]))
+
+    assert (code, rows_of(out)["a"]["error"]["exitCode"], rows_of(out)["b"]["error"]) == (9, 11, None)
+    assert len(sandbox.submissions()) == 1
+
+
+def test_without_a_journal_it_warns_that_it_cannot_go_on(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUMA_JOURNAL", "off")
+    code, _, err = luma("batch", write([row("a")]))
+
+    assert (code, len(sandbox.submissions())) == (0, 1)
+    assert "luma: warning: LUMA_JOURNAL=off: if this batch is stopped, it cannot go on" in err
+
+
+def test_a_task_of_the_run_before_may_still_be_too_young_to_be_known(luma: Luma, sandbox: Sandbox) -> None:
+    """The failing row ends the first run; `not-visible` hides a task from the first two questions."""
+    rows = [row("young", "sandbox:not-visible Snow"), row("bad", "sandbox:flag3 Snow")]
+    first = luma("batch", write(rows), "--fail-fast", "--interval", "1s")
+    again = luma("batch", write(rows[:1]), "--interval", "1s")
+
+    assert rows_of(first.out)["young"]["error"]["exitCode"] == 8
+    assert (again.code, len(sandbox.submissions())) == (0, 2)
+
+
+def test_a_link_is_looked_at_once_however_long_its_turn_takes(quick: Sandbox) -> None:
+    """The sandbox's host shows itself the requests that look at a clip."""
+    quick.files.add("/files/in.mp4", CLIP, "in.mp4")
+    rows = [{**row(str(number)), "video": f"{quick.url}/files/in.mp4?{number}"} for number in range(45)]
+    process = start(write(rows), "-q")
+    _, err = process.communicate(timeout=120)
+
+    looks = Counter(min(each.query) for each in quick.requests if each.path == "/files/in.mp4")
+    assert process.returncode == 0, err
+    assert (len(looks), len(set(looks.values()))) == (45, 1)
+
+
+def test_shards_on_several_machines_ride_out_the_accounts_limit(quick: Sandbox) -> None:
+    """Machines share no journal, so they cannot space what they submit together."""
+    name = write([row(str(number)) for number in range(80)])
+    processes = [
+        start(name, "-q", "--shard", f"{number}/3", env={"LUMA_STATE_DIR": f"state-{number}"}) for number in (1, 2, 3)
+    ]
+    ended = [(process.communicate(timeout=240), process.returncode) for process in processes]
+
+    assert [code for _, code in ended] == [0, 0, 0], [err for (_, err), _ in ended]
+    found = [rows_of(out) for (out, _), _ in ended]
+    assert sorted(name for each in found for name in each) == sorted(map(str, range(80)))
+    accepted = Counter(
+        task.params["videoUrl"]
+        for rows in found
+        for each in rows.values()
+        if (task := quick.tasks.find(each["taskId"]))
+    )
+    assert set(accepted.values()) == {1}
+    assert len(accepted) == 80
+
+
+def test_stopped_it_says_how_to_go_on(quick: Sandbox) -> None:
+    quick.tasks.duration = 600
+    process = start(write([row("a"), row("b")]), "-q")
+    while not any(each.path.endswith("record-info") for each in quick.requests):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == -signal.SIGINT
+    assert err.endswith("hint: run the same command again, it goes on where it stopped\n")
+
+
+def test_a_terminal_shows_a_table_of_the_whole(quick: Sandbox) -> None:
+    name = write([row(str(number)) for number in range(9)] + [row("bad", "sandbox:flag3 Snow")])
+    command = f"exec {sys.executable} -m luma_cli batch {name} > lines"
+    child = pexpect.spawn("sh", ["-c", command], dimensions=(24, 100), encoding="utf-8", timeout=60)
+    child.expect(pexpect.EOF)
+    child.close()
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", child.before)
+
+    assert child.exitstatus == 9
+    assert all(re.search(rf"{phase} +\S+ +{count}\b", drawn) for phase, count in [("done", 9), ("failed", 1)]), drawn
+    assert all(f"\n{phase} " in drawn for phase in ("running", "saving", "done", "failed")), drawn
+    assert len(rows_of(Path("lines").read_text())) == 10
+
+
+def start(
+    *words: str, to: int = subprocess.PIPE, env: Mapping[str, str] = MappingProxyType({})
+) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", QUICK, "batch", *words]
+    return subprocess.Popen(command, stdout=to, stderr=to, text=True, env={**os.environ, **env})
 
 
 def most_in_a_window(sandbox: Sandbox) -> int:
@@ -230,14 +358,13 @@ def test_two_processes_share_the_services_pace(quick: Sandbox) -> None:
 
 
 def test_killed_at_any_moment_it_goes_on_and_pays_nothing_twice(quick: Sandbox) -> None:
-    seed = int(os.environ.get("LUMA_TEST_SEED", random.randrange(10**6)))
-    print(f"seed {seed}")
-    chance = random.Random(seed)
+    print(f"seed {SEED}")
+    chance = random.Random(SEED)
     name = write([row(str(number), output=f"{number}.mp4") for number in range(ROWS)])
     for _ in range(KILLS):
         # As many requests from now on as chance has it: a moment of any phase, and no clock.
         seen, more = len(quick.requests), chance.randrange(1, max(2, ROWS * 4 // KILLS))
-        process = start(name, "-o", "out", "-q")
+        process = start(name, "-o", "out", "-q", to=subprocess.DEVNULL)
         while len(quick.requests) < seen + more and process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.02)
@@ -247,6 +374,7 @@ def test_killed_at_any_moment_it_goes_on_and_pays_nothing_twice(quick: Sandbox) 
     out, err = process.communicate(timeout=600)
 
     unknown = [each for each in rows_of(out).values() if each["error"]]
+    print(f"{ROWS} rows, {KILLS} kills: {len(quick.submissions())} submissions, {len(unknown)} of unknown outcome")
     submitted = Counter(json.loads(each.body)["videoUrl"] for each in quick.submissions())
     assert max(submitted.values()) == 1
     assert all(each["error"]["exitCode"] == 12 for each in unknown), err

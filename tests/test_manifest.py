@@ -42,6 +42,11 @@ def test_ids_that_are_made_are_the_same_each_time_and_count_equal_rows() -> None
     assert twice[1].id == f"{twice[0].id}-2"
 
 
+def test_an_id_that_is_made_does_not_depend_on_where_the_video_goes() -> None:
+    there = GOOD.replace("}", ', "output": "b.mp4"}')
+    assert parse_manifest("-", GOOD)[0].id == parse_manifest("-", there)[0].id
+
+
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
@@ -84,12 +89,16 @@ def test_all_faults_are_told_at_once() -> None:
     [
         ("prompt,video\na,b,c\n", "a.csv:2: 3 values for 2 columns"),
         ("prompt,prompt\na,b\n", "a.csv:1: a column stands there twice"),
-        ("prompt,film\na,b\n", "a.csv:2: no column 'film'"),
+        ("prompt,vidoe\na,b\n", "a.csv:1: no column 'vidoe', did you mean video?"),
+        ("prompt,film\n", "a.csv:1: no column 'film'"),
+        ("prompt,id\na,b\n", "a.csv:1: no column video in the first line"),
+        ("a.mp4,Snow\nb.mp4,Rain\n", "a.csv:1: no column 'a.mp4'"),
         ('prompt,video\n"a,b\n', "a.csv:2: not CSV"),
     ],
 )
 def test_a_bad_csv_row_is_told_with_its_line(text: str, fault: str) -> None:
-    assert faults("a.csv", text)[0].startswith(fault)
+    [found] = faults("a.csv", text)
+    assert found.startswith(fault)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "prompt,video\n"])

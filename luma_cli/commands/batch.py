@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.commands import options
-from luma_cli.commands.options import Force, Interval, Output, Parallel, Timeout
+from luma_cli.commands.options import Force, Interval, Parallel, Timeout
 
 app = typer.Typer(**options.STYLE)
 
@@ -15,7 +15,9 @@ app = typer.Typer(**options.STYLE)
 @options.reported
 def batch(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="JSONL or CSV: prompt, video, watermark, output, id.")],
-    output: Output = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="DIR", help="Save the videos in that folder.")
+    ] = None,
     force: Force = False,
     interval: Interval = None,
     timeout: Timeout = None,
@@ -30,9 +32,14 @@ def batch(
     """Make the edits of a file, one JSON line per row as it ends; run again, it goes on where it stopped.
 
     A row is known by its id (made of its content where it has none), prompt, clip and watermark: what was submitted
-    before is not paid again, but awaited, saved or told. To redo a row that failed give it another id. Submissions are
-    spaced to 20 in 10 s, together with those of other processes that share the journal. The timeout counts from the
-    last submission. With -o every video is saved in that folder, under the row's output where it has one.
+    before is not paid again, but awaited, saved or told. A row that was refused is submitted again; to redo one that
+    failed give it another id, or use luma tasks forget. With -o every video is saved in that folder, under the row's
+    output where it has one; without, and where a row has no output, its links are told.
+
+    Submissions are spaced to 20 in 10 s, together with those of other processes that share the journal, and a rate
+    limit that others use up is ridden out. The timeout counts from the last submission. --max-credits compares the
+    balance before with the balance after the first task and after every tenth: what a task costs is not known before
+    the first, and what others spend on the account counts too. What it keeps back ends with exit code 10.
 
     \b
     Examples:
@@ -43,18 +50,16 @@ def batch(
     Exit codes: 0 2 4 5 6 7 8 9 10 11 12 130
     """
     from luma_cli import batch as flow
-    from luma_cli import saving
     from luma_cli.manifest import parse_shard
     from luma_cli.outcomes import Outcomes
 
-    plan = options.plan(
-        interval=interval, timeout=timeout, output=output, force=force, fail_fast=fail_fast, parallel=parallel
-    )
     part = parse_shard(shard) if shard is not None else None
     entries = flow.load_entries(file, options.read_text(file, most=64 << 20), part)
     journal = options.open_journal(spending=True)
-    if output is not None:
-        saving.check_folder(output)
+    place = flow.open_folder(output)
+    plan = options.plan(
+        interval=interval, timeout=timeout, output=place, force=force, fail_fast=fail_fast, parallel=parallel
+    )
     client, outcomes = options.connect(), Outcomes(len(entries))
     terms = flow.Terms(max_active, max_credits, skip_checks=no_check, strict=strict)
     flow.run_batch(entries, terms, client, journal, plan, outcomes)

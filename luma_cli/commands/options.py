@@ -182,7 +182,7 @@ def goals(references: Iterable[str], journal: "Journal") -> "list[Goal]":
 
 
 def rows(references: Iterable[str], journal: "Journal") -> "list[Row]":
-    """The rows that the user means.
+    """The rows that the user means, each once.
 
     Raises:
         UsageError: the journal does not hold one.
@@ -193,7 +193,7 @@ def rows(references: Iterable[str], journal: "Journal") -> "list[Row]":
         if row is None:
             raise UsageError(f"no task {reference} in the journal", hint="luma tasks lists what is there")
         found.append(row)
-    return found
+    return list({row.number: row for row in found}.values())
 
 
 def full_id(text: str) -> str:

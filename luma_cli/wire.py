@@ -12,6 +12,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from luma_cli import signals
 from luma_cli.addresses import parse_address
 
 
@@ -35,7 +36,8 @@ class Wire:
         _current.wire = self
         if self._timer is not None:
             self._timer.daemon = True
-            self._timer.start()
+            with signals.kept_from_threads():
+                self._timer.start()
 
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None

@@ -39,6 +39,9 @@ def safe_piece(text: str, otherwise: str = "video") -> str:
     """Letters and digits of any script, `_` and single inner `-`: nothing that a shell or a file system acts on."""
     kept = "".join(_kept(character) for character in unicodedata.normalize("NFC", text[:4096]))
     piece = re.sub(r"-+", "-", kept).encode()[:LONGEST_STEM].decode("utf-8", "ignore").strip("-_")
+    # A mark sits on the character before it: at the front there is none.
+    while piece and unicodedata.category(piece[0])[0] == "M":
+        piece = piece[1:].lstrip("-_")
     return piece or otherwise
 
 

@@ -277,5 +277,5 @@ def _read_record(target: Path) -> Record | None:
     try:
         with open(os.open(beside(target, SIDECAR), _FLAGS), "rb") as sidecar:
             return _parse(sidecar.read(LONGEST_SIDECAR))
-    except OSError:
+    except (OSError, ValueError):  # the latter: a name with a NUL
         return None

@@ -28,11 +28,16 @@ Job = Callable[[], SavedFile]
 
 
 def check_output(
-    name: str, count: int, *, overwrite: bool, skip_existing: bool = False, known: frozenset[str] = frozenset()
+    name: str,
+    count: int,
+    *,
+    overwrite: bool,
+    skip_existing: bool = False,
+    known: Callable[[], frozenset[str]] = frozenset,
 ) -> None:
     """Find out before any money is spent that the results can be saved.
 
-    `known` are paths that may be there already, since they are the very results.
+    `known` gives paths that may be there already, since they are the very results.
 
     Raises:
         UsageError: one file for several videos, or bytes for a terminal.
@@ -46,20 +51,22 @@ def check_output(
         raise UsageError(f"several videos cannot share the file {name}", hint=f"-o {name}/ makes a folder")
     else:
         path = Path(name).absolute()
-        ours = str(path) in known or partfile.is_vouched_for(path)
+        # In this order: another process may save it meanwhile, records it and only then removes the sidecar.
+        free = not os.path.lexists(path)
+        ours = free or partfile.is_vouched_for(path) or str(path) in known()
         target.check_target(path, overwrite=overwrite or skip_existing or ours)
 
 
 def check_folder(name: str) -> None:
     """Raises FileTrouble where results cannot be saved in a folder. A missing one is made, its parents are not."""
     folder = Path(name)
-    if not folder.exists() and folder.absolute().parent.is_dir():
+    if not os.path.exists(folder) and os.path.isdir(folder.absolute().parent):
         _make_folder(folder)
     target.check_place(folder.absolute() / "video.mp4")
 
 
 def is_folder(name: str) -> bool:
-    return name.endswith(("/", os.sep)) or Path(name).is_dir()
+    return name.endswith(("/", os.sep)) or os.path.isdir(name)  # Path.is_dir raises for a long name
 
 
 def saved_paths(journal: Journal, task_ids: Iterable[str]) -> frozenset[str]:
@@ -95,6 +102,7 @@ class Saved:
     task: Task
     files: tuple[SavedFile, ...]
     error: LumaError | None
+    paths: tuple[Path, ...] = ()
 
 
 class Saver:
@@ -142,12 +150,14 @@ class Saver:
         except LumaError as error:
             self._inbox.put(Saved(task, (), error))
         else:
-            self._pool.submit(lambda: self._inbox.put(_run(task, jobs)))
+            self._pool.submit(lambda: self._inbox.put(replace(_run(task, jobs), paths=tuple(paths))))
         self._running += 1
 
     def take(self, saved: Saved) -> None:
         """Record and tell what a task's downloads brought."""
         self._running -= 1
+        if isinstance(saved.error, FileTrouble):
+            saved = self._look_again(saved)
         task = replace(saved.task, files=saved.files)
         for file in saved.files:
             self._record(task, file)
@@ -168,13 +178,22 @@ class Saver:
                 self.take(event)
         self._pool.shutdown()
 
-    def _job(self, task: Task, index: int, path: Path) -> Job:
+    def _look_again(self, saved: Saved) -> Saved:
+        """What stands in the way may be the very files, which another process has saved meanwhile."""
+        found = [_already(path, self._recorded(saved.task, path)) for path in saved.paths]
+        files = tuple(each for each in found if each is not None)
+        return Saved(saved.task, files, None) if files and len(files) == len(found) else saved
+
+    def _recorded(self, task: Task, path: Path) -> SavedFile | None:
         known = self._journal.file_at(str(path.absolute()))
-        url = task.result_urls[index]
+        return known[1] if known is not None and known[0] == task.task_id else None
+
+    def _job(self, task: Task, index: int, path: Path) -> Job:
+        recorded, url = self._recorded(task, path), task.result_urls[index]
         identity = f"{task.task_id}#{index}" if task.task_id else without_query(url)
 
         def job() -> SavedFile:
-            there = _already(path, known[1] if known is not None and known[0] == task.task_id else None)
+            there = _already(path, recorded)
             if there is not None or (self._plan.skip_existing and path.exists()):
                 output.note(f"{path} {'is saved already' if there is not None else 'exists, skipped'}")
                 return there or _measure(path, url)

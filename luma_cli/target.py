@@ -37,7 +37,7 @@ def check_place(target: Path) -> None:
     reason = "its folder has a NUL character" if "\0" in str(target.parent) else why_not(target.name)
     if reason is not None:
         raise UsageError(f"name not allowed: {target.name!a}: {reason}", hint="use -o with another name")
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):  # Path.is_dir raises for a long name
         raise FileTrouble(f"there is no folder {target.parent}", hint="make it, or use -o for another place")
     _check_writable(target.parent)
     for path in (target, *(beside(target, suffix) for suffix in SUFFIXES)):

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from luma_cli.names import LONGEST_NAME, default_name, extension_of, safe_piece, stem_of, why_not
@@ -56,6 +56,7 @@ def test_a_hostile_link_gives_a_plain_name(link):
 
 
 @given(st.text(), st.text(), st.text(), st.integers(0, 99), st.integers(1, 100))
+@example("", "\u1752", "", 0, 1)  # a mark, and nothing before it
 def test_whatever_the_pieces_are_the_name_is_allowed_and_plain(task_id, stem, extension, index, of):
     name = default_name(task_id, stem, extension, index=index, of=of)
 

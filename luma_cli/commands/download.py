@@ -49,9 +49,14 @@ def download(
     goals = options.goals([word for word in words if "://" not in word], journal)
     if all_missing:
         goals += asking.missing(journal, client.base_url)
-    known = saving.saved_paths(journal, (goal.task_id for goal in goals))
     count = len(goals) + len(links)
-    saving.check_output(plan.output or ".", count, overwrite=force, skip_existing=skip_existing, known=known)
+    saving.check_output(
+        plan.output or ".",
+        count,
+        overwrite=force,
+        skip_existing=skip_existing,
+        known=lambda: saving.saved_paths(journal, [goal.task_id for goal in goals]),
+    )
     outcomes = Outcomes(count)
     saving.save_results(goals, links, client, journal, plan, outcomes)
     outcomes.conclude()

@@ -84,8 +84,12 @@ def modify(
     if dry_run:
         return submit.show_request(order)
     if output is not None:
-        known = saving.saved_paths(journal, submit.tasks_of(order, journal))
-        saving.check_output(output, len(videos), overwrite=force, known=known)
+        saving.check_output(
+            output,
+            len(videos),
+            overwrite=force,
+            known=lambda: saving.saved_paths(journal, submit.tasks_of(order, journal)),
+        )
     client = options.connect()
     waits = wait or output is not None or listen is not None
     with ear:

@@ -54,8 +54,12 @@ def wait(
     if tasks is None:
         goals = [goal_of(row, time.time()) for row in journal.unfinished(client.base_url)]
     if output is not None:
-        known = saving.saved_paths(journal, (goal.task_id for goal in goals))
-        saving.check_output(output, len(goals), overwrite=force, known=known)
+        saving.check_output(
+            output,
+            len(goals),
+            overwrite=force,
+            known=lambda: saving.saved_paths(journal, [goal.task_id for goal in goals]),
+        )
     outcomes = Outcomes(len(goals))
     with listening.open_ear_for((goal.task_id for goal in goals), journal, listen, public_url) as ear:
         finish.finish(goals, client, journal, plan, outcomes, ear.inbox)

@@ -64,7 +64,8 @@ def file_members(file: SavedFile) -> dict[str, Any]:
 
 def format_json(members: dict[str, Any]) -> str:
     """One line. ASCII only: what would steer a terminal is escaped, not dropped."""
-    return json.dumps({"schema": SCHEMA, **members}, allow_nan=False).replace("\x7f", "\\u007f")
+    line = json.dumps({"schema": SCHEMA, **members}, allow_nan=False).replace("\x7f", "\\u007f")
+    return line.replace("##[", "#\\u0023[")  # GitHub Actions would obey it anywhere in a line
 
 
 def format_time(when: datetime | None) -> str:

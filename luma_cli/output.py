@@ -103,11 +103,12 @@ def clean(text: str) -> str:
     """
     if not text.isprintable():
         text = "".join(each if each.isprintable() else visible(each) for each in text)
+    text = redact(text)
     if ("::" in text or "##[" in text) and settings.environment("GITHUB_ACTIONS"):
         text = text.replace("##[", "#\\x23[")
         if text.lstrip().startswith("::"):
             text = text.replace("::", "\\x3a\\x3a", 1)
-    return redact(text)
+    return text
 
 
 def redact(text: str) -> str:

@@ -4,9 +4,9 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -30,10 +30,40 @@ EDITS = [
 ]
 
 
+MIB = 1 << 20
+# One process in between, so that a command's figures are not those of another test's children.
+_MEASURE = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_maxrss, used.ru_utime + used.ru_stime, file=sys.stderr)
+sys.exit(code)
+"""
+
+
 class Result(NamedTuple):
     code: int
     out: str
     err: str
+
+
+class Used(NamedTuple):
+    """What a process took: memory at its peak in bytes, CPU in seconds."""
+
+    peak: int
+    cpu: float
+
+
+def measured(command: Sequence[object], **options: Any) -> tuple[Result, Used]:
+    """Run a command as a process and measure it; `options` go to subprocess."""
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURE, *map(str, command)],
+        **{"capture_output": True, "text": True, "timeout": 600, "check": False, **options},
+    )
+    *lines, figures = done.stderr.splitlines(keepends=True)
+    peak, cpu = figures.split()
+    _seen.extend((done.stdout, done.stderr))
+    return Result(done.returncode, done.stdout, "".join(lines)), Used(int(peak) * 1024, float(cpu))
 
 
 @pytest.fixture(autouse=True)

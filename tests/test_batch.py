@@ -5,7 +5,6 @@ import json
 import os
 import random
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 
 import pexpect
 import pytest
-from conftest import CLIP, CLIP_URL, DATA, KEY, Result
+from conftest import CLIP, CLIP_URL, DATA, KEY, MIB, Result, measured
 
 from luma_cli.sandbox import Sandbox
 
@@ -336,14 +335,13 @@ def most_in_a_window(sandbox: Sandbox) -> int:
 
 def test_a_big_batch_keeps_to_the_services_pace(quick: Sandbox) -> None:
     name = write([row(str(number)) for number in range(ROWS)])
-    process = start(name, "-o", "out", "-q")
-    out, err = process.communicate(timeout=600)
+    result, used = measured([sys.executable, "-c", QUICK, "batch", name, "-o", "out", "-q"])
 
-    assert process.returncode == 0, err
-    assert (len(rows_of(out)), len(os.listdir("out")), len(quick.submissions())) == (ROWS, ROWS, ROWS)
+    print(f"{ROWS} rows: peak {used.peak / MIB:.0f} MiB, CPU {used.cpu:.1f} s")
+    assert result.code == 0, result.err
+    assert (len(rows_of(result.out)), len(os.listdir("out")), len(quick.submissions())) == (ROWS, ROWS, ROWS)
     assert most_in_a_window(quick) <= 20
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"{ROWS} rows: peak {used.ru_maxrss / 1024:.0f} MiB, CPU {used.ru_utime + used.ru_stime:.1f} s")
+    assert used.peak < 120 * MIB
 
 
 def test_two_processes_share_the_services_pace(quick: Sandbox) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from conftest import CLIP, CLIP_URL, Result
+from conftest import CLIP, CLIP_URL, MIB, Result, measured
 
 from luma_cli.sandbox import Sandbox
 
@@ -252,20 +252,10 @@ def test_a_big_clip_is_streamed_in_little_memory(sandbox: Sandbox, tmp_path: Pat
         box = 500_000_000 - CLIP.stat().st_size
         file.write(box.to_bytes(4) + b"free")
         file.truncate(500_000_000)
-    script = (
-        "import resource, subprocess, sys;"
-        "code = subprocess.run(sys.argv[1:]).returncode;"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr); sys.exit(code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, sys.executable, "-m", "luma_cli", "modify", big, "-p", PROMPT, "-q"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stderr.splitlines()[-1]) < 60 * 1024  # KiB
+    result, used = measured([sys.executable, "-m", "luma_cli", "modify", big, "-p", PROMPT, "-q"])
+
+    assert result.code == 0, result.err
+    assert used.peak < 60 * MIB
 
 
 def test_a_dry_run_in_text_prints_a_line_for_each_field(luma: Luma, sandbox: Sandbox) -> None:

@@ -5,7 +5,6 @@ import os
 import queue
 import resource
 import socket
-import subprocess
 import sys
 import threading
 import tracemalloc
@@ -16,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from conftest import MIB, measured
 
 from luma_cli import wait
 from luma_cli.download import download
@@ -236,20 +236,15 @@ def test_tasks_can_be_added_until_the_list_is_closed() -> None:
 def test_one_process_waits_for_many_tasks_with_a_few_descriptors(sandbox: Sandbox) -> None:
     count = TASKS
     tasks = [sandbox.create({"prompt": "Snow", "videoUrl": "https://a.example/b.mp4"}) for _ in range(count)]
-    done = subprocess.run(
+    result, used = measured(
         [sys.executable, "-m", "luma_cli", "wait", "-", "-o", "out/", "-q"],
         input="\n".join(task.task_id for task in tasks),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
     )
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"{count} tasks: peak {used.ru_maxrss / 1024:.0f} MiB, CPU {used.ru_utime + used.ru_stime:.1f} s")
-    assert done.returncode == 0, done.stderr
-    assert len(set(done.stdout.splitlines())) == len(os.listdir("out")) == count
-    assert used.ru_maxrss < 120 * 1024
+    print(f"{count} tasks: peak {used.peak / MIB:.0f} MiB, CPU {used.cpu:.1f} s")
+    assert result.code == 0, result.err
+    assert len(set(result.out.splitlines())) == len(os.listdir("out")) == count
+    assert used.peak < 120 * MIB
 
 
 def test_a_download_leaves_no_connection_to_the_garbage_collector(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def _next_settled(ear: Ear, client: Client, journal: Journal, deadline: float) -
     """The next submission of unknown outcome that a callback has given its task; None at the deadline."""
     while (left := deadline - time.monotonic()) > 0:
         try:
-            task_id = ear.heard.get(timeout=min(left, threading.TIMEOUT_MAX))
+            task_id = signals.next_of(ear.heard, left)
         except queue.Empty:
             return None
         if journal.known(task_id) is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from luma_cli import download, media, output, partfile, target
+from luma_cli import download, media, output, partfile, signals, target
 from luma_cli.addresses import without_query
 from luma_cli.api import Client
 from luma_cli.errors import FileTrouble, LumaError, MixedOutcomes, UsageError
@@ -173,7 +173,7 @@ class Saver:
     def drain(self) -> None:
         """Wait until every download has ended."""
         while self._running:
-            event = self._inbox.get()
+            event = signals.next_of(self._inbox)
             if isinstance(event, Saved):
                 self.take(event)
         self._pool.shutdown()

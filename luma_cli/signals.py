@@ -5,9 +5,11 @@ Ctrl-C there loses every id. `hold` opens that window, `release` closes it and r
 signal inside the window is taken at its word and raised at once.
 """
 
+import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -15,6 +17,8 @@ from typing import Any
 
 # Long enough for the callback that swallowed a signal to be over.
 AGAIN = 0.02
+# A signal just before a wait begins does not end it (measured), and on Windows none ends a wait for a lock.
+SLICE = 1.0
 
 
 class Stopped(BaseException):
@@ -96,6 +100,22 @@ def kept_from_threads() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def next_of(inbox: "queue.Queue[Any]", patience: float = float("inf")) -> Any:
+    """The next of a queue, within `patience` seconds. A signal ends the wait, whenever it comes.
+
+    Raises:
+        queue.Empty: nothing came.
+    """
+    until = time.monotonic() + patience
+    while True:
+        left = until - time.monotonic()
+        try:
+            return inbox.get(timeout=max(0.0, min(left, SLICE)))
+        except queue.Empty:
+            if left <= SLICE:
+                raise
 
 
 def _catch_swallowed(unraisable: Any) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from luma_cli import signals
 from luma_cli.errors import KeyRefused, LumaError, OutOfCredits, Refused, StillGenerating, Unavailable
 from luma_cli.task import Task
 
@@ -195,7 +196,7 @@ class _Watch:
         if self.flying > self.workers:
             until = min(until, now + SLOW)  # to see whether the workers are stuck
         try:
-            event = self.inbox.get(timeout=max(0.0, min(until - now, threading.TIMEOUT_MAX)))
+            event = signals.next_of(self.inbox, until - now)
         except queue.Empty:
             return None
         if isinstance(event, Exception):

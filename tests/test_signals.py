@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM, SIGHUP, closed pipes and stops: real processes, on a terminal and without one."""
 
 import os
+import queue
 import random
 import shutil
 import signal
@@ -18,6 +19,7 @@ from conftest import CLIP, CLIP_URL, Result
 from faultserver import FaultServer, ranged, stall
 from faultserver import signal as tell
 
+from luma_cli import signals
 from luma_cli.sandbox import Sandbox
 
 Luma = Callable[..., Result]
@@ -405,3 +407,36 @@ def test_timeout_1_ends_us_like_any_program(sandbox: Sandbox, task_id: str) -> N
     )
     assert done.returncode == 143
     assert done.stderr.endswith(f"hint: luma wait {task_id}\n".encode())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_signal_ends_a_wait_that_has_no_end() -> None:
+    inbox: queue.Queue[str] = queue.Queue()
+    signals.install()
+    try:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        with pytest.raises(signals.Stopped):
+            signals.next_of(inbox)
+    finally:
+        signals.uninstall()
+
+
+def test_a_wait_gives_what_comes_and_ends_in_time() -> None:
+    inbox: queue.Queue[str] = queue.Queue()
+    threading.Timer(signals.SLICE * 1.1, inbox.put, ("late",)).start()
+
+    assert signals.next_of(inbox) == "late"
+    with pytest.raises(queue.Empty):
+        signals.next_of(inbox, 0.01)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_helper_thread_leaves_the_signals_to_the_main_one() -> None:
+    seen: list[set[int]] = []
+    with signals.kept_from_threads():
+        thread = threading.Thread(target=lambda: seen.append(set(signal.pthread_sigmask(signal.SIG_BLOCK, ()))))
+        thread.start()
+    thread.join()
+
+    assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} <= seen[0]
+    assert not {signal.SIGINT, signal.SIGTERM} & signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -294,17 +295,40 @@ def test_shards_on_several_machines_ride_out_the_accounts_limit(quick: Sandbox) 
     assert len(accepted) == 80
 
 
-def test_stopped_it_says_how_to_go_on(quick: Sandbox) -> None:
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, -2), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_stopped_it_says_how_to_go_on(quick: Sandbox, signum: int, code: int) -> None:
     quick.tasks.duration = 600
     process = start(write([row("a"), row("b")]), "-q")
     while not any(each.path.endswith("record-info") for each in quick.requests):
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signum)
     _, err = process.communicate(timeout=60)
 
-    assert process.returncode == -signal.SIGINT
+    assert process.returncode == code
     assert err.endswith("hint: run the same command again, it goes on where it stopped\n")
+
+
+def test_a_full_disk_costs_a_file_and_no_second_submission(quick: Sandbox) -> None:
+    """The limit on a file's size is above what the journal takes and below a video's."""
+    Path("big.mp4").write_bytes(CLIP.read_bytes() + MIB.to_bytes(4) + b"free" + bytes(MIB - 8))
+    name = write([{**row(each), "video": "big.mp4"} for each in "ab"])
+    limit = MIB // 2
+    command = [sys.executable, "-c", QUICK, "batch", name, "-o", "out", "-q"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert done.returncode == 11, done.stderr
+    assert {each["error"]["exitCode"] for each in rows_of(done.stdout).values()} == {11}
+    again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert again.returncode == 0, again.stderr
+    assert (len(quick.submissions()), len(os.listdir("out"))) == (2, 2)
 
 
 def test_a_terminal_shows_a_table_of_the_whole(quick: Sandbox) -> None:

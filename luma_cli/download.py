@@ -66,7 +66,7 @@ def download(
         FileTrouble: what trying again will not mend.
         Unavailable: what it may; the part file is kept.
 
-    Source: interface.md section 7; kie-api.md sections 1.6 and 6.2 for links and how long they live.
+    Source: the vendor's pages "Get Download URL" (a fresh link lives 20 minutes) and "Getting Started" (media 14 days).
     """
     answers.check_link(url, public_only=session.public_only)
     check_place(target)

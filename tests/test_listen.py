@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 from conftest import CLIP_URL, KEY, Result
 
+from luma_cli.callbacks import pace
 from luma_cli.journal import NAME, Journal, open_journal
-from luma_cli.listening import pace
 from luma_cli.sandbox import Sandbox
 
 HEAVY = os.environ.get("LUMA_TEST_LOAD") == "1"

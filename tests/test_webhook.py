@@ -19,19 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luma_cli.errors import FileTrouble
-from luma_cli.webhook import (
-    MOST_BODY,
-    MOST_CONNECTIONS,
-    Callback,
-    Deliveries,
-    Door,
-    Limits,
-    Receiver,
-    Rejected,
-    find_task_id,
-    sign,
-    verify,
-)
+from luma_cli.receiver import MOST_BODY, MOST_CONNECTIONS, Door, Limits, Receiver
+from luma_cli.webhook import Callback, Deliveries, Rejected, find_task_id, sign, verify
 
 HEAVY = os.environ.get("LUMA_TEST_LOAD") == "1"
 WEBHOOK_KEY = "example-hmac-key"
@@ -47,7 +36,7 @@ def payload(task_id: object = TASK, **more: object) -> bytes:
 
 
 def signature(task_id: str = TASK, stamp: object = NOW, key: str = WEBHOOK_KEY) -> str:
-    """As kie-api.md 4.3 words it, written down once more: the tests must not share the code's mistakes."""
+    """As the vendor's page on webhook security words it, written down once more: the tests must not share the code's mistakes."""
     return base64.b64encode(hmac.new(key.encode(), f"{task_id}.{stamp}".encode(), hashlib.sha256).digest()).decode()
 
 

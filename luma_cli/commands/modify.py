@@ -72,10 +72,10 @@ def modify(
 
     Exit codes: 0 2 3 4 5 6 7 8 9 10 11 12 130
     """
-    from luma_cli import listening, saving, submit
+    from luma_cli import callbacks, saving, submit
 
-    ear = listening.open_ear(listen, public_url, callback_url)
-    plan = options.plan(interval=listening.pace(listen, interval), timeout=timeout, output=output, force=force)
+    ear = callbacks.open_ear(listen, public_url, callback_url)
+    plan = options.plan(interval=callbacks.pace(listen, interval), timeout=timeout, output=output, force=force)
     text = options.ask_prompt(prompt, prompt_file)
     order = submit.make_order(videos, text, watermark, ear.callback_url, idempotency_key, resubmit=resubmit, trim=trim)
     journal = options.open_journal(spending=True) if not dry_run else options.no_journal()
@@ -95,5 +95,5 @@ def modify(
     with ear:
         goals, outcomes = submit.submit_all(order, client, journal, quietly=waits)
         if waits:
-            listening.see_through(goals, client, journal, plan, outcomes, ear)
+            callbacks.see_through(goals, client, journal, plan, outcomes, ear)
     return outcomes.conclude()

@@ -37,12 +37,12 @@ def wait(
 
     Exit codes: 0 2 4 5 6 8 9 10 11 130
     """
-    from luma_cli import finish, listening, saving
+    from luma_cli import callbacks, finish, saving
     from luma_cli.goals import goal_of
     from luma_cli.outcomes import Outcomes
 
     plan = options.plan(
-        interval=listening.pace(listen, interval),
+        interval=callbacks.pace(listen, interval),
         timeout=timeout,
         output=output,
         force=force,
@@ -61,6 +61,6 @@ def wait(
             known=lambda: saving.saved_paths(journal, [goal.task_id for goal in goals]),
         )
     outcomes = Outcomes(len(goals))
-    with listening.open_ear_for((goal.task_id for goal in goals), journal, listen, public_url) as ear:
+    with callbacks.open_ear_for((goal.task_id for goal in goals), journal, listen, public_url) as ear:
         finish.finish(goals, client, journal, plan, outcomes, ear.inbox)
     outcomes.conclude()

@@ -36,7 +36,7 @@ def payload(task_id: object = TASK, **more: object) -> bytes:
 
 
 def signature(task_id: str = TASK, stamp: object = NOW, key: str = WEBHOOK_KEY) -> str:
-    """As the vendor's page on webhook security words it, written down once more: the tests must not share the code's mistakes."""
+    """As the vendor words it, written down once more: the tests must not share the code's mistakes."""
     return base64.b64encode(hmac.new(key.encode(), f"{task_id}.{stamp}".encode(), hashlib.sha256).digest()).decode()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from luma_cli import checks, output, saving, settings, submit
+from luma_cli import checks, inspection, output, saving, settings, submit
 from luma_cli.api import LONGEST_PAUSE, Client
 from luma_cli.errors import (
     Finding,
@@ -24,10 +24,11 @@ from luma_cli.goals import Plan, verdict
 from luma_cli.journal import Journal, NotYet
 from luma_cli.manifest import Entry, in_shard, parse_manifest
 from luma_cli.names import stem_of
+from luma_cli.order import Clip, Order, make_order, parse_clip
 from luma_cli.outcomes import Outcomes
 from luma_cli.progress import Screen
 from luma_cli.saving import Saved, Saver
-from luma_cli.submit import Clip, Order, deliver, parse_clip
+from luma_cli.submit import deliver
 from luma_cli.target import check_target, trouble
 from luma_cli.task import Edit, SavedFile, Task
 from luma_cli.wait import Add, Close, Inbox, Poll, Watched, watch
@@ -181,7 +182,7 @@ class _Batch:
         """Tell what has ended before, go on with what runs, refuse what is unfit, and queue the rest."""
         try:
             clip = parse_clip(entry.video)
-            order = submit.make_order((entry.video,), entry.prompt, entry.watermark, None, None)
+            order = make_order((entry.video,), entry.prompt, entry.watermark, None, None)
             order = replace(order, idempotency_key=order.row_key(entry.id, clip))
             job = _Job(entry, clip, order, _place(entry, self._plan.output))
             earlier = self._journal.earlier(order.submission(clip, entry.video, self._client.base_url))
@@ -269,7 +270,7 @@ class _Batch:
         warnings = [replace(each, video=f"line {entry.line}") for each in found if each not in errors]
         output.show_report(warnings, told_elsewhere=())
         if errors:
-            raise submit.unfit(errors, errors)
+            raise inspection.unfit(errors, errors)
 
     def _turn_in(self, seconds: float) -> None:
         timer = threading.Timer(seconds, self._inbox.put, (_Turn(),))

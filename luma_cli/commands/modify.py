@@ -72,15 +72,16 @@ def modify(
 
     Exit codes: 0 2 3 4 5 6 7 8 9 10 11 12 130
     """
-    from luma_cli import callbacks, saving, submit
+    from luma_cli import callbacks, inspection, saving, submit
+    from luma_cli.order import make_order
 
     ear = callbacks.open_ear(listen, public_url, callback_url)
     plan = options.plan(interval=callbacks.pace(listen, interval), timeout=timeout, output=output, force=force)
     text = options.ask_prompt(prompt, prompt_file)
-    order = submit.make_order(videos, text, watermark, ear.callback_url, idempotency_key, resubmit=resubmit, trim=trim)
+    order = make_order(videos, text, watermark, ear.callback_url, idempotency_key, resubmit=resubmit, trim=trim)
     journal = options.open_journal(spending=True) if not dry_run else options.no_journal()
     if not no_check:
-        order = submit.inspect(order, journal, strict=strict)
+        order = inspection.inspect(order, journal, strict=strict)
     if dry_run:
         return submit.show_request(order)
     if output is not None:

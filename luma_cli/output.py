@@ -8,8 +8,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
@@ -21,14 +19,10 @@ from luma_cli.formats import (
     error_members,
     finding_members,
     format_json,
-    format_span,
-    format_time,
-    row_members,
     task_members,
     visible,
 )
-from luma_cli.rows import Outcome, Row
-from luma_cli.task import Task, is_link
+from luma_cli.task import Task
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -283,60 +277,6 @@ def answer_entry(row_id: str, line: int, task: Task | None, error: LumaError | N
     answer_json(entry_members(row_id, line, task, error))
 
 
-def show_tasks(tasks: Sequence[Task], estimate: float | None = None) -> None:
-    """`taskId state createTime resultUrl`: JSON, a table on a terminal, tab-separated lines elsewhere.
-
-    `estimate` is how long the user's own tasks usually take in seconds, None where that is not known.
-    """
-    if _mode.as_json:
-        for task in tasks:
-            answer_json({**task_members(task), "estimatedSeconds": None if task.has_ended else estimate})
-    elif _is_terminal(sys.stdout):
-        usual = "" if estimate is None else f", usually {format_span(estimate)}"
-        states = [each.state if each.has_ended else f"{each.state}{usual}" for each in tasks]
-        rows = [
-            (each.task_id, state, _ago(each.create_time), _result(each))
-            for each, state in zip(tasks, states, strict=True)
-        ]
-        _draw_table(("TASK", "STATE", "AGE", "RESULT"), rows)
-    else:
-        show_lines([(each.task_id, each.state, format_time(each.create_time), _result(each)) for each in tasks])
-
-
-def show_rows(rows: Iterable[Row]) -> None:
-    """The journal: as `show_tasks`, with submissions that have no task id among them."""
-    if _mode.as_json:
-        for row in rows:
-            answer_json(row_members(row))
-    elif _is_terminal(sys.stdout):
-        headings = ("TASK", "STATE", "AGE", "PROMPT")
-        _draw_table(
-            headings,
-            [
-                (each.label, f"{_row_state(each)}{_expiry(each.task)}", _ago(each.submitted_at), each.task.prompt or "")
-                for each in rows
-            ],
-        )
-    else:
-        show_lines((each.label, _row_state(each), format_time(each.submitted_at), _result(each.task)) for each in rows)
-
-
-def show_row(row: Row) -> None:
-    """Everything that is known of one submission: JSON, or a line for each fact."""
-    members = row_members(row)
-    if _mode.as_json:
-        answer_json(members)
-        return
-    if row.raw:
-        members["answer"] = row.raw
-    for name, value in members.items():
-        if name == "files":
-            for file in value:
-                answer_fields(["file", file["path"], str(file["bytes"]), file["sha256"]])
-        elif value not in (None, [], ""):
-            answer_fields([name, " ".join(map(str, value)) if isinstance(value, list) else str(value)])
-
-
 def show_report(findings: Sequence[Finding], *, told_elsewhere: Sequence[Finding]) -> None:
     """What the checks before a submission found, on stderr: a line each, and with --json one object of all."""
     for each in findings:
@@ -368,25 +308,6 @@ def answer_value(name: str, value: object, text: str) -> None:
         answer(text)
 
 
-def show_settings(entries: Sequence[tuple[str, str | None, str]], *, show_origin: bool) -> None:
-    """Name, value and origin of each setting."""
-    if _mode.as_json:
-        for name, value, origin in entries:
-            answer_json({"key": name, "value": value, "origin": origin})
-        return
-    shown = [(name, value or "", origin) if show_origin else (name, value or "") for name, value, origin in entries]
-    show_pairs(shown, ("KEY", "VALUE", "ORIGIN") if show_origin else ("KEY", "VALUE"))
-
-
-def show_findings(findings: Sequence[tuple[str, str, str]]) -> None:
-    """Name, verdict and explanation of each check."""
-    if _mode.as_json:
-        for name, verdict, text in findings:
-            answer_json({"check": name, "verdict": verdict, "message": text})
-        return
-    show_pairs(findings, ("CHECK", "VERDICT", ""))
-
-
 def ask(name: str, *, hidden: bool = False) -> str:
     """What a person types.
 
@@ -408,24 +329,9 @@ def ask(name: str, *, hidden: bool = False) -> str:
     return line.rstrip("\r\n")
 
 
-def show_pairs(pairs: Sequence[Sequence[str]], headings: Sequence[str]) -> None:
-    """A table on a terminal, tab-separated lines elsewhere."""
-    if _is_terminal(sys.stdout):
-        _draw_table(headings, pairs)
-    else:
-        show_lines(pairs)
-
-
-def show_lines(rows: Iterable[Sequence[str | None]]) -> None:
-    """Tab-separated lines, many at a time: none of them is news."""
-    lines = map(_fields, rows)
-    while block := list(islice(lines, 500)):
-        _write(sys.stdout, "\n".join(block))
-
-
-def answer_fields(fields: Sequence[str | None]) -> None:
-    """One tab-separated line."""
-    _write(sys.stdout, _fields(fields))
+def answer_fields(*rows: Sequence[str | None]) -> None:
+    """Tab-separated lines, written at once."""
+    _write(sys.stdout, "\n".join("\t".join(clean(field or "") for field in fields) for fields in rows))
 
 
 def can_ask() -> bool:
@@ -473,10 +379,6 @@ def open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _fields(fields: Sequence[str | None]) -> str:
-    return "\t".join(clean(field or "") for field in fields)
-
-
 def _write(stream: TextIO | None, line: str) -> None:
     if stream is None:
         raise FileTrouble(f"stdout is closed; the result is: {line[:200]}")
@@ -520,47 +422,6 @@ def _mutter(question: str) -> None:
 def _drop(stream: TextIO) -> None:
     """Point the stream at nothing, so that Python does not fail again when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _draw_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings[:-1]:
-        table.add_column(heading, no_wrap=True)
-    table.add_column(headings[-1], overflow="fold")
-    cells = [[clean(cell) for cell in row] for row in rows]
-    clickable = terminals.shows_links()
-    for row in cells:
-        table.add_row(*(Text(cell, style=f"link {cell}" if clickable and is_link(cell) else "") for cell in row))
-    # Nothing is cut off: a terminal too narrow for the fixed columns wraps the lines itself.
-    fixed = sum(max([len(heading), *(len(row[i]) for row in cells)]) + 1 for i, heading in enumerate(headings[:-1]))
-    screen = console(sys.stdout)
-    screen.width = max(screen.width, fixed + 20)
-    screen.print(table)
-
-
-def _row_state(row: Row) -> str:
-    if row.task.task_id:
-        return str(row.task.state)
-    return "unknown: may have been charged" if row.outcome_now is Outcome.UNKNOWN else str(row.outcome_now)
-
-
-def _expiry(task: Task) -> str:
-    """For a finished task whose video is only at kie.ai."""
-    if task.files or task.expires_at is None:
-        return ""
-    left = (task.expires_at - datetime.now(UTC)).total_seconds()
-    return f", expires in {format_span(left)}" if left > 0 else ", expired"
-
-
-def _result(task: Task) -> str:
-    return " ".join(task.result_urls)
-
-
-def _ago(when: datetime | None) -> str:
-    return "?" if when is None else format_span((datetime.now(UTC) - when).total_seconds())
 
 
 def _short(text: str) -> str:

@@ -21,7 +21,7 @@ FLOORS = (
     {"settings", "keystore", "transport", "formats", "target", "manifest", "clips"},
     {"terminals"},
     {"api", "wait", "output", "journal", "media", "partfile", "answers", "webhook", "report"},
-    {"github", "download", "checks", "outcomes", "progress", "sandbox", "trim", "receiver"},
+    {"github", "download", "checks", "outcomes", "progress", "sandbox", "trim", "receiver", "listings"},
     {"goals", "topics", "completions", "order"},
     {"asking", "saving", "preferences", "selfcheck", "playground", "inspection"},
     {"finish", "submit"},
@@ -32,7 +32,7 @@ FLOORS = (
     {"__main__"},
 )
 ONLY = {
-    "rich": {"output", "progress"},
+    "rich": {"output", "listings", "progress"},
     "requests": {"transport", "wire", "api", "download", "answers", "checks"},
     # taskids answers a Tab, for which the journal would take too long.
     "sqlite3": {"database", "taskids"},

@@ -13,7 +13,7 @@ from faultserver import Answer, FaultServer, reply
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from luma_cli import output
+from luma_cli import listings, output
 from luma_cli.errors import FileTrouble, KeyRefused, LumaError
 from luma_cli.formats import format_bytes, format_json, format_span, format_time
 
@@ -315,7 +315,7 @@ def test_a_field_with_a_tab_in_it_stays_one_field(capsys: pytest.CaptureFixture[
 
 
 def test_thousands_of_lines_are_all_written(capsys: pytest.CaptureFixture[str]) -> None:
-    output.show_lines([str(number)] for number in range(1234))
+    listings.show_lines([str(number)] for number in range(1234))
 
     assert capsys.readouterr().out.split() == [str(number) for number in range(1234)]
 

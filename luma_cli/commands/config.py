@@ -34,9 +34,9 @@ def list_(
     Examples:
       $ luma config list --show-origin
     """
-    from luma_cli import output, preferences
+    from luma_cli import listings, preferences
 
-    output.show_settings(preferences.all_settings(), show_origin=show_origin)
+    listings.show_settings(preferences.all_settings(), show_origin=show_origin)
 
 
 @app.command()
@@ -109,9 +109,9 @@ def edit() -> None:
 @options.common
 def check() -> None:
     """Check the key, the credits, the clock, the folders and the installation."""
-    from luma_cli import output, selfcheck
+    from luma_cli import listings, selfcheck
 
     findings, error = selfcheck.findings(options.connect)
-    output.show_findings(findings)
+    listings.show_findings(findings)
     if error is not None:
         raise error

@@ -31,7 +31,7 @@ def status(
 
     Exit codes: 0 2 4 5 6 7 8 9
     """
-    from luma_cli import asking, output
+    from luma_cli import asking, listings
     from luma_cli.goals import judge
     from luma_cli.outcomes import Outcomes
 
@@ -39,7 +39,7 @@ def status(
     goals = options.goals(options.read_references(tasks) or ["@last"], journal)
     outcomes = Outcomes(len(goals))
     found = asking.remember(goals, journal) if cached else asking.ask(goals, options.connect(), journal, outcomes)
-    output.show_tasks(found, journal.median_duration())
+    listings.show_tasks(found, journal.median_duration())
     if exit_status:
         judge(found, outcomes)
     outcomes.conclude()

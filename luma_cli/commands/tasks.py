@@ -39,10 +39,10 @@ def list_(
       $ luma tasks
       $ luma tasks --state succeeded --since 7d --json
     """
-    from luma_cli import output
+    from luma_cli import listings
 
     earliest = 0.0 if since is None else time.time() - since
-    output.show_rows(options.open_journal().rows(state=options.check_state(state), since=earliest, limit=limit))
+    listings.show_rows(options.open_journal().rows(state=options.check_state(state), since=earliest, limit=limit))
 
 
 @app.command()
@@ -54,10 +54,10 @@ def show(tasks: Tasks) -> None:
     Examples:
       $ luma tasks show @last
     """
-    from luma_cli import output
+    from luma_cli import listings
 
     for row in options.rows(options.read_references(tasks), options.open_journal()):
-        output.show_row(row)
+        listings.show_row(row)
 
 
 @app.command()
@@ -95,12 +95,12 @@ def adopt(
     ] = None,
 ) -> None:
     """Give a submission of unknown outcome its task id, or record a task from elsewhere."""
-    from luma_cli import output
+    from luma_cli import listings
 
     journal, client = options.open_journal(spending=True), options.connect()
     task = client.patiently(lambda: client.task(options.full_id(task_id)))
     row = options.rows([label], journal)[0] if label is not None else None
-    output.show_row(journal.adopt(task, client.base_url, row))
+    listings.show_row(journal.adopt(task, client.base_url, row))
 
 
 @app.command()

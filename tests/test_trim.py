@@ -197,3 +197,13 @@ def test_ctrl_c_ends_ffmpeg_too(sandbox: Sandbox, tmp_path: Path) -> None:
     assert process.returncode == 143
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/exe").exists()
     assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("start", ["2.5", "00:02", "1.5s"])
+def test_a_start_that_is_no_duration_is_told_as_such_and_not_taken_for_a_clip(
+    luma: Luma, sandbox: Sandbox, start: str
+) -> None:
+    code, out, err = luma("modify", "--trim", start, CLIP, "-p", "Heavy snow")
+
+    assert (code, out, sandbox.requests) == (2, "", [])
+    assert "is not a duration" in err

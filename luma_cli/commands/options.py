@@ -121,7 +121,7 @@ def with_default(args: list[str], flag: str, value: str) -> list[str]:
         if word == "--":
             return [*found, *args[index:]]
         following = args[index + 1] if index + 1 < len(args) else ""
-        found.append(f"{flag}={value}" if word == flag and not re.fullmatch(r"([0-9]+[dhms]?)+", following) else word)
+        found.append(f"{flag}={value}" if word == flag and not re.fullmatch(r"[0-9][0-9.:dhms]*", following) else word)
     return found
 
 

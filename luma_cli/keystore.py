@@ -7,6 +7,7 @@ import os
 import shlex
 import stat
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from luma_cli.errors import KeyRefused, UsageError
 
 NAME = "credentials.toml"
 LONGEST_KEY = 4096
+# An `api_key_command` may ask a person for a passphrase, but not for ever.
+COMMAND_TIME = 60.0
 WHERE_TO_GET = "make a key at https://kie.ai/api-key, then: luma config set api_key"
 
 
@@ -133,11 +136,22 @@ def _from_command(command: str | None) -> Key | None:
         return None
     try:
         words = shlex.split(command)
-        answer = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=True)
-    except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
-        # The exception quotes the command line and its output, which may be the key.
+        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+            timer = threading.Timer(COMMAND_TIME, process.kill)
+            timer.start()
+            try:
+                content = process.stdout.read(LONGEST_KEY * 2) if process.stdout is not None else b""
+                if len(content) < LONGEST_KEY * 2:  # else it may go on for ever, and is no key in any case
+                    process.wait()
+            finally:
+                timer.cancel()
+                process.kill()
+    except (OSError, ValueError, IndexError) as error:
+        # The exception quotes the command line, which may hold a secret.
         raise KeyRefused("api_key_command failed", hint="luma config get api_key_command") from error
-    return Key(answer.stdout.decode("utf-8", "replace"), "api_key_command")
+    if process.returncode != 0 and len(content) < LONGEST_KEY * 2:
+        raise KeyRefused("api_key_command failed", hint="luma config get api_key_command")
+    return Key(content.decode("utf-8", "replace"), "api_key_command")
 
 
 def _from_file(folder: Path | None, base_url: str, upload_url: str) -> Key | None:

@@ -134,7 +134,7 @@ def test_files_of_other_editors_are_read(luma: Luma, folder: Path, text: str) ->
         (b"timout = '20m'\n", "unknown setting 'timout'"),
         (b"timeout = true\n", "timeout in"),
         (b"interval = '1x'\n", "is not a duration"),
-        (b"x" * (2 << 20), "larger than 1 MiB"),
+        (b"x" * (2 << 20), "larger than 64 KiB"),
     ],
 )
 def test_a_fault_in_the_file_names_it_and_its_line_and_changes_nothing(
@@ -529,5 +529,5 @@ def test_a_mask_never_gives_a_key_away(text: str) -> None:
 
 def test_a_file_is_never_read_beyond_its_bounds(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"#" * (configfile.MOST_BYTES + 1))
-    with pytest.raises(UsageError, match="larger than 1 MiB"):
+    with pytest.raises(UsageError, match="larger than 64 KiB"):
         configfile.load_toml(tmp_path / "a")

@@ -4,6 +4,8 @@ import ipaddress
 import socket
 from urllib.parse import urlsplit
 
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
 
 def host_of(url: str) -> str:
     """The host of a link, lower case; "" where there is none."""
@@ -31,7 +33,7 @@ def shown(name: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
+    if host == "localhost":  # NAME.localhost is only as local as the resolver makes it
         return True
     address = parse_address(host)
     return address is not None and address.is_loopback
@@ -56,5 +58,13 @@ def parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | 
             return ipaddress.IPv4Address(socket.inet_aton(host))
         except (OSError, UnicodeEncodeError, ValueError):
             return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return mapped if mapped is not None else address
+    return _embedded(address) or address if isinstance(address, ipaddress.IPv6Address) else address
+
+
+def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a translator or tunnel would make of it: mapped, compatible, 6to4 or NAT64."""
+    if address.ipv4_mapped or address.sixtofour:
+        return address.ipv4_mapped or address.sixtofour
+    if address in _NAT64 or (int(address) >> 32 == 0 and int(address) > 1):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return None

@@ -17,6 +17,7 @@ from luma_cli.names import why_not
 COLUMNS = ("prompt", "video", "watermark", "output", "id")
 NEEDED = ("prompt", "video")
 LONGEST_ID = 200
+LONGEST_OUTPUT = 1000
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,8 @@ def _check_output(output: str | None) -> None:
     """A path inside the folder of the results."""
     if output is None:
         return
+    if len(output) > LONGEST_OUTPUT:
+        raise _BadRow(f"output is longer than {LONGEST_OUTPUT} characters")
     path = PurePosixPath(output.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or not path.parts or output.endswith("/"):
         raise _BadRow("output is not the name of a file inside the output folder")

@@ -55,6 +55,8 @@ def why_not(name: str) -> str | None:
         return "it ends with a dot or a space"
     if _DEVICES.match(name.partition(".")[0]):
         return "it is a device name on Windows"
+    if name.lower().endswith((".part", ".part.json", ".part.lock")):
+        return "such names are those of unfinished downloads"
     if _REORDERING.search(name):
         return "it has characters that reorder text"
     try:

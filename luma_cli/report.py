@@ -160,4 +160,6 @@ def _figure(title: str, clip: Clip, remark: str = "") -> str:
 def _text(text: str) -> str:
     """Text from outside, harmless in text and in quoted attributes; what hides or reorders text becomes visible."""
     plain = text.replace("\r\n", "\n")
-    return html.escape("".join(each if each.isprintable() or each in "\n\t" else visible(each) for each in plain))
+    escaped = html.escape("".join(each if each.isprintable() or each in "\n\t" else visible(each) for each in plain))
+    # With `-o -` the page may stand in a log, where GitHub Actions would take these for commands.
+    return escaped.replace("::", "&#58;:").replace("##[", "#&#35;[")

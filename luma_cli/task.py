@@ -36,6 +36,7 @@ STATES = {
 
 
 KEPT_DAYS = 14
+LATEST_YEAR = 2200
 
 
 @dataclass(frozen=True)
@@ -147,13 +148,16 @@ def as_time(value: object) -> datetime | None:
     milliseconds = as_int(value)
     try:
         if milliseconds is not None:
-            return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds > 0 else None
-        if isinstance(value, str) and len(value) <= 40:
+            when = datetime.fromtimestamp(milliseconds / 1000, UTC)
+        elif isinstance(value, str) and len(value) <= 40:
             when = datetime.fromisoformat(value.strip())
-            return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+            when = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+        else:
+            return None
     except (ValueError, OverflowError, OSError):
-        pass  # a date that no calendar holds counts as absent
-    return None
+        return None  # a date that no calendar holds counts as absent
+    # So does one at the calendar's edge: two weeks more, or another time zone, and nothing could hold it.
+    return when if when.timestamp() > 0 and when.year < LATEST_YEAR else None
 
 
 def as_links(value: object) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import requests
 import urllib3
@@ -77,14 +77,39 @@ def current() -> Wire | None:
     return _current.wire
 
 
+class _WholeLines:
+    """The lines of an answer's head, none of which may be cut off.
+
+    http.client takes the end of a connection for the end of the head (measured): a 429 that broke off would be sent
+    again, and a length that was on its way would not be missed.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def readline(self, most: int) -> bytes:
+        line = self._stream.readline(most)
+        if not line.endswith(b"\n") and len(line) < most:
+            raise http.client.IncompleteRead(line)
+        return line
+
+    def close(self) -> None:
+        self._stream.close()
+
+
 class _Final(http.client.HTTPResponse):
     """Passes over interim answers: http.client knows 100, and takes 103 (early hints) for the final one (measured)."""
 
     def begin(self) -> None:
-        super().begin()
-        while 100 < self.status < 200:
-            self.headers = self.msg = None  # type: ignore[assignment]
+        stream, self.fp = self.fp, _WholeLines(self.fp)  # type: ignore[assignment]
+        try:
             super().begin()
+            while 100 < self.status < 200:
+                self.headers = self.msg = None  # type: ignore[assignment]
+                super().begin()
+        finally:
+            if self.fp is not None:  # else it was closed: what came was no HTTP
+                self.fp = stream
 
 
 class _Marking(HTTPConnection):

@@ -94,6 +94,7 @@ class FaultServer:
         *,
         on_accept: Iterable[Answer] = (),
         tls: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
         self.requests: list[Request] = []
         self.connections = 0
@@ -104,7 +105,7 @@ class FaultServer:
         self._lock = threading.Lock()
         self._socks: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=64)
         self.port: int = self._listener.getsockname()[1]
 
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
@@ -150,8 +151,8 @@ class FaultServer:
             # Else the second of two small sends waits 40 ms for the client's delayed acknowledgement.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socks.append(sock)
-            self._start(self._serve, sock, self.connections)
-            self.connections += 1
+            self.connections += 1  # before the answer, after which somebody may count
+            self._start(self._serve, sock, self.connections - 1)
 
     def _serve(self, sock: socket.socket, number: int) -> None:
         with contextlib.suppress(Hangup, OSError, ValueError), contextlib.ExitStack() as stack:
@@ -303,6 +304,15 @@ def take(count: int) -> Action:
 
     def act(peer: Peer) -> None:
         peer.sock.recv(count, socket.MSG_WAITALL)
+
+    return act
+
+
+def hear() -> Action:
+    """Wait for the first byte and leave it unread. A reset before it may meet a client that is still connecting."""
+
+    def act(peer: Peer) -> None:
+        peer.sock.recv(1, socket.MSG_PEEK)
 
     return act
 

@@ -21,9 +21,9 @@ def run() -> None:
         # Until `main` has a better answer, Ctrl-C ends us without a traceback, as it ends any program.
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-        from luma_cli.cli import main
+        from luma_cli import cli
 
-        sys.exit(main(words))
+        cli.leave(cli.main(words))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """The client of kie.ai's HTTP API: addresses, judgement of answers, and what may be sent twice."""
 
+import contextlib
+import json
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -153,9 +156,12 @@ class Client:
         if isinstance(balance, bool) or not isinstance(balance, (int, float, str)):
             raise Unavailable("kie.ai gave an odd answer about the balance")
         try:
-            return float(balance)
-        except (ValueError, OverflowError) as error:
-            raise Unavailable("kie.ai gave an odd answer about the balance") from error
+            amount = float(balance)
+        except (ValueError, OverflowError):
+            amount = math.nan
+        if not math.isfinite(amount):
+            raise Unavailable("kie.ai gave an odd answer about the balance")
+        return amount
 
     def server_date(self) -> str | None:
         """The Date header of an answer. Raises Unavailable where there is none."""
@@ -267,6 +273,12 @@ class Client:
 
     def _without_key(self, body: bytes) -> bytes:
         """An answer that quotes the key must not carry it into the journal, which keeps messages and raw answers."""
+        if b"\\" in body:
+            # JSON may write any character as \uXXXX: look at what is meant, not at how it is written.
+            with contextlib.suppress(ValueError, RecursionError):
+                meant = json.dumps(json.loads(body), ensure_ascii=False)
+                if self.api_key in meant:
+                    body = meant.encode("utf-8", "backslashreplace")
         return body.replace(self.api_key.encode(), b"[key]")
 
 

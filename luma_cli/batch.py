@@ -1,5 +1,6 @@
 """Many edits from one file: submitted at the service's pace, awaited and saved together, continued after any stop."""
 
+import contextlib
 import queue
 import threading
 import time
@@ -218,7 +219,7 @@ class _Batch:
         """Submit one entry, and say when the next has its turn."""
         if not self._queue:
             return self._inbox.put(Close())
-        if self._terms.max_active is not None and len(self._running) >= self._terms.max_active:
+        if self._is_full():
             return None  # the next end of a task gives the turn
         job = self._queue.popleft()
         try:
@@ -237,6 +238,11 @@ class _Batch:
             if is_limited or isinstance(error, (KeyRefused, OutOfCredits)):
                 self._drop_queue(error)
         return self._inbox.put(_Turn())
+
+    def _is_full(self) -> bool:
+        """With a limit on credits and no price known yet, one task at a time: the service may charge at its end."""
+        most = 1 if self._running and self._purse.is_blind() else self._terms.max_active
+        return most is not None and len(self._running) >= most
 
     def _may_ride_out(self, error: Unavailable) -> bool:
         self._limited += 1
@@ -284,7 +290,7 @@ class _Batch:
         if not poll.final:
             return
         job = self._running.pop(poll.task_id)
-        if self._queue and self._terms.max_active is not None:
+        if self._queue and (self._terms.max_active is not None or self._terms.max_credits is not None):
             self._inbox.put(_Turn())
         error = poll.error or (verdict(poll.task) if poll.task is not None else None)
         if error is None and poll.task is not None and job.place is not None:
@@ -327,13 +333,13 @@ class _Batch:
 
 
 class _Purse:
-    """Keeps a run within its credits. A task's price is what the balance lost so far, by the number of tasks."""
+    """Keeps a run within its credits. A task's price is what the balance lost between two looks, by its tasks."""
 
     def __init__(self, client: Client, limit: float | None) -> None:
         self._client = client
         self._limit = limit
-        self._before = self._spent = 0.0
-        self._tasks = self._read_at = 0
+        self._before = self._spent = self._price = 0.0
+        self._unseen = 0
 
     def open(self) -> None:
         """Read the balance before anything is spent."""
@@ -344,15 +350,30 @@ class _Purse:
         """Raises OutOfCredits where one task more would exceed the limit."""
         if self._limit is None:
             return
-        if self._tasks and (self._read_at == 0 or self._tasks - self._read_at >= CREDITS_EVERY):
-            self._spent = self._before - self._client.patiently(self._client.credits)
-            self._read_at = self._tasks
-        price = self._spent / self._read_at if self._read_at else 0.0
-        if self._limit <= 0 or self._spent + price * (self._tasks - self._read_at + 1) > self._limit:
+        if self._unseen and (not self._price or self._unseen >= CREDITS_EVERY):
+            self._look()
+        if self._limit <= 0 or self._spent + self._price * (self._unseen + 1) > self._limit:
             raise OutOfCredits(f"--max-credits {self._limit:g} is reached", hint="run again with a higher limit")
 
+    def is_blind(self) -> bool:
+        """Whether there is a limit, and nobody knows yet what a task costs."""
+        if self._limit is None or self._price or not self._unseen:
+            return False
+        with contextlib.suppress(LumaError):  # `check` will tell
+            self._look()
+        return not self._price
+
     def spent(self) -> None:
-        self._tasks += 1
+        self._unseen += 1
+
+    def _look(self) -> None:
+        balance = self._client.patiently(self._client.credits)
+        if balance < self._before:
+            self._price = (self._before - balance) / self._unseen
+        if self._price:  # until then the tasks stay unseen: the balance may lag behind
+            self._spent += self._price * self._unseen  # estimated where somebody topped up meanwhile
+            self._before, self._unseen = balance, 0
+        self._before = max(self._before, balance)
 
 
 def _look_here(job: _Job, *, local: bool) -> list[Finding]:

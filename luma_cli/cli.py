@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -86,10 +87,18 @@ def main(argv: Sequence[str]) -> int:
         signals.uninstall()
 
 
+def leave(code: int) -> None:
+    """End the process. Downloads that an error has left behind may hang on a slow server: they are not waited for."""
+    if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
+        _exit_now(code)
+    sys.exit(code)
+
+
 def _run(argv: Sequence[str]) -> int:
     try:
         # Typer hands the exit code of `typer.Exit` back as the result when it is not standalone.
-        code = app(args=list(argv), prog_name="luma", standalone_mode=False)
+        # `complete_var`: the completion that Typer brings is not ours, and its variable must not wake it.
+        code = app(args=list(argv), prog_name="luma", standalone_mode=False, complete_var="")
         return code if isinstance(code, int) else 0
     except UsageError as error:
         return _misused(error, argv)

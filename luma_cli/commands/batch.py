@@ -23,7 +23,9 @@ def batch(
     timeout: Timeout = None,
     parallel: Parallel = 4,
     max_active: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N tasks run at once.")] = None,
-    max_credits: Annotated[float | None, typer.Option(min=0, metavar="N", help="Spend at most N credits.")] = None,
+    max_credits: Annotated[
+        float | None, typer.Option(parser=options.parse_credits, metavar="N", help="Spend at most N credits.")
+    ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Submit nothing more after a failure.")] = False,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only every Nth row, by a hash of its id.")] = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Send without looking at prompts and clips.")] = False,

@@ -13,7 +13,8 @@ app = typer.Typer(**options.STYLE)
 @options.common
 def credits(  # noqa: A001  the command's name
     least: Annotated[
-        float | None, typer.Option("--min", metavar="N", help="Exit 10 when the balance is below N.")
+        float | None,
+        typer.Option("--min", parser=options.parse_credits, metavar="N", help="Exit 10 when the balance is below N."),
     ] = None,
 ) -> None:
     """Print the balance in credits.

@@ -125,6 +125,13 @@ def with_default(args: list[str], flag: str, value: str) -> list[str]:
     return found
 
 
+def parse_credits(text: str) -> float:
+    """An amount of credits. Raises UsageError for less than none, and for what `float` reads besides numbers."""
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text) is None:
+        raise UsageError(f"{text[:40]!a} is not an amount of credits", hint="write it like 100 or 12.5")
+    return float(text)
+
+
 def connect() -> "Client":
     """The client for the user's key, which no stream will show."""
     from luma_cli import api

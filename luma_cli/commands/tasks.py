@@ -68,7 +68,7 @@ def forget(tasks: Tasks) -> None:
 
     journal = options.open_journal(spending=True)
     rows = options.rows(options.read_references(tasks), journal)
-    journal.forget([row.number for row in rows])
+    journal.forget(rows)
     output.note(f"{len(rows)} forgotten")
 
 

@@ -20,6 +20,10 @@ BUSY_TIMEOUT = 10.0
 WAYS_ON = "set LUMA_STATE_DIR, run `luma tasks recover`, or set LUMA_JOURNAL=off"
 
 
+class Damaged(FileTrouble):
+    """What `salvage` is for."""
+
+
 class Database:
     """An open file, or memory where `path` is None. Use it from one thread.
 
@@ -92,7 +96,8 @@ class Database:
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
             trouble = _TROUBLES.get(code, "cannot be used")
-            raise FileTrouble(f"the journal {self.path} {trouble}", hint=WAYS_ON) from error
+            kind = Damaged if code in _DAMAGES else FileTrouble
+            raise kind(f"the journal {self.path} {trouble}", hint=WAYS_ON) from error
 
 
 _TROUBLES = {
@@ -107,7 +112,9 @@ _TROUBLES = {
     sqlite3.SQLITE_NOLFS: "cannot be used: its file system cannot lock",
     sqlite3.SQLITE_CORRUPT: "is damaged; it was not touched",
     sqlite3.SQLITE_NOTADB: "is damaged; it was not touched",
+    sqlite3.SQLITE_ERROR: "is damaged (it lacks what it should have); it was not touched",
 }
+_DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
 def salvage(path: Path, migrations: Sequence[str], tables: Sequence[str]) -> tuple[int, Path]:

@@ -5,14 +5,14 @@ The service keeps no list of tasks, so this one is the only one.
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from luma_cli import signals
-from luma_cli.database import Database, salvage
+from luma_cli.database import Damaged, Database, salvage
 from luma_cli.errors import FileTrouble, LumaError, OutcomeUnknown, UsageError
 from luma_cli.rows import LONGEST_SUBMISSION, Outcome, Row, columns_of, file_from, is_alive, row_from
 from luma_cli.signals import Stopped
@@ -101,15 +101,16 @@ def recover(path: Path) -> tuple[int, Path | None]:
     A journal that is sound is left as it is (no path).
 
     Raises:
-        FileTrouble: the folder cannot be written.
+        FileTrouble: the folder cannot be written, another process is writing, or a newer luma made the journal.
     """
     try:
-        sound = open_journal(path)
-    except FileTrouble:
+        journal = open_journal(path)
+        try:
+            return len(list(journal.rows())), None
+        finally:
+            journal.close()
+    except Damaged:
         return salvage(path, MIGRATIONS, ("task", "file"))
-    found = len(list(sound.rows()))
-    sound.close()
-    return found, None
 
 
 class Journal:
@@ -167,6 +168,7 @@ class Journal:
             return earlier
         try:
             task_id = send(submission.edit)
+            signals.hold(firmly=True)
             self._accept(number, task_id, announce)
         except OutcomeUnknown as error:
             self._settle(number, Outcome.UNKNOWN, error)
@@ -190,14 +192,19 @@ class Journal:
         """
         key, digest = submission.idempotency_key, submission.digest
         if key is not None:
-            rows = self._rows("WHERE idempotency_key = ? AND outcome != 'refused' ORDER BY number DESC", (key,))
+            rows = self._rows(
+                "WHERE idempotency_key = ? AND base_url = ? AND outcome != 'refused' ORDER BY number DESC",
+                (key, submission.base_url),
+            )
             if rows and rows[0].digest != digest:
                 raise UsageError("this idempotency key was used for another submission", hint="choose another key")
             if rows and rows[0].task.task_id:
                 return rows[0].task.task_id
-            if rows and not resubmit:
+            if rows and (rows[0].is_in_flight or not resubmit):
                 raise _unresolved(rows[0])
-        rows = self._rows("WHERE digest = ? AND outcome IN ('sending', 'unknown')", (digest,))
+        rows = self._rows(
+            "WHERE digest = ? AND base_url = ? AND outcome IN ('sending', 'unknown')", (digest, submission.base_url)
+        )
         unresolved = [row for row in rows if row.outcome_now is Outcome.UNKNOWN]
         if unresolved and not resubmit:
             raise _unresolved(unresolved[-1])
@@ -214,10 +221,10 @@ class Journal:
         if reference.startswith("@"):
             return self._find_recent(reference)
         kind, _, number = reference.rpartition("-")
+        rows = []
         if kind in set(Outcome) and as_int(number) is not None:
             rows = self._rows("WHERE number = ? AND task_id IS NULL", (int(number),))
-        else:
-            rows = self._find_prefix(reference)
+        rows = rows or self._find_prefix(reference)
         if rows:
             return rows[0]
         if is_task_id(reference) and len(reference) >= SHORTEST_FOREIGN_ID:
@@ -241,12 +248,12 @@ class Journal:
         before = self.known(task.task_id)
         if before is not None and _facts(before.task) == _facts(task):
             return
+        if before is not None and before.task.has_ended and not task.has_ended:
+            return  # an end is an end, whatever a service that has lost the record says later
         with self._db.transaction():
             if before is None:
                 self._insert_foreign(task, base_url)
-            columns = {**columns_of(task), "outcome": Outcome.ACCEPTED}
-            assignments = ", ".join(f"{name} = coalesce(:{name}, {name})" for name in columns)
-            self._db.execute(f"UPDATE task SET {assignments} WHERE task_id = :id", {**columns, "id": task.task_id})  # noqa: S608
+            self._update(task)
 
     def save_file(self, task_id: str, file: SavedFile) -> None:
         with self._db.transaction():
@@ -287,8 +294,8 @@ class Journal:
     def adopt(self, task: Task, base_url: str, row: Row | None = None) -> Row:
         """Give a submission of unknown outcome the id of a task that the service confirmed, and return its row.
 
-        Without `row` the unknown submission with the same prompt is meant; where there is none, the task is recorded
-        as one from elsewhere.
+        Without `row` the unknown submission with the same prompt and video is meant; where there is none, the task is
+        recorded as one from elsewhere.
 
         Raises:
             UsageError: the id stands in the journal already, the row has one, or several rows fit.
@@ -296,10 +303,11 @@ class Journal:
         if self._rows("WHERE task_id = ?", (task.task_id,)):
             raise UsageError(f"task {task.task_id} is in the journal already", hint=f"luma status {task.task_id}")
         if row is None:
-            fits = [each for each in self.unsettled() if each.task.prompt == task.prompt]
+            asked = (task.prompt, task.video_url)
+            fits = [each for each in self.unsettled() if (each.task.prompt, each.task.video_url) == asked]
             if len(fits) > 1:
                 labels = ", ".join(each.label for each in fits[:5])
-                raise UsageError(f"{len(fits)} unknown submissions have this prompt", hint=f"--for one of {labels}")
+                raise UsageError(f"{len(fits)} unknown submissions asked for just this", hint=f"--for one of {labels}")
             row = fits[0] if fits else None
         if row is not None:
             if row.outcome_now is not Outcome.UNKNOWN:
@@ -312,7 +320,14 @@ class Journal:
         self.learn(task, base_url)
         return self._rows("WHERE task_id = ?", (task.task_id,))[0]
 
-    def forget(self, numbers: list[int]) -> None:
+    def forget(self, rows: Sequence[Row]) -> None:
+        """Raises UsageError for a submission that is being sent right now: its answer would have no row."""
+        for row in rows:
+            if row.is_in_flight:
+                raise UsageError(f"{row.label} is being sent right now", hint="wait for its answer")
+        self._delete([row.number for row in rows])
+
+    def _delete(self, numbers: Sequence[int]) -> None:
         with self._db.transaction():
             self._db.executemany("DELETE FROM task WHERE number = ?", [(number,) for number in numbers])
 
@@ -320,7 +335,7 @@ class Journal:
         """Forget rows submitted before this Unix time whose end is known; returns how many."""
         found = self._rows("WHERE submitted_at < ?", (before,))
         old = [row.number for row in found if row.task.has_ended or row.outcome is Outcome.REFUSED]
-        self.forget(old)
+        self._delete(old)
         return len(old)
 
     def median_duration(self) -> float | None:
@@ -363,11 +378,14 @@ class Journal:
     def _accept(self, number: int, task_id: str, announce: Callable[[str], None]) -> None:
         try:
             with self._db.transaction():
+                heard = self._take_out_foreign(task_id, number)
                 self._db.execute(
                     "UPDATE task SET task_id = ?, outcome = 'accepted', state = 'generating', answered_at = ?"
                     " WHERE number = ?",
                     (task_id, time.time(), number),
                 )
+                if heard is not None:
+                    self._update(heard)
         except FileTrouble as error:
             announce(task_id)
             raise FileTrouble(
@@ -376,6 +394,18 @@ class Journal:
                 task_id=task_id,
             ) from error
         announce(task_id)
+
+    def _take_out_foreign(self, task_id: str, number: int) -> Task | None:
+        """What another process of ours knows already: a callback may come before the answer that names the task.
+
+        Its files become those of row `number`.
+        """
+        row = self.known(task_id)
+        if row is None or row.digest is not None:
+            return None
+        self._db.execute("UPDATE file SET number = ? WHERE number = ?", (number, row.number))
+        self._db.execute("DELETE FROM task WHERE number = ?", (row.number,))
+        return row.task
 
     def _settle(self, number: int, outcome: Outcome, error: LumaError | None = None) -> None:
         raw = getattr(error, "raw", None)
@@ -419,6 +449,12 @@ class Journal:
         if len(found) > 1:
             raise UsageError(f"{reference} fits {len(found)} tasks", hint="type more of the id")
         return found
+
+    def _update(self, task: Task) -> None:
+        """Write what is known of a task into its row; what is not known stays as it is."""
+        columns = {**columns_of(task), "outcome": Outcome.ACCEPTED}
+        assignments = ", ".join(f"{name} = coalesce(:{name}, {name})" for name in columns)
+        self._db.execute(f"UPDATE task SET {assignments} WHERE task_id = :id", {**columns, "id": task.task_id})  # noqa: S608
 
     def _insert_foreign(self, task: Task, base_url: str) -> None:
         """Make a row for a task that was submitted elsewhere; no change where there is one."""

@@ -8,10 +8,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from luma_cli.task import SavedFile, State, Task, as_int
+from luma_cli.task import LATEST_YEAR, SavedFile, State, Task, as_int
 
 # One submission ends well before: 60 s for the answer, at most three pauses of 60 s.
 LONGEST_SUBMISSION = 600.0
+
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+LATEST = datetime(LATEST_YEAR, 1, 1, tzinfo=UTC).timestamp()
 
 
 class Outcome(StrEnum):
@@ -54,7 +58,12 @@ class Row:
         return self.outcome is Outcome.SENDING and age < LONGEST_SUBMISSION and is_alive(self.process)
 
 
+_STATES = frozenset(State)
+_OUTCOMES = frozenset(Outcome)
+
+
 def columns_of(task: Task) -> dict[str, Any]:
+    """None for what the task does not know."""
     return {
         "state": task.state,
         "success_flag": task.success_flag,
@@ -64,11 +73,11 @@ def columns_of(task: Task) -> dict[str, Any]:
         "callback_url": task.callback_url,
         "create_time": task.create_time and task.create_time.timestamp(),
         "complete_time": task.complete_time and task.complete_time.timestamp(),
-        "result_urls": json.dumps(task.result_urls),
-        "origin_urls": json.dumps(task.origin_urls),
+        "result_urls": _text_of(task.result_urls),
+        "origin_urls": _text_of(task.origin_urls),
         "error_code": None if task.error_code is None else str(task.error_code),
         "error_message": task.error_message,
-        "warnings": json.dumps(task.warnings),
+        "warnings": _text_of(task.warnings),
     }
 
 
@@ -76,7 +85,7 @@ def row_from(columns: Any, files: tuple[SavedFile, ...]) -> Row:
     code = columns["error_code"]
     task = Task(
         task_id=columns["task_id"] or "",
-        state=State(columns["state"]),
+        state=State(columns["state"]) if columns["state"] in _STATES else State.UNKNOWN,
         success_flag=columns["success_flag"],
         prompt=columns["prompt"],
         video_url=columns["video_url"],
@@ -93,14 +102,14 @@ def row_from(columns: Any, files: tuple[SavedFile, ...]) -> Row:
     )
     return Row(
         number=columns["number"],
-        outcome=Outcome(columns["outcome"]),
+        outcome=Outcome(columns["outcome"]) if columns["outcome"] in _OUTCOMES else Outcome.UNKNOWN,
         task=task,
         source=columns["source"] or "",
         base_url=columns["base_url"],
         digest=columns["digest"],
         idempotency_key=columns["idempotency_key"],
         process=columns["process"],
-        submitted_at=datetime.fromtimestamp(columns["submitted_at"], UTC),
+        submitted_at=_when(columns["submitted_at"]) or EPOCH,
         raw=columns["raw"],
     )
 
@@ -109,12 +118,26 @@ def file_from(columns: Any) -> SavedFile:
     return SavedFile(columns["path"], columns["bytes"], columns["sha256"], columns["url"])
 
 
-def _list(text: str) -> tuple[str, ...]:
-    return () if text == "[]" else tuple(json.loads(text))
+def _text_of(words: tuple[str, ...]) -> str | None:
+    return json.dumps(words) if words else None
 
 
-def _when(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+def _list(text: object) -> tuple[str, ...]:
+    """Links or words; a value that damage or another program made is none."""
+    if text == "[]" or not isinstance(text, str):
+        return ()
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
+
+
+def _when(seconds: object) -> datetime | None:
+    """A time within the calendar, else none."""
+    if not isinstance(seconds, int | float) or not 0 < seconds < LATEST:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def is_alive(process: int | None) -> bool:

@@ -5,6 +5,7 @@ import os
 import queue
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -90,8 +91,12 @@ def save_results(
                 outcomes.fail(error, goal.task_id)
             else:
                 saver.start(task, goal.stem)
+        stems: Counter[str] = Counter()
         for link in links:
-            saver.start(Task("", State.SUCCEEDED, result_urls=(link,)), stem_of(link))
+            stem = safe_piece(stem_of(link), "video")
+            stems[stem] += 1
+            task = Task("", State.SUCCEEDED, result_urls=(link,))
+            saver.start(task, stem if stems[stem] == 1 else f"{stem}-{stems[stem]}")
         saver.drain()
 
 
@@ -127,6 +132,8 @@ class Saver:
         self._on_saved = on_saved if on_saved is not None else self._tell
         self._running = 0
         self._temporary: list[Path] = []
+        # What was there before, whatever it is: told, but never recorded as the task's video.
+        self._skipped: set[str] = set()
         # Never waited for on a signal: the part files are good for going on.
         self._pool = ThreadPoolExecutor(plan.parallel)
 
@@ -185,18 +192,26 @@ class Saver:
         return Saved(saved.task, files, None) if files and len(files) == len(found) else saved
 
     def _recorded(self, task: Task, path: Path) -> SavedFile | None:
-        known = self._journal.file_at(str(path.absolute()))
+        try:
+            known = self._journal.file_at(str(path.absolute()))
+        except FileTrouble:
+            return None  # it failed while we waited, which has been told; a file in the way is refused all the same
         return known[1] if known is not None and known[0] == task.task_id else None
 
     def _job(self, task: Task, index: int, path: Path) -> Job:
         recorded, url = self._recorded(task, path), task.result_urls[index]
-        identity = f"{task.task_id}#{index}" if task.task_id else without_query(url)
+        # Of a link only a hash goes to disk: what it is worth may stand in its query, and so may a secret.
+        identity = f"{task.task_id}#{index}" if task.task_id else hashlib.sha256(url.encode()).hexdigest()
 
         def job() -> SavedFile:
             there = _already(path, recorded)
-            if there is not None or (self._plan.skip_existing and path.exists()):
-                output.note(f"{path} {'is saved already' if there is not None else 'exists, skipped'}")
-                return there or _measure(path, url)
+            if there is not None:
+                output.note(f"{path} is saved already")
+                return there
+            if self._plan.skip_existing and os.path.lexists(path):
+                output.note(f"{path} exists, skipped")
+                self._skipped.add(str(path.absolute()))
+                return _measure(path, url)
             with self._client.file_session() as session, self._screen.transfer(path.name) as on_bytes:
                 return download.download(
                     url,
@@ -214,7 +229,7 @@ class Saver:
 
     def _record(self, task: Task, file: SavedFile) -> None:
         try:
-            if self._plan.output != STDOUT and task.task_id:
+            if self._plan.output != STDOUT and task.task_id and file.path not in self._skipped:
                 self._journal.save_file(task.task_id, file)
         except FileTrouble as error:
             output.warn_once(f"the file is saved but not recorded: {error.message}")
@@ -298,6 +313,8 @@ def _already(path: Path, recorded: SavedFile | None) -> SavedFile | None:
 
 
 def _measure(path: Path, url: str) -> SavedFile:
+    if path.is_symlink() or not path.is_file():
+        raise target.refused_link(path)
     return SavedFile(str(path.absolute()), path.stat().st_size, _sha256(path), url)
 
 

@@ -29,7 +29,7 @@ class Stopped(BaseException):
         self.signum = signum
 
 
-_held = False
+_held = _firmly = False
 _before: dict[int, Any] = {}
 _pending: int | None = None
 _hook_before: Callable[[Any], object] | None = None
@@ -47,8 +47,8 @@ def install() -> None:
 
 def uninstall() -> None:
     """Put back what `install` replaced."""
-    global _held, _pending, _hook_before
-    _held, _pending = False, None
+    global _held, _firmly, _pending, _hook_before
+    _held, _firmly, _pending = False, False, None
     if _hook_before is not None:
         sys.unraisablehook, _hook_before = _hook_before, None
     while _before:
@@ -61,10 +61,13 @@ def let_go() -> None:
         signal.signal(signum, signal.SIG_DFL)
 
 
-def hold() -> None:
-    """Keep the next signal back until `release`."""
-    global _held
-    _held = True
+def hold(*, firmly: bool = False) -> None:
+    """Keep the next signal back until `release`, and with `firmly` also those that follow it.
+
+    That is for what ends in seconds: writing down the id that has just come.
+    """
+    global _held, _firmly
+    _held, _firmly = True, firmly
 
 
 def is_held() -> bool:
@@ -78,8 +81,8 @@ def release() -> None:
     Raises:
         Stopped: a signal came in meanwhile.
     """
-    global _held, _pending
-    _held = False
+    global _held, _firmly, _pending
+    _held = _firmly = False
     if _pending is not None:
         signum, _pending = _pending, None
         raise Stopped(signum)
@@ -140,7 +143,7 @@ def _send_again(signum: int) -> None:
 
 def _receive(signum: int, _frame: FrameType | None) -> None:
     global _pending
-    if _held and _pending is None:
-        _pending = signum
+    if _held and (_pending is None or _firmly):
+        _pending = _pending or signum
         return
     raise Stopped(signum)

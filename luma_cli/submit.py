@@ -13,7 +13,7 @@ from luma_cli.names import stem_of
 from luma_cli.order import Clip, Order, parse_clip
 from luma_cli.outcomes import Outcomes
 from luma_cli.progress import Screen
-from luma_cli.task import Task
+from luma_cli.task import State, Task
 from luma_cli.trim import trimmed
 
 # Over 20 new tasks in 10 s the service drops what comes (vendor's platform page); one account, however many processes.
@@ -62,12 +62,11 @@ def submit_all(order: Order, client: Client, journal: Journal, *, quietly: bool)
     """
     outcomes, goals = Outcomes(len(order.names)), []
     with Screen(len(order.names), 0.0, None) as screen:
-        announcer = _Announcer(journal, quietly=quietly)
         for name in order.names:
             try:
                 if name in order.rejected:
                     raise order.rejected[name]
-                task_id = _submit(parse_clip(name), order, client, journal, screen, announcer)
+                task_id = _submit(parse_clip(name), order, client, journal, screen, quietly=quietly)
                 goals.append(Goal(task_id, stem_of(name)))
             except LumaError as error:
                 outcomes.fail(error, name)
@@ -90,19 +89,27 @@ def upload_all(names: Sequence[str], client: Client, outcomes: Outcomes) -> None
                 outcomes.fail(error, name)
 
 
-def _submit(clip: Clip, order: Order, client: Client, journal: Journal, screen: Screen, announcer: "_Announcer") -> str:
+def _submit(clip: Clip, order: Order, client: Client, journal: Journal, screen: Screen, *, quietly: bool) -> str:
     submission = order.submission(clip, clip.name, client.base_url)
     earlier = journal.earlier(submission, resubmit=order.resubmit)  # before an upload that would be in vain
     if earlier is not None:
         output.note(f"continuing task {earlier}, submitted before")
-        announcer.announce(earlier)
+        row = journal.known(earlier)
+        _announce(row.task if row is not None else Task(earlier), quietly=quietly)
         return earlier
     if clip.path is not None:
         submission = order.submission(clip, deliver(clip.path, order.trim, client, screen), client.base_url)
+
+    def announce(task_id: str) -> None:
+        # Without a look into the journal: the id is told even where that has just failed.
+        edit = submission.edit
+        task = Task(task_id, State.GENERATING, None, edit.prompt, edit.video_url, edit.watermark, edit.callback_url)
+        _announce(task, quietly=quietly)
+
     while True:
         try:
             return journal.record(
-                submission, client.submit, announce=announcer.announce, resubmit=order.resubmit, spacing=SPACING
+                submission, client.submit, announce=announce, resubmit=order.resubmit, spacing=SPACING
             )
         except NotYet as not_yet:
             screen.say(f"20 tasks were submitted in the last 10 s: going on in {not_yet.pause:.0f} s")
@@ -135,17 +142,10 @@ def _upload(path: Path, client: Client, screen: Screen) -> str:
     return link
 
 
-class _Announcer:
-    """Tells an id the moment it is on disk, before a signal that was held back ends the program."""
-
-    def __init__(self, journal: Journal, *, quietly: bool) -> None:
-        self._journal = journal
-        self._quietly = quietly
-
-    def announce(self, task_id: str) -> None:
-        output.track(task_id)
-        if self._quietly:
-            output.note(f"task {task_id} is submitted")
-        else:
-            row = self._journal.known(task_id)
-            output.answer_task(row.task if row is not None else Task(task_id), [task_id])
+def _announce(task: Task, *, quietly: bool) -> None:
+    """Tell an id the moment it is on disk, before a signal that was held back ends the program."""
+    output.track(task.task_id)
+    if quietly:
+        output.note(f"task {task.task_id} is submitted")
+    else:
+        output.answer_task(task, [task.task_id])

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from conftest import CLIP_URL, MIB, Result, measured
+from conftest import CLIP_URL, KEY, MIB, Result, measured
 from faultserver import (
     Action,
     Answer,
@@ -31,6 +32,7 @@ from faultserver import (
     dribble,
     hang_up,
     head,
+    hear,
     pour,
     redirect,
     reply,
@@ -94,6 +96,22 @@ def rows(home: Path) -> Callable[[], list[Row]]:
         return found
 
     return read
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "none", str(place)]
+    try:
+        done = subprocess.run(mount, capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("needs mount")
+    if done.returncode:
+        pytest.skip("needs the right to mount")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def check_failure(result: Result, code: int, *, out: str = "") -> str:
@@ -284,6 +302,15 @@ UNKNOWN: dict[str, tuple[Answer, str | None]] = {
     "half a status line": ((send(b"HTTP/1.1 200"), hang_up()), None),
     "a status line without headers": ((send(b"HTTP/1.1 200 OK\r\n"), hang_up()), None),
     "half of the headers": ((send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA"), hang_up()), None),
+    # http.client takes a head that breaks off for a whole one (measured): a 429 would be sent again.
+    **{
+        f"a head of {status} that breaks off after {len(rest)} bytes": (
+            (send(b"HTTP/1.1 %d" % status + rest), hang_up()),
+            None,
+        )
+        for status in (401, 404, 429)
+        for rest in (b"", b" No", b" No\r\n", b" No\r\nContent-Length: 0\r\n", b" No\r\nContent-Length: 0")
+    },
     "garbage": ((send(b"\x00\x01\x02\xffwhat?\r\n\r\n" * 9), hang_up()), None),
     "SSH": ((send(b"SSH-2.0-OpenSSH_9.6\r\n"), hang_up()), None),
     "a header of 70 kB": (reply(ACCEPTED, x_long="x" * 70_000), None),
@@ -310,6 +337,13 @@ def test_any_other_answer_leaves_the_outcome_unknown_and_is_kept(
     assert kept is None or kept in raw
 
 
+@pytest.mark.parametrize("code", [500, 501, 999, -1])
+def test_a_code_that_says_nothing_about_the_task_is_shown(luma: Luma, serve: Serve, code: int) -> None:
+    serve(reply(said(code, "oops")))
+
+    assert f": oops (code {code}): it may have been created" in check_failure(luma(*WORDS), 12)
+
+
 def test_odd_cookies_leave_no_word_on_stderr(run: Luma, serve: Serve) -> None:
     """In a process of its own: pytest would catch the warning."""
     serve(reply(ACCEPTED, set_cookie=ODD_COOKIES))
@@ -327,7 +361,13 @@ def read_a_part(count: int) -> Answer:
 
 @pytest.mark.parametrize(
     "first",
-    [(reset(),), (hang_up(),), read_a_part(1), read_a_part(100), (send(b"HTTP/1.1 200 OK\r\n"), reset())],
+    [
+        (hear(), reset()),
+        (hang_up(),),
+        read_a_part(1),
+        read_a_part(100),
+        (send(b"HTTP/1.1 200 OK\r\n"), hear(), reset()),
+    ],
     ids=["RST on accept", "FIN on accept", "RST after a byte", "RST after half the head", "an answer too early"],
 )
 def test_a_connection_that_broke_may_have_carried_the_request(
@@ -412,7 +452,7 @@ def check_not_sent(result: Result, rows: list[Row], words: str) -> None:
 def test_a_closed_port_is_tried_three_times(
     luma: Luma, rows: Callable[[], list[Row]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pauses between are real: 3 s in all. test_api.py counts them."""
+    """The pauses between are real, 3 s in all; those of test_api.py are not."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     monkeypatch.setenv("LUMA_BASE_URL", f"http://127.0.0.1:{port}")
@@ -509,7 +549,7 @@ def test_an_unknown_authority_ends_it_before_anything_is_sent(
     "first",
     [
         (hang_up(),),
-        (reset(),),
+        (hear(), reset()),
         (take(50), hang_up()),
         (take(50), reset()),
         (send(b"HTTP/1.1 400 Bad Request\r\n\r\n"), hang_up()),
@@ -624,25 +664,27 @@ def test_a_proxy_that_cannot_be_used_has_sent_nothing(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "kept"),
     [
-        (head(200), pour(1 << 30)),
-        (head(200, content_length=1 << 30), pour(1 << 30)),
-        (head(200, transfer_encoding="chunked"), send(b"40000000\r\n"), pour(1 << 30)),
-        (head(500), pour(1 << 30)),
-        reply(bomb(900), content_encoding="gzip"),
-        (head(302, location="http://127.0.0.1:1/", content_length=1 << 30), pour(1 << 30)),
+        ((head(200), pour(1 << 30)), 1 << 16),
+        ((head(200, content_length=1 << 30), pour(1 << 30)), 1 << 16),
+        ((head(200, transfer_encoding="chunked"), send(b"40000000\r\n"), pour(1 << 30)), 1 << 16),
+        ((head(500), pour(1 << 30)), 1 << 16),
+        (reply(bomb(900), content_encoding="gzip"), 1 << 16),
+        ((head(302, location="http://127.0.0.1:1/", content_length=1 << 30), pour(1 << 30)), 0),
     ],
     ids=["endless", "a length of a GiB", "a chunk of a GiB", "an endless error page", "a bomb", "a redirect"],
 )
-def test_an_answer_without_end_takes_little_memory(serve: Serve, rows: Callable[[], list[Row]], answer: Answer) -> None:
+def test_an_answer_without_end_takes_little_memory_and_its_beginning_is_kept(
+    serve: Serve, rows: Callable[[], list[Row]], answer: Answer, kept: int
+) -> None:
     server = serve(answer)
     result, used = measured([*COMMAND, *WORDS])
 
     check_failure(result, 12)
     assert used.peak <= MOST_MEMORY
     assert posts(server) == 1
-    assert len(check_row(rows(), Outcome.UNKNOWN).raw or "") <= 1 << 18
+    assert check_row(rows(), Outcome.UNKNOWN).raw == "\\x00" * kept
 
 
 # --- signals ---
@@ -763,6 +805,23 @@ def test_the_same_signal_again_ends_it_too(serve: Serve, rows: Callable[[], list
     assert posts(server) == 1
     [row] = rows()
     assert row.outcome_now is Outcome.UNKNOWN
+
+
+@POSIX
+def test_a_submission_that_was_killed_in_flight_is_told_as_doubtful_and_not_sent_again(
+    luma: Luma, serve: Serve, rows: Callable[[], list[Row]]
+) -> None:
+    process_told = Handle()
+    server = serve((process_told.signal(signal.SIGKILL), stall()), reply(ACCEPTED))
+    with started(*WORDS) as process:
+        process_told.set(process)
+        out, err = process.communicate()
+
+    assert (process.returncode, out, err) == (-9, "", "")
+    assert [row.outcome for row in rows()] == [Outcome.SENDING]
+    assert luma("tasks").out.split("\t")[:2] == ["unknown-1", "unknown: may have been charged"]
+    assert "--resubmit" in luma(*WORDS).err
+    assert posts(server) == 1
 
 
 def wait_for_row(home: Path) -> None:
@@ -986,3 +1045,159 @@ def test_a_dry_run_sends_and_writes_nothing(luma: Luma, serve: Serve, rows: Call
 
     assert luma(*WORDS, "--dry-run").code == 0
     assert (server.connections, rows()) == (0, [])
+
+
+# --- the key, the address, the journal: wrong before anything is sent ---
+
+
+@pytest.mark.parametrize("trailing", ["\n", "\r\n", "  "], ids=ascii)
+def test_a_key_with_a_line_end_is_sent_without_it(
+    luma: Luma, serve: Serve, rows: Callable[[], list[Row]], monkeypatch: pytest.MonkeyPatch, trailing: str
+) -> None:
+    server = serve(reply(ACCEPTED))
+    monkeypatch.setenv("LUMA_API_KEY", KEY + trailing)
+
+    assert luma(*WORDS) == (0, f"{ID}\n", "")
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    check_row(rows(), Outcome.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"secret\nsecret", "has a forbidden character at position 7"),
+        (b"secret\0secret", "has a forbidden character at position 7"),
+        ("“secret”".encode(), "has a forbidden character at position 1"),
+        ("secret\u200bsecret".encode(), "has a forbidden character at position 7"),
+        ("sécret".encode(), "has a forbidden character at position 2"),
+        (b"sec\xffret", "has a forbidden character at position 4"),
+        (b"secret" * 20_000, "is too long to be an API key"),
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+    ],
+    ids=lambda value: ascii(value[:12]),
+)
+def test_a_key_that_cannot_be_sent_leaves_no_row_and_is_not_shown(
+    luma: Luma,
+    serve: Serve,
+    rows: Callable[[], list[Row]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes,
+    words: str,
+) -> None:
+    """From a file: no variable can hold a NUL."""
+    server = serve(reply(ACCEPTED))
+    (tmp_path / "key").write_bytes(content)
+    monkeypatch.delenv("LUMA_API_KEY")
+    monkeypatch.setenv("LUMA_API_KEY_FILE", str(tmp_path / "key"))
+    result = luma(*WORDS)
+
+    assert words in check_failure(result, 4)
+    assert "cret" not in result.err
+    assert (server.connections, rows()) == (0, [])
+
+
+@pytest.mark.parametrize("address", ["http://api.example.com", "http://10.0.0.1:8080", "ftp://127.0.0.1", "127.0.0.1"])
+def test_an_address_that_is_not_https_leaves_no_row(
+    luma: Luma, rows: Callable[[], list[Row]], monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("LUMA_BASE_URL", address)
+
+    assert "LUMA_BASE_URL" in check_failure(luma(*WORDS), 2)
+    assert rows() == []
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_that_are_not_there_leave_no_row(
+    luma: Luma, serve: Serve, rows: Callable[[], list[Row]], monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    server = serve(reply(ACCEPTED))
+    monkeypatch.setenv(variable, "/none/ca.pem")
+
+    assert "/none/ca.pem" in check_failure(luma(*WORDS), 2)
+    assert (server.connections, rows()) == (0, [])
+
+
+@pytest.mark.parametrize("netrc", ["machine 127.0.0.1 login other password secret\n", "default login a password b\n"])
+def test_a_netrc_never_replaces_the_key(luma: Luma, serve: Serve, home: Path, netrc: str) -> None:
+    (home / ".netrc").write_text(netrc)
+    (home / ".netrc").chmod(0o644)
+    server = serve(reply(ACCEPTED))
+
+    assert luma(*WORDS).code == 0
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+# Root may write anywhere, but not without this.
+NO_CAPABILITY = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"]
+MAY_TRY = os.name == "posix" and os.geteuid() == 0 and shutil.which("setpriv") is not None
+
+
+@pytest.mark.skipif(not MAY_TRY, reason="needs root and setpriv, to own a folder that cannot be written")
+@pytest.mark.parametrize(
+    ("owner", "mode"), [(0, 0o500), (12345, 0o700), (12345, 0o755)], ids=["read-only", "closed", "another's"]
+)
+def test_a_journal_folder_that_cannot_be_written_spends_nothing(
+    serve: Serve, home: Path, owner: int, mode: int
+) -> None:
+    server = serve(reply(ACCEPTED))
+    folder = home / "state"
+    folder.mkdir(mode)
+    os.chown(folder, owner, owner)
+    done = subprocess.run(
+        [*NO_CAPABILITY, *COMMAND, *WORDS], capture_output=True, text=True, timeout=60, check=False, cwd="/"
+    )
+
+    assert "journal" in check_failure(Result(done.returncode, done.stdout, done.stderr), 11)
+    assert (server.connections, list(folder.iterdir())) == (0, [])
+
+
+@pytest.mark.skipif(not MAY_TRY, reason="needs root and setpriv, to own a file that cannot be written")
+def test_a_journal_file_that_cannot_be_written_spends_nothing(
+    luma: Luma, serve: Serve, home: Path, rows: Callable[[], list[Row]]
+) -> None:
+    server = serve(reply(ACCEPTED))
+    luma(*WORDS)
+    file = home / "state" / "tasks.db"
+    file.chmod(0o400)
+    before = file.read_bytes()
+    words = [*NO_CAPABILITY, *COMMAND, "modify", CLIP_URL, "-p", "Rain", "--no-check"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+    assert "journal" in check_failure(Result(done.returncode, done.stdout, done.stderr), 11)
+    assert (posts(server), file.read_bytes() == before) == (1, True)
+
+
+def test_a_full_file_system_spends_nothing(
+    luma: Luma, serve: Serve, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(reply(ACCEPTED))
+    monkeypatch.setenv("LUMA_STATE_DIR", str(small_disk))
+    with contextlib.suppress(OSError), (small_disk / "filler").open("wb", 0) as file:
+        while True:
+            file.write(bytes(4096))
+    result = luma(*WORDS)
+
+    assert "the disk is full" in check_failure(result, 11)
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("version", range(1, len(journal.MIGRATIONS)))
+def test_a_journal_of_an_older_luma_takes_the_next_submission_and_keeps_the_old(
+    luma: Luma, serve: Serve, home: Path, rows: Callable[[], list[Row]], version: int
+) -> None:
+    (home / "state").mkdir()
+    with contextlib.closing(sqlite3.connect(home / "state" / "tasks.db")) as old:
+        for script in journal.MIGRATIONS[:version]:
+            old.executescript(script)
+        old.execute(
+            "INSERT INTO task (task_id, outcome, base_url, submitted_at) VALUES ('old', 'accepted', 'https://a', 5)"
+        )
+        old.execute(f"PRAGMA user_version = {version}")
+        old.commit()
+    server = serve(reply(ACCEPTED))
+
+    assert luma(*WORDS) == (0, f"{ID}\n", "")
+    assert posts(server) == 1
+    assert [row.task.task_id for row in rows()] == [ID, "old"]

@@ -1,17 +1,21 @@
 """Waiting: `watch` under a clock of our own, and `luma wait` against a service that has its troubles."""
 
+import contextlib
 import json
 import os
 import queue
 import random
+import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
-from conftest import CLIP_URL, KEY, Result
+from conftest import CLIP, CLIP_URL, KEY, Result
 from faultserver import Answer, FaultServer, Request, dribble, hang_up, head, redirect, reply, reset, send
 
 from luma_cli.api import Client
@@ -446,6 +450,13 @@ def test_a_flag_that_nobody_documents_is_waited_for(flag: object) -> None:
     assert {poll.task.state for poll in asked.polls if poll.task} == {State.UNKNOWN}
 
 
+def test_a_record_without_a_flag_is_waited_for() -> None:
+    asked = ask(envelope(200, {"taskId": ID, "response": {"resultUrls": [LINK]}}), timeout=20)
+
+    assert isinstance(asked.error, StillGenerating)
+    assert {poll.task.state for poll in asked.polls if poll.task} == {State.UNKNOWN}
+
+
 @pytest.mark.parametrize("flag", ["1", "4", 1, 4])
 def test_a_flag_as_decimal_text_counts(flag: object) -> None:
     assert ask(record(flag)).polls[-1].task.has_video  # type: ignore[union-attr]
@@ -637,6 +648,108 @@ def test_a_wait_does_not_go_by_the_wall_clock() -> None:
         )
     assert (done.returncode, done.stdout.decode()) == (0, f"{LINK}\n")
     assert len(server.requests) == 3
+
+
+def test_a_key_that_is_refused_in_the_middle_of_a_wait_ends_it_and_the_task_goes_on(wait: Wait, luma: Luma) -> None:
+    result, requests = wait(record(0), envelope(401, None, "no"))
+
+    assert (result.code, result.out, len(requests)) == (4, "", 2)
+    assert f"luma: 1 task(s) go on: luma wait {ID}\n" in result.err
+    assert luma("tasks").out.split("\t")[1] == "generating"
+
+
+@pytest.mark.parametrize("task_id", [OTHER, "", 5, [ID]])
+def test_nothing_but_the_record_of_another_task_is_no_result(wait: Wait, luma: Luma, task_id: object) -> None:
+    result, _ = wait(record(1, task_id=task_id), words=("--timeout", "1s"))  # type: ignore[arg-type]
+
+    assert result[:2] == (8, "")
+    assert f"task {ID} has not ended within 1 s; could not check: the answer was for another task\n" in result.err
+    assert luma("tasks").out == ""
+
+
+def test_a_state_that_nobody_documents_is_told_once(wait: Wait) -> None:
+    result, requests = wait(record(99), record(99), record(1))
+
+    assert result == (0, f"{LINK}\n", f"luma: {ID} unknown state 99\nluma: {ID} succeeded\n")
+    assert len(requests) == 3
+
+
+@pytest.mark.parametrize("flag", [1, 4])
+def test_a_success_without_a_link_is_recorded_as_one(wait: Wait, luma: Luma, flag: int) -> None:
+    result, _ = wait(record(flag, response=None))
+
+    assert result[:2] == (11, "")
+    assert luma("tasks").out.split("\t")[:2] == [ID, "succeeded"]
+
+
+@pytest.mark.parametrize(
+    "surroundings",
+    [{"COLUMNS": "0"}, {"COLUMNS": "1"}, {"COLUMNS": "1000000"}, {"TERM": "dumb"}, {"TERM": ""}, {"FORCE_COLOR": "1"}],
+    ids=str,
+)
+def test_id_state_and_link_are_whole_in_any_surroundings(
+    luma: Luma, run: Luma, monkeypatch: pytest.MonkeyPatch, surroundings: dict[str, str]
+) -> None:
+    with FaultServer([record(1)]) as server:
+        monkeypatch.setenv("LUMA_BASE_URL", server.url().rstrip("/"))
+        waited = run("wait", ID, **surroundings)
+        asked = run("status", ID, **surroundings)
+
+    assert waited == (0, f"{LINK}\n", f"luma: {ID} succeeded\n")
+    assert asked == (0, f"{ID}\tsucceeded\t\t{LINK}\n", "")
+
+
+# --- a journal that gets into trouble while we wait ---
+
+
+def remove(place: Path) -> None:
+    shutil.rmtree(place)
+
+
+def spoil(place: Path) -> None:
+    (place / "tasks.db").write_bytes(b"no database" * 1000)
+
+
+def replace_by_a_folder(place: Path) -> None:
+    (place / "tasks.db").unlink()
+    (place / "tasks.db").mkdir()
+
+
+def close_to_writers(place: Path) -> None:
+    with contextlib.closing(sqlite3.connect(place / "tasks.db")) as other:
+        other.execute("CREATE TRIGGER full BEFORE UPDATE ON task BEGIN SELECT RAISE(FAIL, 'full'); END")
+        other.commit()
+
+
+@pytest.mark.parametrize("trouble", [remove, spoil, replace_by_a_folder, close_to_writers])
+@pytest.mark.parametrize("words", [(), ("-o", "out.mp4")], ids=["links", "files"])
+def test_a_journal_that_fails_while_we_wait_costs_a_warning(
+    luma: Luma,
+    sandbox: Sandbox,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: Callable[[Path], None],
+    words: tuple[str, ...],
+) -> None:
+    """Trouble comes with the first answer that says that the task is there, before anything is written about it."""
+    task_id = luma("modify", CLIP, "-p", "Snow", "--no-check").out.strip()
+    tell = sandbox.tasks.record
+
+    def record_and_trouble(*about: object) -> object:
+        if (home / "state").exists() and not troubled:
+            troubled.append(True)
+            trouble(home / "state")
+        return tell(*about)  # type: ignore[arg-type]
+
+    troubled: list[bool] = []
+    monkeypatch.setattr(sandbox.tasks, "record", record_and_trouble)
+    result = luma("wait", task_id, "--interval", "1s", *words)
+
+    assert result.code == 0, result.err
+    assert result.out == ("out.mp4\n" if words else f"{sandbox.url}{sandbox.tasks.find(task_id).result}\n")
+    assert 1 <= result.err.count("luma: warning: ") <= 1 + bool(words)  # the state, and the file that was saved
+    assert "luma: warning: the state is not saved: the journal " in result.err
+    assert not words or Path("out.mp4").read_bytes() == CLIP.read_bytes()
 
 
 # --- which tasks ---

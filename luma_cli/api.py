@@ -1,16 +1,13 @@
 """The client of kie.ai's HTTP API: addresses, judgement of answers, and what may be sent twice."""
 
-import contextlib
-import json
 import math
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from luma_cli import envelope, keystore, settings, signals, task
+from luma_cli import envelope, keystore, redaction, settings, signals, task
 from luma_cli.addresses import host_of, is_loopback
 from luma_cli.envelope import Envelope, NotAnEnvelope
 from luma_cli.errors import FileTrouble, LumaError, OutcomeUnknown, Unavailable
@@ -253,8 +250,8 @@ class Client:
         except TransportError as error:
             if not error.sent:
                 raise
-            raise _unknown(f"submitted, but {error.message}", self._without_key(error.raw)) from error
-        return _judge_submission(replace(reply, body=self._without_key(reply.body)))
+            raise _unknown(f"submitted, but {error.message}", error.raw, self.api_key) from error
+        return _judge_submission(reply, self.api_key)
 
     def _call(
         self, method: str, path: str, *, base: str | None = None, budget: float = 60.0, **request: Any
@@ -266,28 +263,22 @@ class Client:
             )
         except TransportError as error:
             raise Unavailable(error.message, hint="check the network and try again") from error
-        answer = _judge(replace(reply, body=self._without_key(reply.body)))
+        answer = _judge(reply, self.api_key)
         if isinstance(answer, LumaError):
             raise answer
         return answer
 
-    def _without_key(self, body: bytes) -> bytes:
-        """An answer that quotes the key must not carry it into the journal, which keeps messages and raw answers."""
-        if b"\\" in body:
-            # JSON may write any character as \uXXXX: look at what is meant, not at how it is written.
-            with contextlib.suppress(ValueError, RecursionError):
-                meant = json.dumps(json.loads(body), ensure_ascii=False)
-                if self.api_key in meant:
-                    body = meant.encode("utf-8", "backslashreplace")
-        return body.replace(self.api_key.encode(), b"[key]")
 
+def _judge(reply: Reply, api_key: str) -> Envelope | LumaError:
+    """The body's code comes before the HTTP status: most errors arrive as HTTP 200 (vendor's schema, observed).
 
-def _judge(reply: Reply) -> Envelope | LumaError:
-    """The body's code comes before the HTTP status: most errors arrive as HTTP 200 (vendor's schema, observed)."""
+    An answer that quotes the key must not carry it into the journal.
+    """
     try:
-        answer = envelope.parse_envelope(reply.body)
+        answer = envelope.parse_envelope(reply.body, api_key)
     except NotAnEnvelope:
-        error = envelope.error_without_envelope(reply.status, host_of(reply.headers.get("Location", "")))
+        host = redaction.scrub(host_of(reply.headers.get("Location", "")), api_key)
+        error = envelope.error_without_envelope(reply.status, host)
     else:
         if answer.code == 200:
             return answer
@@ -297,25 +288,27 @@ def _judge(reply: Reply) -> Envelope | LumaError:
     return error
 
 
-def _judge_submission(reply: Reply) -> str:
+def _judge_submission(reply: Reply, api_key: str) -> str:
     """The task id, or the error: a refusal only where the answer says for certain that nothing was created."""
-    answer = _judge(reply)
+    answer = _judge(reply, api_key)
     if isinstance(answer, Envelope):
         task_id = answer.data.get("taskId") if isinstance(answer.data, dict) else None
         if task.is_task_id(task_id):
             return str(task_id)
-        raise _unknown("accepted, but the answer has no usable task id", reply.body)
+        raise _unknown("accepted, but the answer has no usable task id", reply.body, api_key)
     if reply.status == 429 or answer.api_code == 429:
         answer.api_code = 429
         raise answer
     if answer.api_code in REFUSALS or (answer.api_code is None and reply.status in (401, 403, 404)):
         raise answer
-    raise _unknown(f"submitted, but {answer.message}", reply.body, answer.api_code, reply.status)
+    raise _unknown(f"submitted, but {answer.message}", reply.body, api_key, answer.api_code, reply.status)
 
 
-def _unknown(message: str, raw: bytes, api_code: int | None = None, status: int | None = None) -> OutcomeUnknown:
+def _unknown(
+    message: str, raw: bytes, api_key: str, api_code: int | None = None, status: int | None = None
+) -> OutcomeUnknown:
     error = OutcomeUnknown(
         f"{message}: it may have been created and charged", hint=UNKNOWN_HINT, api_code=api_code, http_status=status
     )
-    error.raw = raw[:MOST_RAW].decode("utf-8", "backslashreplace")
+    error.raw = redaction.scrub(raw.decode("utf-8", "backslashreplace"), api_key)[:MOST_RAW]
     return error

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
 from luma_cli.errors import KeyRefused, LumaError, OutOfCredits, Refused, TaskFailed, Unavailable
+from luma_cli.redaction import scrub
 from luma_cli.task import as_int, as_text
 
 LONGEST_MESSAGE = 240
@@ -59,8 +60,8 @@ class Envelope:
     data: Any
 
 
-def parse_envelope(body: bytes) -> Envelope:
-    """Read an answer's body, whatever its Content-Type says.
+def parse_envelope(body: bytes, secret: str = "") -> Envelope:
+    """Read an answer's body, whatever its Content-Type says, and take out the secret where the service quotes it.
 
     Strict where leniency costs money (measured): of duplicate keys the last would win (500, then 200, reads as 200),
     and True, 200.0 and NaN would pass for numbers. A code as decimal text counts.
@@ -70,6 +71,7 @@ def parse_envelope(body: bytes) -> Envelope:
     """
     try:
         answer = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        answer = scrub(answer, secret)
     except RecursionError:
         raise NotAnEnvelope("nested too deeply") from None
     except ValueError as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
-from luma_cli import settings, terminals
+from luma_cli import redaction, settings, terminals
 from luma_cli.addresses import shown
 from luma_cli.errors import Declined, FileTrouble, Finding, LumaError
 from luma_cli.formats import (
@@ -107,7 +107,7 @@ def clean(text: str) -> str:
 
 def redact(text: str) -> str:
     for secret in _mode.secrets:
-        text = text.replace(secret, "[key]")
+        text = redaction.redact(text, secret)
     return text
 
 

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "luma_cli"
 
 # From the bottom to the top. A module imports from floors below its own, `commands/*` also `commands.options`.
 FLOORS = (
-    {"errors", "task", "addresses", "signals", "names", "language", "tree", "taskids"},
+    {"errors", "task", "addresses", "signals", "names", "language", "tree", "taskids", "redaction"},
     {"schema", "wire", "configfile", "rows", "envelope", "database"},
     {"settings", "keystore", "transport", "formats", "target", "manifest", "clips"},
     {"terminals"},

@@ -6,6 +6,7 @@ secret; a `.netrc` that would replace the key lies in every home.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,10 @@ from pathlib import Path
 import pytest
 from conftest import CLIP, CLIP_URL, EDITS, KEY, Result
 from faultserver import FaultServer, Request, redirect, reply
+from hypothesis import given
+from hypothesis import strategies as st
 
+from luma_cli.redaction import MARK, SHORTEST_SECRET, scrub
 from luma_cli.sandbox import SCENARIOS, Sandbox
 
 Luma = Callable[..., Result]
@@ -87,6 +91,62 @@ def test_a_service_that_echoes_the_key_does_not_get_it_onto_the_screen(
                 if status < 500 or words[0] == "modify":
                     out, err = luma(*words, "--json")[1:]
                     assert KEY not in out + err
+
+
+ESCAPED = "".join(f"\\u{ord(each):04x}" for each in KEY)
+RECORD = '{"code": 200, "data": {"taskId": "%s", "successFlag": 3, %s}}'
+
+
+@pytest.mark.parametrize("key", [KEY, ESCAPED, f"\\u{ord(KEY[0]):04X}{KEY[1:]}"], ids=["plain", "escaped", "one"])
+@pytest.mark.parametrize(
+    ("body", "words", "code"),
+    [
+        ('{"code": 422, "msg": "%s"}', ["modify", CLIP_URL, "-p", "Snow", "--no-check"], 6),
+        ('{"code": 500, "code": 200, "msg": "%s"}', ["modify", CLIP_URL, "-p", "Snow", "--no-check"], 12),
+        ('{"code": 200, "data": {"taskId": "%s"}}', ["modify", CLIP_URL, "-p", "Snow", "--no-check"], 12),
+        ('{"code": 200, "%s": 1, "data": null}', ["modify", CLIP_URL, "-p", "Snow", "--no-check"], 12),
+        (RECORD % ("0" * 32, '"errorMessage": "%s"'), ["status", "0" * 32], 0),
+        (RECORD % ("0" * 32, '"paramJson": "{\\"prompt\\": \\"%s\\"}"'), ["status", "0" * 32], 0),
+    ],
+)
+def test_a_key_that_the_service_quotes_is_neither_told_nor_kept(
+    luma: Luma, monkeypatch: pytest.MonkeyPatch, home: Path, body: str, words: list[str], code: int, key: str
+) -> None:
+    for written in (key, key.replace("\\", "\\\\")):  # JSON inside of JSON
+        with FaultServer([reply((body % written).encode())]) as server:
+            monkeypatch.setenv("LUMA_BASE_URL", server.url("").rstrip("/"))
+            result = luma(*words, "--json", *(["--resubmit"] if words[0] == "modify" else []))
+
+        assert result.code == code, result
+        kept = (home / "state" / "tasks.db").read_bytes().decode("utf-8", "replace")
+        for text in (result.out, result.err, kept):
+            assert KEY not in re.sub(r"\\+u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
+
+
+@given(
+    st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=SHORTEST_SECRET, max_size=40),
+    st.recursive(
+        st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    ),
+    st.integers(0, 2),
+)
+def test_no_text_of_a_json_value_keeps_a_secret(secret: str, around: object, depth: int) -> None:
+    text: object = [secret, around, {f"a{secret}b": secret}]
+    for _ in range(depth):
+        text = [json.dumps(text), "".join(f"\\u{ord(each):04x}" for each in secret)]
+    clean = scrub(text, secret)
+
+    assert secret not in json.dumps(clean, ensure_ascii=False)
+    for _ in range(depth):
+        assert clean[1] == MARK
+        if clean[0] == MARK:
+            return
+        clean = json.loads(clean[0])
+    assert secret not in json.dumps(clean, ensure_ascii=False)
+
+
+def test_a_word_too_short_for_a_key_is_left_in_the_text() -> None:
+    assert scrub({"test": ["test.mp4"]}, "test") == {"test": ["test.mp4"]}
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

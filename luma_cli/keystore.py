@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from luma_cli import signals
 from luma_cli.configfile import edit_toml, load_toml, reason
 from luma_cli.errors import KeyRefused, UsageError
 
@@ -135,23 +136,44 @@ def _from_command(command: str | None) -> Key | None:
     if command is None:
         return None
     try:
-        words = shlex.split(command)
-        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
-            timer = threading.Timer(COMMAND_TIME, process.kill)
-            timer.start()
-            try:
-                content = process.stdout.read(LONGEST_KEY * 2) if process.stdout is not None else b""
-                if len(content) < LONGEST_KEY * 2:  # else it may go on for ever, and is no key in any case
-                    process.wait()
-            finally:
-                timer.cancel()
-                process.kill()
+        content, code = _run(shlex.split(command))
     except (OSError, ValueError, IndexError) as error:
         # The exception quotes the command line, which may hold a secret.
         raise KeyRefused("api_key_command failed", hint="luma config get api_key_command") from error
-    if process.returncode != 0 and len(content) < LONGEST_KEY * 2:
+    if code is None:
+        raise KeyRefused(
+            f"api_key_command did not end within {COMMAND_TIME:g} s", hint="luma config get api_key_command"
+        )
+    if code != 0:
         raise KeyRefused("api_key_command failed", hint="luma config get api_key_command")
     return Key(content.decode("utf-8", "replace"), "api_key_command")
+
+
+def _run(words: list[str]) -> tuple[bytes, int | None]:
+    """The output and exit code of a command; no code where it, or a child that has its pipe, goes on too long."""
+    content = b""
+
+    def read() -> None:
+        nonlocal content
+        if process.stdout is not None:
+            content = process.stdout.read(LONGEST_KEY * 2)
+
+    # In our own process group and session, since it may ask a person at the terminal.
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    reader = threading.Thread(target=read, daemon=True)
+    try:
+        with signals.kept_from_threads():
+            reader.start()
+        reader.join(COMMAND_TIME)
+        if reader.is_alive():
+            return b"", None
+        if len(content) == LONGEST_KEY * 2:  # it may go on for ever, and is no key in any case
+            return content, 0
+        return content, process.wait(COMMAND_TIME)
+    except subprocess.TimeoutExpired:
+        return b"", None
+    finally:
+        process.kill()
 
 
 def _from_file(folder: Path | None, base_url: str, upload_url: str) -> Key | None:
@@ -172,11 +194,13 @@ def _stored(folder: Path | None) -> dict[str, Any]:
         return {}
     path = folder / NAME
     try:
-        mode = path.stat().st_mode
+        mode, around = path.stat().st_mode, folder.stat().st_mode
     except OSError:
         return {}
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+    if os.name == "posix" and mode & 0o077:
         raise KeyRefused(f"{path} can be read by others", hint=f"chmod 600 {shlex.quote(str(path))}")
+    if os.name == "posix" and around & 0o022 and not around & stat.S_ISVTX:
+        raise KeyRefused(f"others can replace {path}", hint=f"chmod 700 {shlex.quote(str(folder))}")
     try:
         return load_toml(path)
     except UsageError as error:

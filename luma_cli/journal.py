@@ -3,6 +3,7 @@
 The service keeps no list of tasks, so this one is the only one.
 """
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -169,7 +170,7 @@ class Journal:
         try:
             task_id = send(submission.edit)
             signals.hold(firmly=True)
-            self._accept(number, task_id, announce)
+            self._accept(number, submission, task_id, announce)
         except OutcomeUnknown as error:
             self._settle(number, Outcome.UNKNOWN, error)
             raise
@@ -220,13 +221,9 @@ class Journal:
         """
         if reference.startswith("@"):
             return self._find_recent(reference)
-        kind, _, number = reference.rpartition("-")
-        rows = []
-        if kind in set(Outcome) and as_int(number) is not None:
-            rows = self._rows("WHERE number = ? AND task_id IS NULL", (int(number),))
-        rows = rows or self._find_prefix(reference)
-        if rows:
-            return rows[0]
+        row = self.known(reference) or self._find_label(reference) or self._find_prefix(reference)
+        if row is not None:
+            return row
         if is_task_id(reference) and len(reference) >= SHORTEST_FOREIGN_ID:
             return None
         raise UsageError(f"no task {reference[:140]!a} in the journal", hint="luma tasks lists what is there")
@@ -262,7 +259,7 @@ class Journal:
                 (file.url, file.path, file.bytes, file.sha256, time.time(), task_id),
             )
 
-    def rows(self, *, state: str | None = None, since: float = 0.0, limit: int | None = None) -> Iterator[Row]:
+    def rows(self, *, state: str | None = None, since: float = -math.inf, limit: int | None = None) -> Iterator[Row]:
         """The newest first, read as they are taken. `since` is a Unix time in seconds; `state` may be an outcome."""
         if state is None:
             return islice(self._pages("submitted_at >= ?", (since,)), limit)
@@ -300,25 +297,32 @@ class Journal:
         Raises:
             UsageError: the id stands in the journal already, the row has one, or several rows fit.
         """
-        if self._rows("WHERE task_id = ?", (task.task_id,)):
+        there = self.known(task.task_id)
+        if there is None or not there.is_ours:
+            row = row or self._same_edit(task)
+        if there is not None and (there.is_ours or row is None):
             raise UsageError(f"task {task.task_id} is in the journal already", hint=f"luma status {task.task_id}")
-        if row is None:
-            asked = (task.prompt, task.video_url)
-            fits = [each for each in self.unsettled() if (each.task.prompt, each.task.video_url) == asked]
-            if len(fits) > 1:
-                labels = ", ".join(each.label for each in fits[:5])
-                raise UsageError(f"{len(fits)} unknown submissions asked for just this", hint=f"--for one of {labels}")
-            row = fits[0] if fits else None
         if row is not None:
             if row.outcome_now is not Outcome.UNKNOWN:
                 raise UsageError(f"{row.label} is not a submission of unknown outcome", hint="luma tasks")
-            self._db.execute(
-                "UPDATE task SET task_id = ?, outcome = 'accepted', error_code = NULL, error_message = NULL, raw = NULL"
-                " WHERE number = ?",
-                (task.task_id, row.number),
-            )
+            with self._db.transaction():
+                self._take_out_foreign(task.task_id, row.number)
+                self._db.execute(
+                    "UPDATE task SET task_id = ?, outcome = 'accepted', error_code = NULL, error_message = NULL,"
+                    " raw = NULL WHERE number = ?",
+                    (task.task_id, row.number),
+                )
         self.learn(task, base_url)
         return self._rows("WHERE task_id = ?", (task.task_id,))[0]
+
+    def _same_edit(self, task: Task) -> Row | None:
+        """The one submission of unknown outcome that asked for this task."""
+        asked = (task.prompt, task.video_url)
+        fits = [each for each in self.unsettled() if (each.task.prompt, each.task.video_url) == asked]
+        if len(fits) > 1:
+            labels = ", ".join(each.label for each in fits[:5])
+            raise UsageError(f"{len(fits)} unknown submissions asked for just this", hint=f"--for one of {labels}")
+        return fits[0] if fits else None
 
     def forget(self, rows: Sequence[Row]) -> None:
         """Raises UsageError for a submission that is being sent right now: its answer would have no row."""
@@ -356,28 +360,39 @@ class Journal:
             pause = self.pause_before(submission.base_url, spacing) if spacing is not None else 0.0
             if pause > 0:
                 raise NotYet(pause)
-            edit = submission.edit
-            cursor = self._db.execute(
-                "INSERT INTO task (outcome, base_url, source, prompt, video_url, watermark, callback_url, digest,"
-                " idempotency_key, process, submitted_at) VALUES ('sending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    submission.base_url,
-                    submission.source,
-                    edit.prompt,
-                    edit.video_url,
-                    edit.watermark,
-                    edit.callback_url,
-                    submission.digest,
-                    submission.idempotency_key,
-                    os.getpid(),
-                    time.time(),
-                ),
-            )
-            return None, int(cursor.lastrowid or 0)
+            return None, self._insert(submission)
 
-    def _accept(self, number: int, task_id: str, announce: Callable[[str], None]) -> None:
+    def _insert(self, submission: Submission) -> int:
+        edit = submission.edit
+        cursor = self._db.execute(
+            "INSERT INTO task (outcome, base_url, source, prompt, video_url, watermark, callback_url, digest,"
+            " idempotency_key, process, submitted_at) VALUES ('sending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                submission.base_url,
+                submission.source,
+                edit.prompt,
+                edit.video_url,
+                edit.watermark,
+                edit.callback_url,
+                submission.digest,
+                submission.idempotency_key,
+                os.getpid(),
+                time.time(),
+            ),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def _accept(self, number: int, submission: Submission, task_id: str, announce: Callable[[str], None]) -> None:
         try:
             with self._db.transaction():
+                there = self.known(task_id)
+                if there is not None and there.is_ours:
+                    raise OutcomeUnknown(
+                        f"kie.ai answered with the id of an earlier task, {task_id}: it may have charged for a new one",
+                        hint="look at https://kie.ai/logs; then `luma tasks adopt ID` or `luma tasks forget`",
+                    )
+                if not self._db.query("SELECT 1 FROM task WHERE number = ?", (number,)):
+                    number = self._insert(submission)  # forgotten while this machine was suspended
                 heard = self._take_out_foreign(task_id, number)
                 self._db.execute(
                     "UPDATE task SET task_id = ?, outcome = 'accepted', state = 'generating', answered_at = ?"
@@ -401,7 +416,7 @@ class Journal:
         Its files become those of row `number`.
         """
         row = self.known(task_id)
-        if row is None or row.digest is not None:
+        if row is None or row.is_ours:
             return None
         self._db.execute("UPDATE file SET number = ? WHERE number = ?", (number, row.number))
         self._db.execute("DELETE FROM task WHERE number = ?", (row.number,))
@@ -437,18 +452,22 @@ class Journal:
             raise UsageError(f"the journal holds no task {reference}", hint="luma tasks lists what is there")
         return rows[0]
 
-    def _find_prefix(self, reference: str) -> list[Row]:
+    def _find_label(self, reference: str) -> Row | None:
+        kind, _, number = reference.rpartition("-")
+        if kind not in set(Outcome) or as_int(number) is None:
+            return None
+        rows = self._rows("WHERE number = ? AND task_id IS NULL", (int(number),))
+        return rows[0] if rows else None
+
+    def _find_prefix(self, reference: str) -> Row | None:
         if not is_task_id(reference):
             raise UsageError(f"{reference[:140]!a} is not a task id", hint="luma tasks lists what is there")
-        exact = self._rows("WHERE task_id = ?", (reference,))
-        if exact:
-            return exact
-        found = []
-        if len(reference) >= SHORTEST_PREFIX:
-            found = self._rows("WHERE substr(task_id, 1, ?) = ?", (len(reference), reference))
+        if len(reference) < SHORTEST_PREFIX:
+            return None
+        found = self._rows("WHERE substr(task_id, 1, ?) = ?", (len(reference), reference))
         if len(found) > 1:
             raise UsageError(f"{reference} fits {len(found)} tasks", hint="type more of the id")
-        return found
+        return found[0] if found else None
 
     def _update(self, task: Task) -> None:
         """Write what is known of a task into its row; what is not known stays as it is."""

@@ -48,6 +48,11 @@ class Row:
         return self.task.task_id or f"{self.outcome_now}-{self.number}"
 
     @property
+    def is_ours(self) -> bool:
+        """Submitted through this journal, and not only heard of."""
+        return self.digest is not None
+
+    @property
     def outcome_now(self) -> Outcome:
         """SENDING only while the process that sends may still be at it."""
         return Outcome.UNKNOWN if self.outcome is Outcome.SENDING and not self.is_in_flight else self.outcome

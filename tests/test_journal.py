@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,131 @@ def test_a_refused_submission_may_be_sent_again_under_its_key(book: Journal) -> 
     assert book.record(submission(key="k"), lambda _: ID) == ID
 
 
+def test_a_key_counts_at_its_own_service_only(book: Journal) -> None:
+    elsewhere = replace(submission(key="k"), base_url="https://other.example.com")
+    book.record(submission(key="k"), lambda _: ID)
+    assert book.record(elsewhere, lambda _: ID[::-1]) == ID[::-1]
+
+
+def test_an_unknown_outcome_counts_at_its_own_service_only(book: Journal) -> None:
+    with pytest.raises(OutcomeUnknown):
+        book.record(submission(), lost)
+    assert book.record(replace(submission(), base_url="https://other.example.com"), lambda _: ID) == ID
+
+
+def test_what_is_on_its_way_under_a_key_is_not_sent_again_even_on_wish(book: Journal, file: Path) -> None:
+    def send(_: Edit) -> str:
+        with pytest.raises(OutcomeUnknown, match="being sent right now"):
+            journal.open_journal(file).record(submission(key="k"), lambda _: pytest.fail("sent"), resubmit=True)
+        return ID
+
+    assert book.record(submission(key="k"), send) == ID
+
+
+def test_what_is_being_sent_cannot_be_forgotten(book: Journal, file: Path) -> None:
+    def send(_: Edit) -> str:
+        other = journal.open_journal(file)
+        with pytest.raises(UsageError, match="being sent right now"):
+            other.forget(list(other.rows()))
+        return ID
+
+    book.record(submission(), send)
+    assert [row.label for row in book.rows()] == [ID]
+
+
+def test_a_task_heard_of_before_its_answer_came_has_one_row_with_all_that_is_known(book: Journal, file: Path) -> None:
+    """A callback may be faster than the answer that names the task, and its video be saved by then."""
+    saved = SavedFile("/a/b.mp4", 5, "0" * 64, "https://a.example/b.mp4")
+
+    def send(_: Edit) -> str:
+        listener = journal.open_journal(file)
+        listener.learn(Task(ID, State.SUCCEEDED, 1, result_urls=(saved.url,)), BASE)
+        listener.save_file(ID, saved)
+        return ID
+
+    book.record(submission(key="k"), send)
+    [row] = book.rows()
+    assert (row.source, row.idempotency_key, row.outcome) == ("a", "k", Outcome.ACCEPTED)
+    assert (row.task.state, row.task.result_urls, row.task.files) == (State.SUCCEEDED, (saved.url,), (saved,))
+
+
+def test_an_id_that_another_submission_has_leaves_the_outcome_unknown(book: Journal) -> None:
+    book.record(submission(), lambda _: ID)
+    with pytest.raises(OutcomeUnknown, match="earlier task"):
+        book.record(submission("b"), lambda _: ID)
+    assert [row.label for row in book.rows()] == ["unknown-2", ID]
+    book.forget([row for row in book.rows() if not row.task.task_id])
+    assert [row.source for row in book.rows()] == ["a"]
+
+
+def test_a_row_that_is_gone_when_the_answer_comes_is_made_again(book: Journal, file: Path) -> None:
+    def send(_: Edit) -> str:
+        with sqlite3.connect(file) as other:
+            other.execute("DELETE FROM task")
+        return ID
+
+    assert book.record(submission(key="k"), send) == ID
+    [row] = book.rows()
+    assert (row.task.task_id, row.source, row.idempotency_key, row.outcome) == (ID, "a", "k", Outcome.ACCEPTED)
+
+
+# --- adopting ---
+
+
+def lose(book: Journal, *names: str) -> None:
+    for name in names:
+        with pytest.raises(OutcomeUnknown):
+            book.record(submission(name), lost)
+
+
+def asked(name: str, task_id: str = ID) -> Task:
+    edit = submission(name).edit
+    return Task(task_id, State.GENERATING, 0, edit.prompt, edit.video_url)
+
+
+def test_an_id_goes_to_the_submission_that_asked_for_it(book: Journal) -> None:
+    lose(book, "a", "b", "c")
+    assert book.adopt(asked("b"), BASE).source == "b"
+    assert [row.label for row in book.rows()] == ["unknown-3", ID, "unknown-1"]
+
+
+def test_of_several_that_fit_the_user_chooses(book: Journal) -> None:
+    lose(book, "a")
+    with pytest.raises(OutcomeUnknown):
+        book.record(submission("a"), lost, resubmit=True)
+    with pytest.raises(UsageError, match="2 unknown submissions"):
+        book.adopt(asked("a"), BASE)
+    assert book.adopt(asked("a"), BASE, book.find("unknown-1")).number == 1
+
+
+def test_an_id_that_was_only_heard_of_can_be_given_to_a_submission(book: Journal) -> None:
+    lose(book, "a")
+    book.learn(asked("a"), BASE)
+    saved = SavedFile("/a/b.mp4", 5, "0" * 64, "https://a.example/b.mp4")
+    book.save_file(ID, saved)
+
+    row = book.adopt(asked("a"), BASE)
+    assert (row.number, row.source, row.task.files) == (1, "a", (saved,))
+    assert [each.label for each in book.rows()] == [ID]
+
+
+@pytest.mark.parametrize("heard", [False, True], ids=["submitted", "heard of"])
+def test_an_id_that_is_there_and_fits_nothing_is_refused(book: Journal, heard: bool) -> None:
+    if heard:
+        book.learn(asked("a"), BASE)
+    else:
+        book.record(submission("a"), lambda _: ID)
+    lose(book, "b")
+    with pytest.raises(UsageError, match="in the journal already"):
+        book.adopt(asked("a"), BASE)
+
+
+def test_a_submission_that_has_an_id_gets_no_other(book: Journal) -> None:
+    book.record(submission("a"), lambda _: ID)
+    with pytest.raises(UsageError, match="not a submission of unknown outcome"):
+        book.adopt(asked("a", ID[::-1]), BASE, book.find(ID))
+
+
 def test_without_a_file_everything_works_as_long_as_the_process_lives() -> None:
     book = journal.open_journal(None)
     book.record(submission(key="k"), lambda _: ID)
@@ -179,6 +305,15 @@ def test_a_reference_that_fits_none_or_several_is_refused(three: Journal, refere
         three.find(reference)
 
 
+@pytest.mark.parametrize("task_id", ["unknown-2", "-o", "--help", "sending-2", ".", "..", "A"])
+def test_an_id_that_looks_like_something_else_is_found_as_it_is(book: Journal, task_id: str) -> None:
+    book.record(submission(), lambda _: task_id)
+    lose(book, "b")
+    row = book.find(task_id)
+    assert row is not None
+    assert row.task.task_id == task_id
+
+
 def test_a_full_id_from_elsewhere_is_unknown_but_no_mistake(three: Journal) -> None:
     assert three.find("c" * 32) is None
 
@@ -221,6 +356,33 @@ def test_whatever_a_record_holds_can_be_written_and_read(record: dict[str, objec
     assert row.task.task_id == ID
     book.learn(row.task, BASE)
     book.close()
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.GENERATE_FAILED, State.CREATE_FAILED])
+def test_an_end_is_an_end_whatever_the_service_says_later(book: Journal, state: State) -> None:
+    book.learn(Task(ID, state, 1, result_urls=("https://a.example/b.mp4",)), BASE)
+    for later in (State.GENERATING, State.UNKNOWN):
+        book.learn(Task(ID, later, 0), BASE)
+    row = book.known(ID)
+    assert row is not None
+    assert (row.task.state, row.task.result_urls) == (state, ("https://a.example/b.mp4",))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        *("submitted_at = 'soon'", "submitted_at = 1e300", "submitted_at = -1", "create_time = 1e18", "state = 'odd'"),
+        *("result_urls = 'no JSON'", "result_urls = '5'", "warnings = '[5]'", "result_urls = x'ff'", "prompt = 5"),
+        f"origin_urls = '{'[' * 5000}'",
+    ],
+)
+def test_a_value_that_cannot_be_is_read_as_none(luma: Luma, book: Journal, file: Path, column: str) -> None:
+    book.learn(asked("a"), BASE)
+    book._db.execute(f"UPDATE task SET {column}")  # noqa: S608  a table of ours
+    book.close()
+    for words in (["tasks"], ["tasks", "--json"], ["tasks", "show", ID], ["tasks", "show", ID, "--json"]):
+        code, out, err = luma(*words)
+        assert (code, ID in out, err) == (0, True, "")
 
 
 def test_files_come_back_with_their_task(book: Journal) -> None:

@@ -1,5 +1,6 @@
 """`luma tasks`: the journal, since kie.ai keeps no list."""
 
+import math
 import time
 from typing import Annotated
 
@@ -41,7 +42,7 @@ def list_(
     """
     from luma_cli import listings
 
-    earliest = 0.0 if since is None else time.time() - since
+    earliest = -math.inf if since is None else time.time() - since
     listings.show_rows(options.open_journal().rows(state=options.check_state(state), since=earliest, limit=limit))
 
 

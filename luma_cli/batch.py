@@ -22,7 +22,7 @@ from luma_cli.errors import (
     UsageError,
 )
 from luma_cli.goals import Plan, verdict
-from luma_cli.journal import Journal, NotYet
+from luma_cli.journal import BeingSent, Journal, NotYet
 from luma_cli.manifest import Entry, in_shard, parse_manifest
 from luma_cli.names import stem_of
 from luma_cli.order import Clip, Order, make_order, parse_clip
@@ -194,6 +194,8 @@ class _Batch:
                 self._refuse(_look_here(job, local=self._client.is_local), entry)
             if job.place is not None:
                 _check_place(job.place, overwrite=self._plan.overwrite)
+        except BeingSent:
+            self._queue.append(job)
         except LumaError as error:
             self._fail(entry, None, error)
         else:
@@ -228,6 +230,9 @@ class _Batch:
         except NotYet as not_yet:
             self._queue.appendleft(job)
             return self._turn_in(not_yet.pause)
+        except BeingSent:  # by another batch of this file: the others first, then see what came of it
+            self._queue.append(job)
+            return self._turn_in(1.0)
         except LumaError as error:
             is_limited = isinstance(error, Unavailable) and error.api_code == 429
             if isinstance(error, Unavailable) and is_limited and self._may_ride_out(error):

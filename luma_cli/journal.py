@@ -87,6 +87,10 @@ class NotYet(Exception):
         self.pause = pause
 
 
+class BeingSent(OutcomeUnknown):
+    """Another process is just submitting this: its answer will tell."""
+
+
 def open_journal(path: Path | None, on_trouble: Callable[[str], None] = lambda _: None) -> "Journal":
     """Open or make the journal; None keeps it in memory only. `on_trouble` hears what is not worth an error.
 
@@ -516,7 +520,7 @@ def storable(text: str) -> str:
 def _unresolved(row: Row) -> OutcomeUnknown:
     when = row.submitted_at.isoformat(timespec="seconds").replace("+00:00", "Z")
     if row.is_in_flight:
-        return OutcomeUnknown(f"the same submission is being sent right now (since {when})", hint="luma tasks")
+        return BeingSent(f"the same submission is being sent right now (since {when})", hint="luma tasks")
     return OutcomeUnknown(
         f"an identical submission of {when} has an unknown outcome: it may have been created and charged",
         hint="look at https://kie.ai/logs; then `luma tasks adopt ID`, or submit again with --resubmit",

@@ -131,6 +131,18 @@ def test_a_row_of_unknown_outcome_is_reported_and_never_sent_again(luma: Luma, s
     assert (codes, len(sandbox.submissions())) == ([12, 12], 1)
 
 
+def test_batches_of_one_file_at_once_pay_once_and_all_tell_every_row(quick: Sandbox) -> None:
+    name = write([row(f"{number}", output=f"{number}.mp4") for number in range(12)])
+    words = [sys.executable, "-c", QUICK, "batch", name]
+    running = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    told = [process.communicate(timeout=120) for process in running]
+
+    assert [process.returncode for process in running] == [0, 0, 0], [err for _, err in told]
+    assert [len(rows_of(out)) for out, _ in told] == [12, 12, 12]
+    assert len(quick.submissions()) == 12
+    assert len({Path(f"{number}.mp4").read_bytes() for number in range(12)}) == 1
+
+
 def test_a_file_in_the_way_costs_its_row_nothing_but_a_line(luma: Luma, sandbox: Sandbox) -> None:
     Path("a.mp4").write_text("mine")
     code, out, _ = luma("batch", write([row("a", output="a.mp4"), row("b", output="b.mp4")]))

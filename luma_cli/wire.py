@@ -11,9 +11,13 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.connection import allowed_gai_family
 
 from luma_cli import signals
 from luma_cli.addresses import parse_address
+
+# Each may take the whole time for connecting; a resolver may name hundreds.
+MOST_ADDRESSES = 6
 
 
 class PrivateAddress(OSError):
@@ -143,14 +147,41 @@ class _Marking(HTTPConnection):
         super().send(data)
 
     def _new_conn(self) -> socket.socket:
-        sock = super()._new_conn()
-        wire = _current.wire
-        if wire is not None and wire.public_only and self.proxy is None:
-            address = parse_address(str(sock.getpeername()[0]))
-            if address is None or not address.is_global:
-                sock.close()
-                raise PrivateAddress("the host has a private address")
-        return sock
+        """One address of the host after the other, as urllib3 does it, but not for longer than the exchange may last.
+
+        And with `public_only` to none that is not public: a name can lead anywhere, whatever it looks like.
+        """
+        wire, name = _current.wire, self._dns_host
+        if wire is None or self.proxy is not None:
+            return super()._new_conn()
+        trouble: Exception = PrivateAddress("the host has a private address")
+        for address in _resolve(name, self.port)[:MOST_ADDRESSES]:
+            if wire.public_only and not _is_global(address):
+                continue
+            if wire.expired:
+                raise TimeoutError
+            self._dns_host = address
+            try:
+                return super()._new_conn()
+            except urllib3.exceptions.HTTPError as error:
+                trouble = error
+            finally:
+                self._dns_host = name
+        raise trouble
+
+
+def _resolve(name: str, port: int) -> list[str]:
+    """The addresses of a host, in the resolver's order."""
+    try:
+        found = socket.getaddrinfo(name.strip("[]"), port, allowed_gai_family(), socket.SOCK_STREAM)
+    except UnicodeError:
+        raise urllib3.exceptions.LocationParseError(name) from None
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+def _is_global(address: str) -> bool:
+    found = parse_address(address)
+    return found is not None and found.is_global
 
 
 class _MarkingTLS(_Marking, HTTPSConnection):

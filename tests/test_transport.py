@@ -7,9 +7,11 @@ import contextlib
 import gzip
 import os
 import random
+import socket
 import ssl
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,12 +38,17 @@ from faultserver import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from luma_cli import transport
 from luma_cli.envelope import NotAnEnvelope, parse_envelope, parse_retry_after
 from luma_cli.transport import MOST_JSON, Bearer, Reply, Session, TransportError, exchange
 
 FAULTS = 5 * int(os.environ.get("LUMA_TEST_FAULTS", "60"))
 SEED = int(os.environ.get("LUMA_TEST_SEED") or random.randrange(10**6))
 SECRET = "of-this-link"
+
+linux = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="all of 127.0.0.0/8 is this machine on Linux only"
+)
 
 
 @pytest.fixture
@@ -297,3 +304,88 @@ HEADER = st.text(st.characters(min_codepoint=1, max_codepoint=255, exclude_chara
 def test_any_header_leaves_the_body_readable(headers: dict[str, str]) -> None:
     with FaultServer([reply(b"{}", **headers)]) as server, Session() as session:
         assert post(session, server.url("/")).body == b"{}"
+
+
+# --- connecting ---
+
+
+@pytest.fixture
+def connects(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[str]]]:
+    """Make the resolver name these addresses for every host; the list fills with those that are tried."""
+    tried: list[str] = []
+    listening = [True]
+
+    def note(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "socket.connect" and listening:
+            tried.append(arguments[1][0])  # type: ignore[index]
+
+    def name(*addresses: str) -> list[str]:
+        real = socket.getaddrinfo
+
+        def resolve(host: str, *rest: object, **more: object) -> list[object]:
+            names = addresses if host.endswith(".example.net") else (host,)
+            return [each for name in names for each in real(name, *rest, **more)]  # type: ignore[arg-type]
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        sys.addaudithook(note)  # stays for the life of the process, so it must be able to sleep
+        return tried
+
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT", 0.2)
+    yield name
+    listening.clear()
+
+
+@pytest.fixture
+def hole() -> Iterator[int]:
+    """A port of every loopback address where a connection is neither made nor refused."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("0.0.0.0", 0))
+        listener.listen(0)
+        for number in range(1, 13):
+            for _ in range(3):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex((f"127.0.0.{number}", listener.getsockname()[1]))
+        yield listener.getsockname()[1]
+
+
+@linux
+def test_a_host_of_many_addresses_that_swallow_everything_ends_with_its_time(
+    session: Session, connects: Callable[..., list[str]], hole: int
+) -> None:
+    tried = connects(*(f"127.0.0.{number}" for number in range(1, 13)))
+    error = fail(session, f"http://hole.example.net:{hole}/", budget=0.3)
+
+    assert (error.sent, error.fault) == (False, "timeout")
+    assert 1 <= len(tried) < 6
+
+
+@linux
+def test_not_every_address_that_a_resolver_names_is_tried(session: Session, connects: Callable[..., list[str]]) -> None:
+    tried = connects(*(f"127.0.0.{number}" for number in range(1, 101)))
+    with socket.socket() as bound:  # and not listening
+        bound.bind(("0.0.0.0", 0))
+        error = fail(session, f"http://many.example.net:{bound.getsockname()[1]}/")
+
+    assert (error.sent, error.fault, len(tried)) == (False, "connect", 6)
+
+
+@linux
+def test_an_address_that_refuses_gives_way_to_the_next(session: Session, connects: Callable[..., list[str]]) -> None:
+    with FaultServer([reply(b"{}")]) as server:
+        tried = connects("::1", "127.0.0.2", "127.0.0.1")
+        assert post(session, f"http://two.example.net:{server.port}/").status == 200
+        assert (tried, server.requests[0].headers["host"]) == (
+            ["::1", "127.0.0.2", "127.0.0.1"],
+            f"two.example.net:{server.port}",
+        )
+
+
+def test_a_name_that_leads_to_a_private_address_is_never_connected_to(connects: Callable[..., list[str]]) -> None:
+    with FaultServer([reply(b"{}")]) as server, Session(public_only=True) as session:
+        tried = connects("127.0.0.1", "10.0.0.1", "::1", "64:ff9b::7f00:1")
+        error = fail(session, f"http://public.example.net:{server.port}/")
+
+    assert (error.fault, tried, server.connections) == ("private", [], 0)
+    assert error.message == "public.example.net leads to a private address"

@@ -1,6 +1,6 @@
 """The client of kie.ai's HTTP API: addresses, judgement of answers, and what may be sent twice."""
 
-import math
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -30,6 +30,7 @@ MOST_CONNECT_RETRIES = 3
 CONNECT_PATIENCE = 10.0
 READ_PAUSES = (1.0, 2.0)
 MOST_RAW = 1 << 16
+MOST_CREDITS = 1e15
 
 # Answers that surely created nothing (vendor's code list); everything else about a submission is "unknown".
 REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 422, 433, 451, 455, 505})
@@ -148,17 +149,12 @@ class Client:
         Raises:
             KeyRefused, Unavailable: as for `task`.
         """
-        answer = self._call("GET", CREDIT)
-        balance = answer.data
-        if isinstance(balance, bool) or not isinstance(balance, (int, float, str)):
+        balance = self._call("GET", CREDIT).data
+        if isinstance(balance, str) and re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", balance):
+            balance = float(balance)
+        if isinstance(balance, bool) or not isinstance(balance, (int, float)) or not abs(balance) < MOST_CREDITS:
             raise Unavailable("kie.ai gave an odd answer about the balance")
-        try:
-            amount = float(balance)
-        except (ValueError, OverflowError):
-            amount = math.nan
-        if not math.isfinite(amount):
-            raise Unavailable("kie.ai gave an odd answer about the balance")
-        return amount
+        return float(balance)
 
     def server_date(self) -> str | None:
         """The Date header of an answer. Raises Unavailable where there is none."""

@@ -15,13 +15,14 @@ from luma_cli.errors import (
     Finding,
     KeyRefused,
     LumaError,
+    OutcomeUnknown,
     OutOfCredits,
     Refused,
     StillGenerating,
     Unavailable,
     UsageError,
 )
-from luma_cli.goals import Plan, verdict
+from luma_cli.goals import STDOUT, Plan, verdict
 from luma_cli.journal import BeingSent, Journal, NotYet
 from luma_cli.manifest import Entry, in_shard, parse_manifest
 from luma_cli.names import stem_of
@@ -40,6 +41,7 @@ CREDITS_EVERY = 10
 MOST_LIMITED = 60
 # The pauses differ, by the golden ratio: always a whole window later another shard would always be just ahead.
 PHASE = 0.618
+UNKNOWN_HINT = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or forget it to have it submitted again"
 ANOTHER_FAILED = "left since another row failed"
 
 
@@ -96,7 +98,7 @@ def open_folder(name: str | None) -> str | None:
         FileTrouble: the folder cannot be written.
     """
     name = name or settings.load_settings().output_dir
-    if name == saving.STDOUT:
+    if name == STDOUT:
         raise UsageError("a batch saves files: it has no video for stdout", hint="-o DIR")
     if name is not None:
         saving.check_folder(name)
@@ -333,6 +335,8 @@ class _Batch:
 
     def _fail(self, entry: Entry, task: Task | None, error: LumaError) -> None:
         self._told += 1
+        if isinstance(error, OutcomeUnknown):  # there is no --resubmit for one row
+            error.hint = UNKNOWN_HINT
         output.answer_entry(entry.id, entry.line, task, error)
         self._outcomes.fail(error, f"line {entry.line} ({entry.id})")
 

@@ -17,7 +17,8 @@ from urllib.parse import quote
 from luma_cli.errors import FileTrouble
 
 BUSY_TIMEOUT = 10.0
-WAYS_ON = "set LUMA_STATE_DIR, run `luma tasks recover`, or set LUMA_JOURNAL=off"
+WAYS_ON = "set LUMA_STATE_DIR, or LUMA_JOURNAL=off"
+WAYS_ON_DAMAGED = f"run `luma tasks recover`, {WAYS_ON}"
 
 
 class Damaged(FileTrouble):
@@ -96,8 +97,9 @@ class Database:
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
             trouble = _TROUBLES.get(code, "cannot be used")
-            kind = Damaged if code in _DAMAGES else FileTrouble
-            raise kind(f"the journal {self.path} {trouble}", hint=WAYS_ON) from error
+            if code in _DAMAGES:
+                raise Damaged(f"the journal {self.path} {trouble}", hint=WAYS_ON_DAMAGED) from error
+            raise FileTrouble(f"the journal {self.path} {trouble}", hint=WAYS_ON) from error
 
 
 _TROUBLES = {

@@ -80,8 +80,9 @@ class _Finish:
         """Each of these errors says how to go on."""
         for task_id in self.waiting:
             output.untrack(task_id)
-            one = StillGenerating("not ended within the limit", hint=f"luma wait {task_id}")
-            self.outcomes.fail(error if self.outcomes.count == 1 else one, task_id)
+            one = StillGenerating("not ended within the limit") if self.outcomes.count > 1 else error
+            one.hint = f"it goes on: {output.way_to_wait([task_id])}"
+            self.outcomes.fail(one, task_id)
 
     def _take(self, event: object) -> None:
         if isinstance(event, Saved):

@@ -1,13 +1,16 @@
 """Tasks to see through: which, how, and what their end means."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from luma_cli.errors import FileTrouble, LumaError, StillGenerating, TaskFailed
+from luma_cli.errors import FileTrouble, LumaError, StillGenerating, TaskFailed, Unavailable
 from luma_cli.names import stem_of
 from luma_cli.outcomes import Outcomes
 from luma_cli.rows import Row
 from luma_cli.task import Task
+
+STDOUT = "-"
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,10 @@ class Goal:
 
 @dataclass(frozen=True)
 class Plan:
-    """How tasks are seen through. Times are in seconds; `output` is a file, a folder, "-" or None for no saving."""
+    """How tasks are seen through. Times are in seconds; `output` is a file, a folder, "-" or None for no saving.
+
+    `paid`: this very command has submitted them, and would pay again if it were run again.
+    """
 
     interval: float
     timeout: float
@@ -30,6 +36,26 @@ class Plan:
     skip_existing: bool = False
     fail_fast: bool = False
     parallel: int = 4
+    paid: bool = False
+
+    @property
+    def option(self) -> str:
+        """The option that saves to the same place, for hints; "" where nothing is saved."""
+        if self.output is None:
+            return ""
+        return f" -o {'FILE' if self.output == STDOUT else shlex.quote(self.output)}"
+
+    def not_saved(self, error: LumaError, task_id: str) -> LumaError:
+        """Why a video is not saved, with a way on that does not pay again: no script may take it for "try again"."""
+        if not self.paid:
+            return error
+        kind = FileTrouble if isinstance(error, Unavailable) else type(error)
+        return kind(
+            error.message,
+            hint=f"the video is paid for and waits at kie.ai: luma download {task_id}{self.option}",
+            http_status=error.http_status,
+            task_id=task_id,
+        )
 
 
 def goal_of(row: Row, now: float) -> Goal:
@@ -54,7 +80,9 @@ def verdict(task: Task) -> LumaError | None:
         )
     if not task.has_video:
         return FileTrouble(
-            "the task has finished without a usable link", hint="look at https://kie.ai/logs", task_id=task.task_id
+            f"task {task.task_id} has finished without a usable link",
+            hint="look at https://kie.ai/logs",
+            task_id=task.task_id,
         )
     return None
 

@@ -85,6 +85,8 @@ def make_order(
         UsageError: a text that cannot be sent, or one key for several videos.
     """
     ours = settings.load_settings()
+    if idempotency_key is not None and settings.journal_is_off():
+        raise UsageError("without the journal nobody knows an idempotency key again", hint="unset LUMA_JOURNAL")
     if idempotency_key not in (None, AUTO) and len(names) > 1:
         raise UsageError("one idempotency key cannot stand for several videos", hint="--idempotency-key auto")
     if trim is not None:

@@ -5,9 +5,11 @@ stdout carries results, stderr all else. Text from outside is made harmless here
 
 import io
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
@@ -39,6 +41,7 @@ class _Mode:
     secrets: tuple[str, ...] = ()
     warned: frozenset[str] = frozenset()
     way_on: str | None = None
+    save_option = ""
     running: dict[str, None]  # an ordered set
     github = False
     notify = False
@@ -202,6 +205,17 @@ def go_on_with(hint: str) -> None:
     _mode.way_on = hint
 
 
+def save_with(option: str) -> None:
+    """The option that saves the tasks' videos, for every line that says how to wait for them."""
+    _mode.save_option = option
+
+
+def way_to_wait(task_ids: Iterable[str]) -> str:
+    """The command that waits for tasks, and does with them what this run meant to do."""
+    words = [shlex.quote(task_id) for task_id in islice(task_ids, 20)]
+    return f"luma wait {'-- ' if words and words[0].startswith('-') else ''}{' '.join(words)}{_mode.save_option}"
+
+
 def show_stop(what: str) -> None:
     """Say that we were stopped, and the command that goes on."""
     running = list(_mode.running)
@@ -209,13 +223,13 @@ def show_stop(what: str) -> None:
     if _mode.way_on is not None:
         _say(f"hint: {_mode.way_on}")
     elif running:
-        _say(f"hint: luma wait {' '.join(running[:20])}")
+        _say(f"hint: {way_to_wait(running)}")
 
 
 def show_running() -> None:
     """Tasks that we leave behind on a way out whose last word is about something else."""
     if _mode.running:
-        _say(f"luma: {len(_mode.running)} task(s) go on: luma wait {' '.join(list(_mode.running)[:20])}")
+        _say(f"luma: {len(_mode.running)} task(s) go on: {way_to_wait(_mode.running)}")
 
 
 def show_traceback(text: str) -> None:

@@ -17,26 +17,22 @@ from luma_cli import download, media, output, partfile, signals, target
 from luma_cli.addresses import without_query
 from luma_cli.api import Client
 from luma_cli.errors import FileTrouble, LumaError, MixedOutcomes, UsageError
-from luma_cli.goals import Goal, Plan, verdict
+from luma_cli.goals import STDOUT, Goal, Plan, verdict
 from luma_cli.journal import Journal
 from luma_cli.names import default_name, extension_of, safe_piece, stem_of
 from luma_cli.outcomes import Outcomes
 from luma_cli.progress import Screen
 from luma_cli.task import SavedFile, State, Task
 
-STDOUT = "-"
 Job = Callable[[], SavedFile]
 
 
 def check_output(
-    name: str,
-    count: int,
-    *,
-    overwrite: bool,
-    skip_existing: bool = False,
-    known: Callable[[], frozenset[str]] = frozenset,
+    plan: Plan, count: int, known: Callable[[], frozenset[str]] = frozenset, *, makes: bool = True
 ) -> None:
-    """Find out before any money is spent that the results can be saved.
+    """Find out before any money is spent that the results can be saved, if they are to be.
+
+    Without `makes` a missing folder is not made.
 
     `known` gives paths that may be there already, since they are the very results.
 
@@ -44,10 +40,13 @@ def check_output(
         UsageError: one file for several videos, or bytes for a terminal.
         FileTrouble: the folder cannot be written, or the file exists.
     """
+    name = plan.output
+    if name is None:
+        return
     if name == STDOUT:
         _check_stdout(count)
     elif is_folder(name):
-        check_folder(name)
+        check_folder(name, makes=makes)
     elif count > 1:
         raise UsageError(f"several videos cannot share the file {name}", hint=f"-o {name}/ makes a folder")
     else:
@@ -55,15 +54,18 @@ def check_output(
         # In this order: another process may save it meanwhile, records it and only then removes the sidecar.
         free = not os.path.lexists(path)
         ours = free or partfile.is_vouched_for(path) or str(path) in known()
-        target.check_target(path, overwrite=overwrite or skip_existing or ours)
+        target.check_target(path, overwrite=plan.overwrite or plan.skip_existing or ours)
 
 
-def check_folder(name: str) -> None:
+def check_folder(name: str, *, makes: bool = True) -> None:
     """Raises FileTrouble where results cannot be saved in a folder. A missing one is made, its parents are not."""
-    folder = Path(name)
-    if not os.path.exists(folder) and os.path.isdir(folder.absolute().parent):
-        _make_folder(folder)
-    target.check_place(folder.absolute() / "video.mp4")
+    folder = Path(name).absolute()
+    if not os.path.exists(folder) and os.path.isdir(folder.parent):
+        if makes:
+            _make_folder(folder)
+        else:
+            folder = folder.parent
+    target.check_place(folder / "video.mp4")
 
 
 def is_folder(name: str) -> bool:
@@ -169,11 +171,16 @@ class Saver:
         for file in saved.files:
             self._record(task, file)
             partfile.tidy(Path(file.path))
-        output.untrack(task.task_id)
         self._on_saved(task, saved.error)
+        output.untrack(task.task_id)
 
     def _tell(self, task: Task, error: LumaError | None) -> None:
-        _tell(task, self._plan.output)
+        try:
+            _tell(task, self._plan.output)
+        except FileTrouble as trouble:
+            error = trouble
+        if error is not None and task.task_id:
+            error = self._plan.not_saved(error, task.task_id)
         if error is not None:
             self._outcomes.fail(error, task.task_id or without_query(task.result_urls[0]))
 

@@ -36,6 +36,7 @@ VARIABLES = {
 KEYS = tuple(DEFAULTS)
 SECRETS = ("api_key", "webhook_key")
 
+_SWITCH = {"on": True, "1": True, "yes": True, "true": True, "off": False, "0": False, "no": False, "false": False}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = 366 * 86400
 
@@ -215,7 +216,11 @@ def state_dir() -> Path:
 
 
 def journal_is_off() -> bool:
-    return (environment("LUMA_JOURNAL") or "").lower() in ("off", "0", "no", "false")
+    """Raises UsageError for a LUMA_JOURNAL that says neither yes nor no."""
+    text = environment("LUMA_JOURNAL") or "on"
+    if text.lower() not in _SWITCH:
+        raise UsageError(f"LUMA_JOURNAL: {text[:40]!a} is neither on nor off", hint="LUMA_JOURNAL=off, or unset it")
+    return not _SWITCH[text.lower()]
 
 
 def environment(name: str) -> str | None:

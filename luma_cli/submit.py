@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from luma_cli import output, settings
+from luma_cli import output, saving, settings
 from luma_cli.api import GENERATE, Client
 from luma_cli.errors import KeyRefused, LumaError, OutOfCredits, UsageError
-from luma_cli.goals import Goal
+from luma_cli.goals import Goal, Plan
 from luma_cli.journal import Journal, NotYet, Spacing
 from luma_cli.names import stem_of
 from luma_cli.order import Clip, Order, parse_clip
@@ -45,7 +45,14 @@ def show_request(order: Order) -> None:
     outcomes.conclude()
 
 
-def tasks_of(order: Order, journal: Journal) -> set[str]:
+def check_place(order: Order, plan: Plan, journal: Journal, *, makes: bool) -> None:
+    """`saving.check_output` for what the order asks for; an idempotency key may have its files there already."""
+    saving.check_output(
+        plan, len(order.names), lambda: saving.saved_paths(journal, _tasks_of(order, journal)), makes=makes
+    )
+
+
+def _tasks_of(order: Order, journal: Journal) -> set[str]:
     """The tasks that the order's idempotency keys have already."""
     if order.idempotency_key is None:
         return set()

@@ -603,3 +603,22 @@ def test_a_file_of_anything_is_a_journal_or_a_trouble_and_never_more(tmp_path: P
         journal.open_journal(path).close()
     except FileTrouble:
         assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("words", [["wait"], ["download", "--all-missing", "-o", "."]], ids=str)
+@pytest.mark.parametrize("damage", [garbage, newer])
+def test_who_wants_every_task_of_a_journal_that_cannot_be_read_is_not_told_that_all_is_done(
+    luma: Luma, sandbox: Sandbox, file: Path, damage: Callable[[Path], None], words: list[str]
+) -> None:
+    luma("modify", CLIP_URL, "-p", "Heavy snow")
+    damage(file)
+    assert luma(*words)[:2] == (11, "")
+
+
+@pytest.mark.parametrize(("damage", "helps"), [(garbage, True), (half, True), (newer, False), (folder, False)])
+def test_recovery_is_named_where_it_helps(
+    luma: Luma, sandbox: Sandbox, file: Path, damage: Callable[[Path], None], helps: bool
+) -> None:
+    luma("modify", CLIP_URL, "-p", "Heavy snow")
+    damage(file)
+    assert ("luma tasks recover" in luma("modify", CLIP_URL, "-p", "Heavy rain").err) == helps

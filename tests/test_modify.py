@@ -420,3 +420,51 @@ def test_json_stands_before_or_after_the_commands_name(luma: Luma, sandbox: Sand
 
 def test_quiet_leaves_nothing_but_the_result(run: Luma, sandbox: Sandbox) -> None:
     assert run("modify", CLIP, "-p", PROMPT, "-o", "a.mp4", "-q") == (0, "a.mp4\n", "")
+
+
+@pytest.mark.parametrize("prompt", ["-n", "--json", "--dry-run", "-o", "-w"])
+def test_an_option_in_the_prompts_place_exits_2_and_sends_nothing(luma: Luma, sandbox: Sandbox, prompt: str) -> None:
+    code, out, err = luma("modify", CLIP_URL, "-p", prompt)
+
+    assert (code, out, sandbox.requests) == (2, "", [])
+    assert f"the prompt is {prompt}, which looks like an option" in err
+
+
+def test_a_prompt_may_begin_with_a_dash(luma: Luma, sandbox: Sandbox) -> None:
+    assert luma("modify", CLIP_URL, "-p", "- heavy snow, and fog").code == 0
+    assert luma("modify", CLIP_URL, "-p", "-20 degrees, everything is frozen").code == 0
+
+
+def test_without_the_journal_there_is_no_idempotency_key(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUMA_JOURNAL", "off")
+    code, _, err = luma("modify", CLIP_URL, "-p", PROMPT, "--idempotency-key", "auto")
+
+    assert (code, sandbox.requests) == (2, [])
+    assert "hint: unset LUMA_JOURNAL" in err
+
+
+@pytest.mark.parametrize("value", ["banana", "of", "2"])
+def test_a_switch_of_the_journal_that_says_nothing_is_an_error(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("LUMA_JOURNAL", value)
+
+    assert luma("modify", CLIP_URL, "-p", PROMPT)[:2] == (2, "")
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize(("value", "rows"), [("on", 1), ("1", 1), ("OFF", 0), ("0", 0), ("false", 0), ("", 1)])
+def test_the_journal_is_kept_or_not_as_the_switch_says(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, value: str, rows: int
+) -> None:
+    monkeypatch.setenv("LUMA_JOURNAL", value)
+    assert luma("modify", CLIP_URL, "-p", PROMPT).code == 0
+    monkeypatch.delenv("LUMA_JOURNAL")
+    assert luma("tasks").out.count("\n") == rows
+
+
+def test_an_output_in_the_way_is_found_by_a_dry_run_too(luma: Luma, sandbox: Sandbox) -> None:
+    Path("snow.mp4").write_text("mine")
+    assert luma("modify", CLIP_URL, "-p", PROMPT, "-o", "snow.mp4", "-n").code == 11

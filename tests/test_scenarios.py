@@ -194,7 +194,7 @@ def test_a_slow_task_is_left_at_the_limit_with_the_way_on(luma: Callable[..., Re
 
     [row] = [json.loads(line) for line in luma("tasks", "--json").out.splitlines()]
     assert (code, out, row["state"], os.listdir()) == (8, "", "generating", [])
-    assert err.splitlines()[-1] == f"hint: it goes on: luma wait {row['taskId']}"
+    assert err.splitlines()[-1] == f"hint: it goes on: luma wait {row['taskId']} -o snow.mp4"
 
 
 def test_the_object_of_a_task_has_the_members_of_the_contract(luma: Callable[..., Result], sandbox: Sandbox) -> None:

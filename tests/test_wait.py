@@ -573,7 +573,7 @@ def test_a_success_without_a_usable_link_exits_11(wait: Wait, flag: int, links: 
     result, _ = wait(record(flag, response={"resultUrls": links}))
 
     assert result[:2] == (11, "")
-    assert "luma: error: the task has finished without a usable link\n" in result.err
+    assert f"luma: error: task {ID} has finished without a usable link\n" in result.err
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,8 @@ def batch(
     Submissions are spaced to 20 in 10 s, together with those of other processes that share the journal, and a rate
     limit that others use up is ridden out. The timeout counts from the last submission. --max-credits compares the
     balance before with the balance after the first task and after every tenth: what a task costs is not known before
-    the first, and what others spend on the account counts too. What it keeps back ends with exit code 10.
+    the first, and what others spend on the account counts too. Each run
+    counts anew. What it keeps back is not submitted: exit code 10, or 9 where other rows were.
 
     \b
     Examples:
@@ -57,10 +58,10 @@ def batch(
 
     part = parse_shard(shard) if shard is not None else None
     entries = flow.load_entries(file, options.read_text(file, most=64 << 20), part)
-    journal = options.open_journal(spending=True)
+    journal = options.open_journal(needed=True)
     place = flow.open_folder(output)
     plan = options.plan(
-        interval=interval, timeout=timeout, output=place, force=force, fail_fast=fail_fast, parallel=parallel
+        interval=interval, timeout=timeout, place=place, force=force, fail_fast=fail_fast, parallel=parallel
     )
     client, outcomes = options.connect(), Outcomes(len(entries))
     terms = flow.Terms(max_active, max_credits, skip_checks=no_check, strict=strict)

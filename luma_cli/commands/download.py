@@ -42,21 +42,15 @@ def download(
     from luma_cli import asking, saving
     from luma_cli.outcomes import Outcomes
 
-    plan = options.plan(output=output, force=force, skip_existing=skip_existing, parallel=parallel, saving=True)
-    journal, client = options.open_journal(), options.connect()
+    plan = options.plan(place=output, force=force, skip_existing=skip_existing, parallel=parallel, saving=True)
+    journal, client = options.open_journal(needed=all_missing), options.connect()
     words = options.read_references(sources if sources or all_missing else ["@last"])
     links = [word for word in words if "://" in word]
     goals = options.goals([word for word in words if "://" not in word], journal)
     if all_missing:
         goals += asking.missing(journal, client.base_url)
     count = len(goals) + len(links)
-    saving.check_output(
-        plan.output or ".",
-        count,
-        overwrite=force,
-        skip_existing=skip_existing,
-        known=lambda: saving.saved_paths(journal, [goal.task_id for goal in goals]),
-    )
+    saving.check_output(plan, count, lambda: saving.saved_paths(journal, [goal.task_id for goal in goals]))
     outcomes = Outcomes(count)
     saving.save_results(goals, links, client, journal, plan, outcomes)
     outcomes.conclude()

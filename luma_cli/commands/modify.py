@@ -72,25 +72,22 @@ def modify(
 
     Exit codes: 0 2 3 4 5 6 7 8 9 10 11 12 130
     """
-    from luma_cli import callbacks, inspection, saving, submit
+    from luma_cli import callbacks, inspection, submit
     from luma_cli.order import make_order
 
     ear = callbacks.open_ear(listen, public_url, callback_url)
-    plan = options.plan(interval=callbacks.pace(listen, interval), timeout=timeout, output=output, force=force)
+    plan = options.plan(
+        interval=callbacks.pace(listen, interval), timeout=timeout, place=output, force=force, paid=True
+    )
     text = options.ask_prompt(prompt, prompt_file)
     order = make_order(videos, text, watermark, ear.callback_url, idempotency_key, resubmit=resubmit, trim=trim)
-    journal = options.open_journal(spending=True) if not dry_run else options.no_journal()
+    journal = options.open_journal(needed=True) if not dry_run else options.no_journal()
     if not no_check:
         order = inspection.inspect(order, journal, strict=strict)
+    if not (dry_run and idempotency_key):  # else the file may be there already, as the journal would say
+        submit.check_place(order, plan, journal, makes=not dry_run)
     if dry_run:
         return submit.show_request(order)
-    if output is not None:
-        saving.check_output(
-            output,
-            len(videos),
-            overwrite=force,
-            known=lambda: saving.saved_paths(journal, submit.tasks_of(order, journal)),
-        )
     client = options.connect()
     waits = wait or output is not None or listen is not None
     with ear:

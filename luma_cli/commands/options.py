@@ -143,8 +143,8 @@ def connect() -> "Client":
     return client
 
 
-def open_journal(*, spending: bool = False) -> "Journal":
-    """The journal. Where it cannot be used, what spends stops, and what only reads goes on without it."""
+def open_journal(*, needed: bool = False) -> "Journal":
+    """The journal. Where it cannot be used, what needs it stops (to spend, say); what only reads goes on without."""
     from luma_cli import journal
 
     if settings.journal_is_off():
@@ -152,7 +152,7 @@ def open_journal(*, spending: bool = False) -> "Journal":
     try:
         return journal.open_journal(settings.state_dir() / journal.NAME, output.warn_once)
     except FileTrouble as error:
-        if spending:
+        if needed:
             raise
         output.warn_once(f"{error.message}; going on without it ({error.hint})")
         return journal.open_journal(None)
@@ -228,6 +228,8 @@ def ask_prompt(prompt: str | None, prompt_file: str | None) -> str:
         raise UsageError("both --prompt and --prompt-file are given", hint="use one of them")
     if prompt_file is not None:
         return read_text(prompt_file).strip()
+    if prompt is not None and re.fullmatch(r"--?[A-Za-z][A-Za-z-]*", prompt):
+        raise UsageError(f"the prompt is {prompt[:40]}, which looks like an option", hint="-p TEXT, or -F FILE")
     return ask_value("Prompt") if prompt is None else prompt
 
 
@@ -247,31 +249,37 @@ def plan(
     *,
     interval: float | None = None,
     timeout: float | None = None,
-    output: str | None = None,
+    place: str | None = None,
     force: bool = False,
     skip_existing: bool = False,
     fail_fast: bool = False,
     parallel: int = 4,
     saving: bool = False,
+    paid: bool = False,
 ) -> "Plan":
     """How to see tasks through, with the user's settings where an option is missing.
 
-    `saving`: results are saved in any case, in the user's folder where no place is named.
+    `saving`: results are saved in any case, in the user's folder where no place is named. `paid`: see Plan.
     """
     from luma_cli.goals import Plan
 
     ours = settings.load_settings()
     if interval is not None and interval < 1:
         raise UsageError("--interval must be at least 1s")
-    return Plan(
+    if place == "":
+        raise UsageError("--output is empty", hint="-o FILE, -o FOLDER/ or -o -")
+    found = Plan(
         interval=ours.interval if interval is None else interval,
         timeout=ours.timeout if timeout is None else timeout,
-        output=output or (ours.output_dir or "." if saving else None),
+        output=place or (ours.output_dir or "." if saving else None),
         overwrite=force,
         skip_existing=skip_existing,
         fail_fast=fail_fast,
         parallel=parallel,
+        paid=paid,
     )
+    output.save_with(found.option)
+    return found
 
 
 def read_text(name: str, most: int = 1 << 20) -> str:

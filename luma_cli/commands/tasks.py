@@ -67,7 +67,7 @@ def forget(tasks: Tasks) -> None:
     """Take tasks out of the journal; they themselves go on."""
     from luma_cli import output
 
-    journal = options.open_journal(spending=True)
+    journal = options.open_journal(needed=True)
     rows = options.rows(options.read_references(tasks), journal)
     journal.forget(rows)
     output.note(f"{len(rows)} forgotten")
@@ -83,7 +83,7 @@ def prune(
     """Take ended tasks that are old out of the journal."""
     from luma_cli import output
 
-    journal = options.open_journal(spending=True)
+    journal = options.open_journal(needed=True)
     output.note(f"{journal.prune(time.time() - older_than)} forgotten")
 
 
@@ -98,7 +98,7 @@ def adopt(
     """Give a submission of unknown outcome its task id, or record a task from elsewhere."""
     from luma_cli import listings
 
-    journal, client = options.open_journal(spending=True), options.connect()
+    journal, client = options.open_journal(needed=True), options.connect()
     task = client.patiently(lambda: client.task(options.full_id(task_id)))
     row = options.rows([label], journal)[0] if label is not None else None
     listings.show_row(journal.adopt(task, client.base_url, row))

@@ -44,22 +44,16 @@ def wait(
     plan = options.plan(
         interval=callbacks.pace(listen, interval),
         timeout=timeout,
-        output=output,
+        place=output,
         force=force,
         fail_fast=fail_fast,
         parallel=parallel,
     )
-    journal, client = options.open_journal(), options.connect()
+    journal, client = options.open_journal(needed=tasks is None), options.connect()
     goals = options.goals(options.read_references(tasks), journal)
     if tasks is None:
         goals = [goal_of(row, time.time()) for row in journal.unfinished(client.base_url)]
-    if output is not None:
-        saving.check_output(
-            output,
-            len(goals),
-            overwrite=force,
-            known=lambda: saving.saved_paths(journal, [goal.task_id for goal in goals]),
-        )
+    saving.check_output(plan, len(goals), lambda: saving.saved_paths(journal, [goal.task_id for goal in goals]))
     outcomes = Outcomes(len(goals))
     with callbacks.open_ear_for((goal.task_id for goal in goals), journal, listen, public_url) as ear:
         finish.finish(goals, client, journal, plan, outcomes, ear.inbox)

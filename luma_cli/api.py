@@ -4,6 +4,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -190,7 +191,7 @@ class Client:
 
         name = secrets.token_hex(16) + path.suffix.lower()[:8]
         try:
-            with path.open("rb") as file:
+            with _Readable(FileIO(path)) as file:
                 size = path.stat().st_size
                 encoder = MultipartEncoder(
                     {"uploadPath": UPLOAD_FOLDER, "fileName": name, "file": (name, file, "application/octet-stream")}
@@ -263,6 +264,17 @@ class Client:
         if isinstance(answer, LumaError):
             raise answer
         return answer
+
+
+class _Readable(BufferedReader):
+    """A file whose trouble is not taken for that of the connection it is read for."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        try:
+            return super().read(size)
+        except OSError as error:
+            trouble = (error.strerror or "input error").lower()
+            raise FileTrouble(f"cannot read {Path(str(self.name)).name}: {trouble}") from error
 
 
 def _judge(reply: Reply, api_key: str) -> Envelope | LumaError:

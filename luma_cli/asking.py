@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from luma_cli.api import Client
-from luma_cli.errors import LumaError
+from luma_cli.errors import ACCOUNT_ERRORS, LumaError
 from luma_cli.goals import Goal, goal_of
 from luma_cli.journal import Journal
 from luma_cli.outcomes import Outcomes
@@ -21,11 +21,14 @@ def remember(goals: Sequence[Goal], journal: Journal) -> list[Task]:
 def ask(goals: Sequence[Goal], client: Client, journal: Journal, outcomes: Outcomes) -> list[Task]:
     """The tasks as the service knows them now; those it cannot tell of go into `outcomes`."""
     found = []
-    for goal in goals:
+    for number, goal in enumerate(goals, start=1):
         try:
             task = client.patiently(lambda goal=goal: client.task(goal.task_id))  # type: ignore[misc]
         except LumaError as error:
             outcomes.fail(error, goal.task_id)
+            if isinstance(error, ACCOUNT_ERRORS):
+                outcomes.give_up(error, len(goals) - number)
+                break
             continue
         journal.learn_if_possible(task, client.base_url)
         row = journal.known(goal.task_id)

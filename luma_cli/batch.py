@@ -12,8 +12,8 @@ from pathlib import Path
 from luma_cli import checks, inspection, output, saving, settings, submit
 from luma_cli.api import LONGEST_PAUSE, Client
 from luma_cli.errors import (
+    ACCOUNT_ERRORS,
     Finding,
-    KeyRefused,
     LumaError,
     OutcomeUnknown,
     OutOfCredits,
@@ -141,10 +141,11 @@ class _Batch:
     def run(self) -> None:
         """Submit, wait and save until every entry has ended or cannot go on."""
         plan = self._plan
-        with Screen(len(self._entries), plan.timeout, self._journal.median_duration()) as self._screen:
-            self._saver = Saver(
-                self._client, self._journal, plan, self._screen, self._outcomes, self._inbox, self._saved
-            )
+        with contextlib.ExitStack() as stack:
+            screen = Screen(len(self._entries), plan.timeout, self._journal.median_duration())
+            self._screen = stack.enter_context(screen)
+            saver = Saver(self._client, self._journal, plan, screen, self._outcomes, self._inbox, self._saved)
+            self._saver = stack.enter_context(saver)
             for entry in self._entries:
                 self._prepare(entry)
             if plan.fail_fast and self._outcomes.errors:
@@ -172,7 +173,7 @@ class _Batch:
                     return self._leave(ANOTHER_FAILED)
         except StillGenerating:
             return self._leave("not ended within the limit")
-        except (KeyRefused, OutOfCredits, Refused) as error:
+        except (*ACCOUNT_ERRORS, Refused) as error:
             return self._leave("could not be awaited", error)
         return None
 
@@ -242,7 +243,7 @@ class _Batch:
                 pause = submit.SPACING.window * (1 + self._limited * PHASE % 1)
                 return self._turn_in(max(pause, error.retry_after or 0.0))
             self._fail(job.entry, None, error)
-            if is_limited or isinstance(error, (KeyRefused, OutOfCredits)):
+            if is_limited or isinstance(error, ACCOUNT_ERRORS):
                 self._drop_queue(error)
         return self._inbox.put(_Turn())
 
@@ -421,6 +422,6 @@ def _saved_at(place: str, stem: str, task: Task) -> tuple[SavedFile, ...]:
     """The files of a task that were saved in a place, where all are there still; else none."""
     recorded = {file.path: file for file in task.files}
     paths = [path.absolute() for path in saving.paths_of(task, stem, place)]
-    found = [recorded[str(path)] for path in paths if str(path) in recorded and path.is_file()]
-    whole = len(found) == len(paths) and all(Path(file.path).stat().st_size == file.bytes for file in found)
-    return tuple(found) if whole else ()
+    found = [saving.already(path, recorded.get(str(path))) for path in paths]
+    there = tuple(file for file in found if file is not None)
+    return there if len(there) == len(found) else ()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from luma_cli import finish, keystore, output, settings, signals
 from luma_cli.addresses import host_of, is_loopback, is_public
 from luma_cli.api import Client
-from luma_cli.errors import LumaError, OutcomeUnknown, UsageError
+from luma_cli.errors import LumaError, UsageError
 from luma_cli.goals import Goal, Plan, goal_of
 from luma_cli.journal import Journal
 from luma_cli.outcomes import Outcomes
@@ -189,7 +189,7 @@ def see_through(
         row = _next_settled(ear, client, journal, deadline)
         if row is None:
             return
-        outcomes.errors.remove(next(error for error in outcomes.errors if isinstance(error, OutcomeUnknown)))
+        outcomes.forgive(row.number)
         left = max(1.0, deadline - time.monotonic()) if plan.timeout else 0.0
         found = [goal_of(row, time.time())]
         finish.finish(found, client, journal, replace(plan, timeout=left), outcomes, ear.inbox)

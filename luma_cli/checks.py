@@ -24,14 +24,10 @@ ERROR, WARNING = "error", "warning"
 # The service's limits (vendor page "Generate Luma Modify Video"), and Luma's own that lies behind it.
 MOST_BYTES = 500 * 10**6
 DOUBTFUL_BYTES = 100 * 10**6
-MOST_SECONDS = 10.0
-# Containers round up to whole frames: a clip cut to 10 s says 10.04.
-ROUNDING = 0.1
 MOST_REDIRECTS = 5
 # One link is looked at for no longer than this, in seconds and bytes; what cannot be told by then is a warning.
 BUDGET = 15.0
 MOST_READ = 1 << 20
-CONTAINERS = ("mp4", "mov", "avi")
 DIRECT = "give a direct link, or the file itself"
 
 # Pages that show a video instead of being one, and how to come from there to a file.
@@ -133,7 +129,7 @@ def _look(head: bytes, size: int | None, read: media.Read, path: Path | None) ->
     if kind == "html":
         yield Finding("url-share-page", ERROR, "a web page, not a video", DIRECT)
         return
-    if kind not in CONTAINERS:
+    if kind not in media.CONTAINERS:
         what = f"not MP4, MOV or AVI but {kind or 'an unknown kind of file'}" if head else "empty"
         yield Finding("not-a-video", ERROR, what, _mend(path) if kind in media.EXTENSIONS else None)
         return
@@ -145,8 +141,8 @@ def _look(head: bytes, size: int | None, read: media.Read, path: Path | None) ->
         return
     if duration is None:
         yield Finding("duration-unknown", WARNING, "its length is not in its header")
-    elif duration > MOST_SECONDS + ROUNDING:
-        yield Finding("too-long", ERROR, f"{duration:.1f} s long, kie.ai takes {MOST_SECONDS:.0f} s", _mend(path))
+    elif duration > media.MOST_SECONDS + media.ROUNDING:
+        yield Finding("too-long", ERROR, f"{duration:.1f} s long, kie.ai takes {media.MOST_SECONDS:.0f} s", _mend(path))
 
 
 def _look_to_trim(head: bytes, size: int, read: media.Read, start: float) -> Iterator[Finding]:
@@ -176,10 +172,10 @@ def _mend(path: Path | None) -> str:
     """The command that makes a clip fit, safe to paste."""
     if path is None:
         return "download it, then: luma modify FILE --trim"
-    target = path.with_name(f"{path.stem}-{MOST_SECONDS:.0f}s.mp4")
+    target = path.with_name(f"{path.stem}-{media.MOST_SECONDS:.0f}s.mp4")
     # `file:` keeps ffmpeg from taking a name like `-x` for an option, and one like `a:b` for a protocol.
     source, mended = (shlex.quote(f"file:{each}") for each in (path, target))
-    return f"--trim, or: ffmpeg -i {source} -t {MOST_SECONDS:.0f} {mended}"
+    return f"--trim, or: ffmpeg -i {source} -t {media.MOST_SECONDS:.0f} {mended}"
 
 
 def _read_at(file: BinaryIO, offset: int, length: int) -> bytes:
@@ -213,7 +209,7 @@ class _Remote:
     def findings(self) -> Iterator[Finding]:
         self._head = self._first(media.PROBE_WINDOW)
         kind = media.sniff(self._head)
-        if kind == "html" or (self._is_page and kind not in CONTAINERS):
+        if kind == "html" or (self._is_page and kind not in media.CONTAINERS):
             yield _share_page(host_of(self._url))
         else:
             yield from _look(self._head, self.size, self._read, None)

@@ -150,7 +150,8 @@ def _fail(error: LumaError) -> int:
 
 def _internal(error: Exception) -> LumaError:
     if isinstance(error, OSError):
-        return FileTrouble((error.strerror or type(error).__name__).lower())
+        where = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        return FileTrouble(f"{where}{(error.strerror or type(error).__name__).lower()}")
     return LumaError(f"internal error: {type(error).__name__}", hint="run again with LUMA_DEBUG=1 and report it")
 
 

@@ -55,15 +55,19 @@ def edit_toml(path: Path, change: "Callable[[TOMLDocument], None]", *, private: 
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder, 0700, and tighten one of ours that is open to others.
+    """Make the folder, 0700, and tighten one of ours that others may write to.
+
+    One that they may only look into is left: it may be a home folder, and the secrets in it are 0600 themselves.
 
     Raises:
         FileTrouble: it cannot be made.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Too open, or closed to ourselves by an odd umask.
-        if os.name == "posix" and path.stat().st_uid == os.getuid() and stat.S_IMODE(path.stat().st_mode) != 0o700:
+        facts = path.stat()
+        is_open = facts.st_mode & 0o022 and not facts.st_mode & stat.S_ISVTX
+        is_closed = facts.st_mode & 0o700 != 0o700  # to ourselves, by an odd umask
+        if os.name == "posix" and facts.st_uid == os.getuid() and (is_open or is_closed):
             path.chmod(0o700)
     except OSError as error:
         raise FileTrouble(f"cannot make the folder {path}: {reason(error)}") from error

@@ -9,7 +9,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -38,12 +38,19 @@ class Database:
             _make_private(path)
         with self._told():
             self._connection = sqlite3.connect(path or ":memory:", timeout=BUSY_TIMEOUT, isolation_level=None)
-            self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("PRAGMA foreign_keys = ON")
-            if self._connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                raise sqlite3.DatabaseError("malformed")
-            self._migrate(migrations)
+            try:
+                self._prepare(migrations)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _prepare(self, migrations: Sequence[str]) -> None:
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        if self._connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("malformed")
+        self._migrate(migrations)
 
     def close(self) -> None:
         self._connection.close()
@@ -148,10 +155,10 @@ def _copy_readable(aside: Path, fresh: Database, table: str) -> int:
     copied = 0
     for order in ("ASC", "DESC"):
         try:
-            old = sqlite3.connect(f"file:{quote(str(aside))}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)
-            old.row_factory = sqlite3.Row
-            for row in old.execute(f"SELECT * FROM {table} ORDER BY rowid {order}"):  # noqa: S608  our own names
-                copied += _insert(fresh, table, {name: row[name] for name in columns if name in row.keys()})  # noqa: SIM118
+            with closing(sqlite3.connect(f"file:{quote(str(aside))}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)) as old:
+                old.row_factory = sqlite3.Row
+                for row in old.execute(f"SELECT * FROM {table} ORDER BY rowid {order}"):  # noqa: S608  our own names
+                    copied += _insert(fresh, table, {name: row[name] for name in columns if name in row.keys()})  # noqa: SIM118
         except sqlite3.Error:
             continue  # what lies behind this point cannot be read
     return copied

@@ -335,6 +335,6 @@ class _Watch:
             if self.shutdown is not None:
                 self.shutdown()
             elif self._wire is not None:
-                self._wire._expire()
+                self._wire.cut()
         except (OSError, ValueError, RuntimeError):
             pass  # the answer has ended meanwhile

@@ -102,10 +102,15 @@ class FileTrouble(LumaError):
 
 
 class OutcomeUnknown(LumaError):
-    """`raw` keeps what the service answered, for the journal: it may hold the lost id."""
+    """`raw` keeps what the service answered, for the journal: it may hold the lost id. `row` is the journal's row."""
 
     exit_code = 12
     raw: str | None = None
+    row: int | None = None
+
+
+# What holds for every task of the account: after one of these the next would fail alike.
+ACCOUNT_ERRORS = (KeyRefused, OutOfCredits)
 
 
 @dataclass(frozen=True)

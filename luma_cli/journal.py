@@ -111,7 +111,7 @@ def recover(path: Path) -> tuple[int, Path | None]:
     try:
         journal = open_journal(path)
         try:
-            return len(list(journal.rows())), None
+            return sum(1 for _ in journal.rows()), None
         finally:
             journal.close()
     except Damaged:
@@ -176,6 +176,7 @@ class Journal:
             signals.hold(firmly=True)
             self._accept(number, submission, task_id, announce)
         except OutcomeUnknown as error:
+            error.row = number
             self._settle(number, Outcome.UNKNOWN, error)
             raise
         except LumaError as error:
@@ -246,15 +247,23 @@ class Journal:
 
     def learn(self, task: Task, base_url: str) -> None:
         """Write down what the service said about a task, known to the journal or not."""
-        before = self.known(task.task_id)
-        if before is not None and _facts(before.task) == _facts(task):
-            return
-        if before is not None and before.task.has_ended and not task.has_ended:
-            return  # an end is an end, whatever a service that has lost the record says later
-        with self._db.transaction():
-            if before is None:
+        if self._is_news(task):
+            with self._db.transaction():
+                self._learn(task, base_url)
+
+    def _learn(self, task: Task, base_url: str) -> None:
+        """In a transaction, where nobody else can learn of the end in between."""
+        if self._is_news(task):
+            if self.known(task.task_id) is None:
                 self._insert_foreign(task, base_url)
             self._update(task)
+
+    def _is_news(self, task: Task) -> bool:
+        """An end is an end, whatever a service that has lost the record says later."""
+        before = self.known(task.task_id)
+        if before is None:
+            return True
+        return _facts(before.task) != _facts(task) and (task.has_ended or not before.task.has_ended)
 
     def save_file(self, task_id: str, file: SavedFile) -> None:
         with self._db.transaction():
@@ -301,23 +310,30 @@ class Journal:
         Raises:
             UsageError: the id stands in the journal already, the row has one, or several rows fit.
         """
-        there = self.known(task.task_id)
-        if there is None or not there.is_ours:
-            row = row or self._same_edit(task)
-        if there is not None and (there.is_ours or row is None):
-            raise UsageError(f"task {task.task_id} is in the journal already", hint=f"luma status {task.task_id}")
-        if row is not None:
-            if row.outcome_now is not Outcome.UNKNOWN:
-                raise UsageError(f"{row.label} is not a submission of unknown outcome", hint="luma tasks")
-            with self._db.transaction():
+        with self._db.transaction():
+            row = self._row_to_adopt(task, row)
+            if row is not None:
                 self._take_out_foreign(task.task_id, row.number)
                 self._db.execute(
                     "UPDATE task SET task_id = ?, outcome = 'accepted', error_code = NULL, error_message = NULL,"
                     " raw = NULL WHERE number = ?",
                     (task.task_id, row.number),
                 )
-        self.learn(task, base_url)
-        return self._rows("WHERE task_id = ?", (task.task_id,))[0]
+            self._learn(task, base_url)
+            return self._rows("WHERE task_id = ?", (task.task_id,))[0]
+
+    def _row_to_adopt(self, task: Task, row: Row | None) -> Row | None:
+        there = self.known(task.task_id)
+        if there is None or not there.is_ours:
+            row = row or self._same_edit(task)
+        if there is not None and (there.is_ours or row is None):
+            raise UsageError(f"task {task.task_id} is in the journal already", hint=f"luma status {task.task_id}")
+        if row is None:
+            return None
+        now = self._rows("WHERE number = ?", (row.number,))  # another process may have settled it meanwhile
+        if not now or now[0].outcome_now is not Outcome.UNKNOWN:
+            raise UsageError(f"{row.label} is not a submission of unknown outcome", hint="luma tasks")
+        return now[0]
 
     def _same_edit(self, task: Task) -> Row | None:
         """The one submission of unknown outcome that asked for this task."""
@@ -333,18 +349,14 @@ class Journal:
         for row in rows:
             if row.is_in_flight:
                 raise UsageError(f"{row.label} is being sent right now", hint="wait for its answer")
-        self._delete([row.number for row in rows])
-
-    def _delete(self, numbers: Sequence[int]) -> None:
         with self._db.transaction():
-            self._db.executemany("DELETE FROM task WHERE number = ?", [(number,) for number in numbers])
+            self._db.executemany("DELETE FROM task WHERE number = ?", [(row.number,) for row in rows])
 
     def prune(self, before: float) -> int:
         """Forget rows submitted before this Unix time whose end is known; returns how many."""
-        found = self._rows("WHERE submitted_at < ?", (before,))
-        old = [row.number for row in found if row.task.has_ended or row.outcome is Outcome.REFUSED]
-        self._delete(old)
-        return len(old)
+        ended = "outcome = 'refused' OR state IN ('succeeded', 'create_failed', 'generate_failed')"
+        with self._db.transaction():
+            return self._db.execute(f"DELETE FROM task WHERE submitted_at < ? AND ({ended})", (before,)).rowcount  # noqa: S608
 
     def median_duration(self) -> float | None:
         """Seconds that our own finished tasks took, where there are three or more."""
@@ -480,11 +492,10 @@ class Journal:
         self._db.execute(f"UPDATE task SET {assignments} WHERE task_id = :id", {**columns, "id": task.task_id})  # noqa: S608
 
     def _insert_foreign(self, task: Task, base_url: str) -> None:
-        """Make a row for a task that was submitted elsewhere; no change where there is one."""
+        """Make a row for a task that was submitted elsewhere."""
         submitted = task.create_time.timestamp() if task.create_time else time.time()
         self._db.execute(
-            "INSERT OR IGNORE INTO task (task_id, outcome, base_url, source, submitted_at) "
-            "VALUES (?, 'accepted', ?, ?, ?)",
+            "INSERT INTO task (task_id, outcome, base_url, source, submitted_at) VALUES (?, 'accepted', ?, ?, ?)",
             (task.task_id, base_url, task.video_url or "", submitted),
         )
 

@@ -63,8 +63,8 @@ def load_webhook_key(folder: Path | None) -> Key | None:
     """
     if value := os.environ.get("LUMA_WEBHOOK_KEY"):
         return Key(clean(value, "LUMA_WEBHOOK_KEY"), "LUMA_WEBHOOK_KEY")
-    value = _stored(folder).get("webhook_key")
-    return Key(clean(str(value), f"webhook_key in {NAME}"), NAME) if value else None
+    value = _text_in(_stored(folder), "webhook_key")
+    return Key(clean(value, f"webhook_key in {NAME}"), NAME) if value else None
 
 
 def save_key(folder: Path, value: str, base_url: str, upload_url: str) -> bool:
@@ -174,12 +174,15 @@ def _run(words: list[str]) -> tuple[bytes, int | None]:
         return b"", None
     finally:
         process.kill()
+        process.wait()
+        if not reader.is_alive() and process.stdout is not None:  # else a child of the command holds the pipe
+            process.stdout.close()
 
 
 def _from_file(folder: Path | None, base_url: str, upload_url: str) -> Key | None:
     stored = _stored(folder)
-    value = stored.get("api_key")
-    if not isinstance(value, str) or not value:
+    value = _text_in(stored, "api_key")
+    if not value:
         return None
     if (stored.get("base_url"), stored.get("upload_url")) != (base_url, upload_url):
         raise KeyRefused(
@@ -187,6 +190,13 @@ def _from_file(folder: Path | None, base_url: str, upload_url: str) -> Key | Non
             hint="luma config set api_key stores one for this address; or set LUMA_API_KEY",
         )
     return Key(value, NAME)
+
+
+def _text_in(stored: dict[str, Any], name: str) -> str | None:
+    value = stored.get(name)
+    if value is not None and not isinstance(value, str):
+        raise KeyRefused(f"{name} in {NAME} is no text", hint=f"luma config set {name}")
+    return value
 
 
 def _stored(folder: Path | None) -> dict[str, Any]:

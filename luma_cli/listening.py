@@ -10,7 +10,7 @@ from luma_cli import output, settings, signals
 from luma_cli.addresses import host_of, is_loopback, without_query
 from luma_cli.api import Client
 from luma_cli.callbacks import UNVERIFIED_PAUSE, check_public_url, make_door, row_of
-from luma_cli.errors import FileTrouble, KeyRefused, LumaError, OutOfCredits, Refused, Unavailable, UsageError
+from luma_cli.errors import ACCOUNT_ERRORS, FileTrouble, LumaError, Refused, Unavailable, UsageError
 from luma_cli.formats import task_members
 from luma_cli.journal import Journal
 from luma_cli.receiver import Receiver
@@ -185,7 +185,7 @@ class Listener:
         now = time.monotonic()
         if isinstance(error, Refused) and error.api_code in (404, 422):
             passing = now - case.since < VISIBILITY_GRACE
-        elif isinstance(error, (KeyRefused, OutOfCredits, Refused)):
+        elif isinstance(error, (*ACCOUNT_ERRORS, Refused)):
             raise error
         else:
             passing = isinstance(error, Unavailable)

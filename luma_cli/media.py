@@ -12,6 +12,11 @@ Read = Callable[[int, int], bytes]
 EXTENSIONS = {"mp4": ".mp4", "mov": ".mov", "avi": ".avi", "webm": ".webm", "mkv": ".mkv", "gif": ".gif"}
 
 HEAD = 4096
+# What the service takes (vendor page "Generate Luma Modify Video").
+CONTAINERS = ("mp4", "mov", "avi")
+MOST_SECONDS = 10.0
+# Containers round up to whole frames: a clip cut to 10 s says 10.04.
+ROUNDING = 0.1
 PROBE_READS, PROBE_WINDOW = 64, 8192  # each read is a Range request, and most headers fit in one
 WALK_READS, WALK_WINDOW = 65_536, 256  # ends the walk of a file that is nothing but tiny boxes
 FAR = 1 << 62  # no file reaches it, and a signed 64-bit seek still takes it

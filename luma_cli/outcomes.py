@@ -2,7 +2,7 @@
 
 from luma_cli import output
 from luma_cli.addresses import shown
-from luma_cli.errors import LumaError, MixedOutcomes
+from luma_cli.errors import LumaError, MixedOutcomes, OutcomeUnknown
 
 
 class Outcomes:
@@ -16,6 +16,16 @@ class Outcomes:
         if self.count > 1:
             output.complain(f"{shown(name)}: {error.message}", error.hint)
         self.errors.append(error)
+
+    def give_up(self, error: LumaError, left: int) -> None:
+        """`left` more have not been tried, since they would fail alike."""
+        if left:
+            output.note(f"{left} more not tried")
+        self.errors += [error] * left
+
+    def forgive(self, row: int) -> None:
+        """The submission of this row of the journal, of unknown outcome until now, has its task after all."""
+        self.errors = [each for each in self.errors if not (isinstance(each, OutcomeUnknown) and each.row == row)]
 
     def conclude(self) -> None:
         """Raise what went wrong, if anything did.

@@ -152,13 +152,18 @@ def answer_page(page: str) -> None:
 def _copy(file: BinaryIO) -> None:
     if sys.stdout is None:
         raise FileTrouble("stdout is closed")
+    while chunk := file.read(1 << 20):
+        _put(sys.stdout, chunk)
+
+
+def _put(stream: TextIO, chunk: bytes) -> None:
     try:
-        shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)
-        sys.stdout.buffer.flush()
+        stream.buffer.write(chunk)
+        stream.buffer.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
-        _drop(sys.stdout)
+        _drop(stream)
         raise FileTrouble(f"cannot write to stdout: {(error.strerror or 'error').lower()}") from error
 
 

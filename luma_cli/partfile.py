@@ -18,6 +18,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from luma_cli.errors import FileTrouble
 from luma_cli.target import LOCK, PART, SIDECAR, beside, exists, give_name, refused_link, remove, sync_folder, trouble
 
 CHUNK = 1 << 20
@@ -63,6 +64,8 @@ def locked(target: Path) -> Iterator[str | None]:
                     os.close(os.open(path, os.O_CREAT | _FLAGS, 0o600))
                 record = _read_record(target)
                 holder = record.identity if record is not None else holder
+    except NotImplementedError as error:
+        raise FileTrouble(f"the file system of {target.parent} cannot lock", hint="use -o for another place") from error
     except OSError as error:
         raise trouble(target, error) from error
     try:

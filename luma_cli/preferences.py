@@ -99,5 +99,6 @@ def _secret(name: str, ours: settings.Settings) -> keystore.Key | None:
 def _secret_or_none(name: str, ours: settings.Settings) -> keystore.Key | None:
     try:
         return _secret(name, ours)
-    except KeyRefused:
+    except KeyRefused as error:
+        output.warn(f"{name} cannot be used: {error.message}")
         return None

@@ -226,7 +226,7 @@ class Receiver:
             self._check(connection.head)
             connection.received = bytearray(rest)
             if "100-continue" in connection.head.headers.get("expect", []):
-                connection.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self._send(connection, b"HTTP/1.1 100 Continue\r\n\r\n")
         if len(connection.received) >= connection.head.length:
             self._admit(connection, connection.head)
 
@@ -257,13 +257,18 @@ class Receiver:
         self._answer(connection, 200)
 
     def _answer(self, connection: _Connection, status: int) -> None:
-        """Answer and hang up. The answer is short: a fresh connection always has room for it."""
+        """Answer and hang up."""
         connection.answered = True
         connection.received.clear()
         connection.deadline = time.monotonic() + self._limits.linger_time
+        self._send(connection, _ANSWERS[status], last=True)
+
+    def _send(self, connection: _Connection, words: bytes, *, last: bool = False) -> None:
+        """Some words, which a fresh connection always has room for."""
         try:
-            connection.sock.send(_ANSWERS[status])
-            connection.sock.shutdown(socket.SHUT_WR)
+            connection.sock.send(words)
+            if last:
+                connection.sock.shutdown(socket.SHUT_WR)
         except OSError:
             self._drop(connection)  # the caller did not wait for it
 

@@ -16,7 +16,7 @@ from typing import Self
 from luma_cli import download, media, output, partfile, signals, target
 from luma_cli.addresses import without_query
 from luma_cli.api import Client
-from luma_cli.errors import FileTrouble, LumaError, MixedOutcomes, UsageError
+from luma_cli.errors import ACCOUNT_ERRORS, FileTrouble, LumaError, MixedOutcomes, UsageError
 from luma_cli.goals import STDOUT, Goal, Plan, verdict
 from luma_cli.journal import Journal
 from luma_cli.names import default_name, extension_of, safe_piece, stem_of
@@ -86,11 +86,14 @@ def save_results(
         Screen(len(goals) + len(links), 0.0, None) as screen,
         Saver(client, journal, plan, screen, outcomes) as saver,
     ):
-        for goal in goals:
+        for number, goal in enumerate(goals, start=1):
             try:
                 task = _ended(goal, client, journal)
             except LumaError as error:
                 outcomes.fail(error, goal.task_id)
+                if isinstance(error, ACCOUNT_ERRORS):
+                    outcomes.give_up(error, len(goals) - number)
+                    break
             else:
                 saver.start(task, goal.stem)
         stems: Counter[str] = Counter()
@@ -194,7 +197,7 @@ class Saver:
 
     def _look_again(self, saved: Saved) -> Saved:
         """What stands in the way may be the very files, which another process has saved meanwhile."""
-        found = [_already(path, self._recorded(saved.task, path)) for path in saved.paths]
+        found = [already(path, self._recorded(saved.task, path)) for path in saved.paths]
         files = tuple(each for each in found if each is not None)
         return Saved(saved.task, files, None) if files and len(files) == len(found) else saved
 
@@ -211,7 +214,7 @@ class Saver:
         identity = f"{task.task_id}#{index}" if task.task_id else hashlib.sha256(url.encode()).hexdigest()
 
         def job() -> SavedFile:
-            there = _already(path, recorded)
+            there = already(path, recorded)
             if there is not None:
                 output.note(f"{path} is saved already")
                 return there
@@ -312,22 +315,20 @@ def _name(task: Task, stem: str, index: int) -> str:
     return default_name(task.task_id, stem, extension, index=index, of=len(task.result_urls))
 
 
-def _already(path: Path, recorded: SavedFile | None) -> SavedFile | None:
+def already(path: Path, recorded: SavedFile | None) -> SavedFile | None:
     """The recorded file, where it is there and still the same."""
     if recorded is None or not path.is_file() or path.stat().st_size != recorded.bytes:
         return None
-    return recorded if _sha256(path) == recorded.sha256 else None
+    try:
+        return recorded if partfile.measure(path) == (recorded.bytes, recorded.sha256) else None
+    except FileTrouble:
+        return None  # what cannot be read is not known to be the same
 
 
 def _measure(path: Path, url: str) -> SavedFile:
     if path.is_symlink() or not path.is_file():
         raise target.refused_link(path)
-    return SavedFile(str(path.absolute()), path.stat().st_size, _sha256(path), url)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return SavedFile(str(path.absolute()), *partfile.measure(path), url)
 
 
 def _check_stdout(count: int) -> None:

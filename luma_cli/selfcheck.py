@@ -1,6 +1,6 @@
 """`luma config check`: is everything there that a submission will need."""
 
-import importlib.util
+import functools
 import os
 import shutil
 import sys
@@ -23,8 +23,9 @@ OK, WARNING, ERROR = "ok", "warning", "error"
 MOST_CLOCK_SKEW = 300.0
 
 
-def findings(connect: Callable[[], Client]) -> tuple[list[Finding], LumaError | None]:
+def findings(open_client: Callable[[], Client]) -> tuple[list[Finding], LumaError | None]:
     """Name, verdict and explanation of each check, and the first error among them."""
+    connect = functools.cache(open_client)  # a command that gives the key is asked once
     first: LumaError | None = None
     found: list[Finding] = []
     for name, look in (
@@ -91,11 +92,10 @@ def _others_on_path() -> list[Finding]:
 
 
 def _foreign_package() -> list[Finding]:
-    spec = importlib.util.find_spec("luma_cli")
-    origin = spec.origin if spec is not None else None
-    if origin is not None and Path(origin).resolve() != Path(our_file).resolve():
-        return [("luma_cli", WARNING, f"another package of this name: {origin}")]
-    return []
+    """Python takes the first package of a name on its path, and a folder of the user's may come before ours."""
+    places = [Path(each or ".", "luma_cli", "__init__.py").resolve() for each in sys.path]
+    others = dict.fromkeys(str(each.parent) for each in places if each.is_file() and each != Path(our_file).resolve())
+    return [("luma_cli", WARNING, f"another package of this name: {other}") for other in others]
 
 
 def _versions() -> Finding:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from luma_cli import output, saving, settings
 from luma_cli.api import GENERATE, Client
-from luma_cli.errors import KeyRefused, LumaError, OutOfCredits, UsageError
+from luma_cli.errors import ACCOUNT_ERRORS, LumaError, UsageError
 from luma_cli.goals import Goal, Plan
 from luma_cli.journal import Journal, NotYet, Spacing
 from luma_cli.names import stem_of
@@ -69,7 +69,7 @@ def submit_all(order: Order, client: Client, journal: Journal, *, quietly: bool)
     """
     outcomes, goals = Outcomes(len(order.names)), []
     with Screen(len(order.names), 0.0, None) as screen:
-        for name in order.names:
+        for number, name in enumerate(order.names, start=1):
             try:
                 if name in order.rejected:
                     raise order.rejected[name]
@@ -77,7 +77,8 @@ def submit_all(order: Order, client: Client, journal: Journal, *, quietly: bool)
                 goals.append(Goal(task_id, stem_of(name)))
             except LumaError as error:
                 outcomes.fail(error, name)
-                if isinstance(error, (KeyRefused, OutOfCredits)):
+                if isinstance(error, ACCOUNT_ERRORS):
+                    outcomes.give_up(error, len(order.names) - number)
                     break
     return goals, outcomes
 
@@ -85,15 +86,18 @@ def submit_all(order: Order, client: Client, journal: Journal, *, quietly: bool)
 def upload_all(names: Sequence[str], client: Client, outcomes: Outcomes) -> None:
     """Upload files and print their links."""
     with Screen(len(names), 0.0, None) as screen:
-        for name in names:
+        for number, name in enumerate(names, start=1):
             try:
                 clip = parse_clip(name)
                 if clip.path is None:
-                    raise UsageError(f"{name} is a link already")
+                    raise UsageError(f"{name} is a link already", hint="luma modify takes it as it is")
                 link = _upload(clip.path, client, screen)
                 output.answer_value("url", link, link)
             except LumaError as error:
                 outcomes.fail(error, name)
+                if isinstance(error, ACCOUNT_ERRORS):
+                    return outcomes.give_up(error, len(names) - number)
+    return None
 
 
 def _submit(clip: Clip, order: Order, client: Client, journal: Journal, screen: Screen, *, quietly: bool) -> str:

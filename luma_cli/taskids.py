@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+from contextlib import closing
+from urllib.parse import quote
 
 MOST = 50
 
@@ -9,15 +11,16 @@ MOST = 50
 def recent_ids() -> list[str]:
     """The newest task ids and `@last`; nothing where the journal cannot be read."""
     folder = os.environ.get("LUMA_STATE_DIR")
-    if not folder:
-        import platformdirs
-
-        folder = platformdirs.user_state_dir("kie-luma", appauthor=False)
     try:
-        database = sqlite3.connect(f"file:{os.path.join(folder, 'tasks.db')}?mode=ro", uri=True, timeout=0.2)
-        rows = database.execute(
-            "SELECT task_id FROM task WHERE task_id IS NOT NULL ORDER BY submitted_at DESC LIMIT ?", (MOST,)
-        ).fetchall()
-    except sqlite3.Error:
+        if not folder:
+            import platformdirs
+
+            folder = platformdirs.user_state_dir("kie-luma", appauthor=False)
+        path = quote(os.path.abspath(os.path.join(folder, "tasks.db")))
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0.2)) as database:
+            rows = database.execute(
+                "SELECT task_id FROM task WHERE task_id IS NOT NULL ORDER BY submitted_at DESC LIMIT ?", (MOST,)
+            ).fetchall()
+    except (sqlite3.Error, RuntimeError):  # the latter: there is no home
         return []
     return ["@last", *(row[0] for row in rows)]

@@ -10,7 +10,6 @@ from pathlib import Path
 from luma_cli import media
 from luma_cli.errors import FileTrouble, UsageError
 
-SECONDS = 10
 # ffmpeg's name of the demuxer for what the first bytes are. Named, since a playlist that poses as a clip could else
 # make ffmpeg put other files of the user's into the result.
 _DEMUXERS = {"mp4": "mov", "mov": "mov", "avi": "avi", "webm": "matroska", "mkv": "matroska", "gif": "gif"}
@@ -66,10 +65,10 @@ def _kind(path: Path) -> str:
 
 
 def _fits(path: Path, kind: str) -> bool:
-    if kind not in ("mp4", "mov", "avi"):
+    if kind not in media.CONTAINERS:
         return False
     duration = _duration(path)
-    return duration is not None and duration <= SECONDS
+    return duration is not None and duration <= media.MOST_SECONDS + media.ROUNDING
 
 
 def _duration(path: Path) -> float | None:
@@ -88,7 +87,7 @@ def _duration(path: Path) -> float | None:
 def _command(path: Path, kind: str, start: float, target: Path) -> list[str]:
     # The protocol is named, as the demuxer is. `file:` makes a name that begins with a dash, or has a colon, a name.
     quiet = [check_ffmpeg(), "-nostdin", "-v", "error", "-progress", "pipe:1", "-protocol_whitelist", "file"]
-    cut = ["-ss", f"{start:.3f}", "-f", _DEMUXERS[kind], "-i", f"file:{path}", "-t", str(SECONDS)]
+    cut = ["-ss", f"{start:.3f}", "-f", _DEMUXERS[kind], "-i", f"file:{path}", "-t", f"{media.MOST_SECONDS:.0f}"]
     # Encoded anew: copied streams begin at a key frame and end late. MP4's usual encoder takes even sizes only.
     even = ["-vf", "scale=trunc(iw/2)*2:trunc(ih/2)*2,format=yuv420p"]
     return [*quiet, *cut, "-map", "0:v:0", "-map", "0:a:0?", *even, "-movflags", "+faststart", f"file:{target}"]
@@ -101,7 +100,7 @@ def _run(command: list[str], on_seconds: OnSeconds, path: Path, log: Path) -> No
             for line in process.stdout:
                 name, _, value = line.strip().partition(b"=")
                 if name == b"out_time_us" and value.isdigit():
-                    on_seconds(min(int(value) / 1e6, SECONDS), SECONDS)
+                    on_seconds(min(int(value) / 1e6, media.MOST_SECONDS), media.MOST_SECONDS)
         except BaseException:
             process.kill()
             raise

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from luma_cli import signals
-from luma_cli.errors import KeyRefused, LumaError, OutOfCredits, Refused, StillGenerating, Unavailable
+from luma_cli.errors import ACCOUNT_ERRORS, LumaError, Refused, StillGenerating, Unavailable
 from luma_cli.task import Task
 
 # Right after its creation a task may not be visible yet (siblings' docs, observed); one public client grants 90 s.
@@ -224,7 +224,7 @@ class _Watch:
     def _is_passing(self, error: LumaError, state: _State) -> bool:
         if isinstance(error, Refused) and error.api_code in (404, 422):
             return state.age + self.clock() - self.started < VISIBILITY_GRACE
-        if isinstance(error, (KeyRefused, OutOfCredits, Refused)):
+        if isinstance(error, (*ACCOUNT_ERRORS, Refused)):
             return False
         return isinstance(error, Unavailable)
 

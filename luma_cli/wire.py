@@ -34,7 +34,7 @@ class Wire:
         self.public_only = public_only
         self._on_sending = on_sending
         self._connection: HTTPConnection | None = None
-        self._timer = threading.Timer(budget, self._expire) if budget is not None else None
+        self._timer = threading.Timer(budget, self.cut) if budget is not None else None
 
     def __enter__(self) -> None:
         _current.wire = self
@@ -58,10 +58,12 @@ class Wire:
             self._on_sending()
         self.sent = True
 
-    def _expire(self) -> None:
-        """Cut the connection: `timeout=` bounds one socket operation, a dribbling peer never meets it (measured)."""
+    def cut(self) -> None:
+        """End the exchange: `timeout=` bounds one socket operation, a dribbling peer never meets it (measured)."""
         self.expired = True
-        sock = self._connection.sock if self._connection is not None else None
+        sock: Any = self._connection.sock if self._connection is not None else None
+        while sock is not None and not isinstance(sock, socket.socket):
+            sock = getattr(sock, "socket", None)  # TLS inside a proxy's TLS is no socket but holds one
         if sock is not None:
             try:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import settings
 
 from luma_cli.cli import main
 from luma_cli.sandbox import Sandbox
+
+# The same examples each time: no change may fail for what it did not touch. HYPOTHESIS_PROFILE=default looks further.
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(__file__).with_name("data")

@@ -5,9 +5,11 @@
 
 import contextlib
 import gzip
+import io
 import json
 import os
 import random
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import CLIP_URL, Result
+from conftest import CLIP, CLIP_URL, Result
 from faultserver import (
     Answer,
     FaultServer,
@@ -39,8 +41,10 @@ from faultserver import (
 from test_transport import mutated
 
 from luma_cli import journal, transport
-from luma_cli.api import Client
+from luma_cli.api import Client, _Readable
+from luma_cli.errors import FileTrouble
 from luma_cli.rows import Outcome, Row
+from luma_cli.sandbox import Sandbox
 
 Luma = Callable[..., Result]
 Serve = Callable[..., FaultServer]
@@ -459,3 +463,30 @@ def test_a_mutated_answer_is_told_in_one_line_and_has_an_honest_row(
         assert all(line.isprintable() and len(line) <= 413 for line in result.err.split("\n")), (answer, result)
         assert result.code in (0, 4, 6, 7, 10, 12), (answer, result)
         pauses.clear()
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file here that cannot be read")
+def test_a_clip_that_cannot_be_read_is_no_trouble_of_the_network() -> None:
+    with _Readable(io.FileIO("/proc/self/mem")) as file, pytest.raises(FileTrouble, match="cannot read mem"):
+        file.read(10)
+
+
+@pytest.mark.parametrize("words", [["upload"], ["modify", "-p", "Heavy snow"]], ids=" ".join)
+def test_a_refused_key_ends_the_work_on_many_clips(luma: Luma, sandbox: Sandbox, words: list[str]) -> None:
+    sandbox.scenario = "bad-key"
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        shutil.copy(CLIP, name)
+    code, out, err = luma(*words, "a.mp4", "b.mp4", "c.mp4")
+
+    assert (code, out, len(sandbox.requests)) == (4, "", 1)
+    assert "luma: 2 more not tried\nluma: error: 3 of 3 did not succeed" in err
+
+
+@pytest.mark.parametrize("command", ["status", "download"])
+def test_a_refused_key_ends_the_questions_about_many_tasks(luma: Luma, sandbox: Sandbox, command: str) -> None:
+    ids = [luma("modify", CLIP_URL, "-p", f"Snow {n}").out.strip() for n in range(3)]
+    before = len(sandbox.requests)
+    sandbox.scenario = "bad-key"
+
+    assert luma(command, *ids).code == 4
+    assert len(sandbox.requests) == before + 1

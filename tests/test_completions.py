@@ -11,12 +11,13 @@ import pexpect
 import pyte
 import pytest
 import typer.main
-from conftest import CLIP, ROOT, Result
+from conftest import CLIP, CLIP_URL, ROOT, Result
 
 from luma_cli import completions
 from luma_cli.cli import COMMANDS, app
 from luma_cli.errors import UsageError
 from luma_cli.sandbox import Sandbox
+from luma_cli.taskids import recent_ids
 from luma_cli.tree import read_tree
 
 FOLDER = ROOT / "completions"
@@ -109,6 +110,16 @@ def test_a_script_names_every_command_and_every_long_option(shell: str) -> None:
     flags = {flag for command in TREE.walk() for option in command.options for flag in option.flags if len(flag) > 2}
     plain = text if shell != "fish" else text.replace(" -l ", " --")
     assert [flag for flag in flags if flag not in plain and flag.strip("-") not in plain] == []
+
+
+@pytest.mark.parametrize("name", ["st#ate", "st?ate", "st%41ate"])
+def test_a_tab_reads_a_journal_in_a_folder_of_any_name(
+    luma: Callable[..., Result], sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("LUMA_STATE_DIR", str(tmp_path / name))
+    task_id = luma("modify", CLIP_URL, "-p", "Heavy snow").out.strip()
+
+    assert recent_ids() == ["@last", task_id]
 
 
 def test_another_shell_is_refused() -> None:

@@ -323,6 +323,16 @@ def test_the_key_store_is_private_under_any_umask(folder: Path, umask: int) -> N
 
 
 @posix
+@pytest.mark.parametrize(("before", "after"), [(0o777, 0o700), (0o775, 0o700), (0o755, 0o755), (0o1777, 0o1777)])
+def test_a_folder_that_others_may_write_to_is_tightened_and_no_other(folder: Path, before: int, after: int) -> None:
+    folder.mkdir()
+    folder.chmod(before)
+    keystore.save_key(folder, KEY, "https://a.example.com", "https://b.example.com")
+
+    assert (mode(folder), mode(folder / "credentials.toml")) == (after, 0o600)
+
+
+@posix
 def test_at_no_moment_can_others_read_the_key(folder: Path) -> None:
     """A racing reader looks at every file of the folder while the key is stored again and again."""
     folder.mkdir()
@@ -531,3 +541,48 @@ def test_a_file_is_never_read_beyond_its_bounds(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"#" * (configfile.MOST_BYTES + 1))
     with pytest.raises(UsageError, match="larger than 64 KiB"):
         configfile.load_toml(tmp_path / "a")
+
+
+@posix
+def test_a_key_that_cannot_be_used_is_not_listed_as_missing(luma: Luma, stored: Path) -> None:
+    stored.chmod(0o644)
+    code, out, err = luma("config", "list")
+
+    assert code == 0
+    assert "api_key\t\n" in out
+    assert f"luma: warning: api_key cannot be used: {stored} can be read by others" in err
+
+
+@posix
+@pytest.mark.parametrize("name", ["api_key", "webhook_key"])
+def test_a_key_that_is_no_text_is_told(luma: Luma, stored: Path, name: str) -> None:
+    stored.write_text(f"{name} = 123456789\n")
+    assert luma("config", "get", name)[::2] == (
+        4,
+        f"luma: error: {name} in credentials.toml is no text\nhint: luma config set {name}\n",
+    )
+
+
+@posix
+def test_check_asks_a_command_for_the_key_once(
+    luma: Luma, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "key"
+    script.write_text(f"#!/bin/sh\necho x >> {tmp_path}/asked; echo {KEY}\n")
+    script.chmod(0o700)
+    monkeypatch.delenv("LUMA_API_KEY")
+    luma("config", "set", "api_key_command", script)
+
+    assert luma("config", "check").code == 0
+    assert (tmp_path / "asked").read_text() == "x\n"
+
+
+def test_another_package_of_our_name_is_told_of(
+    luma: Luma, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "another package of this name" not in luma("config", "check").out
+    (tmp_path / "luma_cli").mkdir()
+    (tmp_path / "luma_cli" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert f"another package of this name: {tmp_path}/luma_cli" in luma("config", "check").out

@@ -32,6 +32,18 @@ def file(home: Path) -> Path:
     return home / "state" / "tasks.db"
 
 
+def meanwhile(book: Journal, do: Callable[[], object]) -> None:
+    """Have another process do something just before the next transaction begins."""
+    connection = book._db._connection
+
+    def look(statement: str) -> None:
+        if statement.startswith("BEGIN"):
+            connection.set_trace_callback(None)
+            do()
+
+    connection.set_trace_callback(look)
+
+
 @pytest.fixture
 def book(file: Path) -> Journal:
     return journal.open_journal(file)
@@ -622,3 +634,31 @@ def test_recovery_is_named_where_it_helps(
     luma("modify", CLIP_URL, "-p", "Heavy snow")
     damage(file)
     assert ("luma tasks recover" in luma("modify", CLIP_URL, "-p", "Heavy rain").err) == helps
+
+
+def test_an_end_that_another_process_learns_of_meanwhile_stays_an_end(book: Journal, file: Path) -> None:
+    other = journal.open_journal(file)
+    meanwhile(book, lambda: other.learn(Task(ID, State.SUCCEEDED, 1), BASE))
+    book.learn(Task(ID, State.GENERATING, 0), BASE)
+
+    row = book.known(ID)
+    assert row is not None
+    assert row.task.state is State.SUCCEEDED
+
+
+def test_a_submission_that_is_settled_meanwhile_is_not_given_another_id(book: Journal, file: Path) -> None:
+    with pytest.raises(OutcomeUnknown):
+        book.record(submission(), lost)
+    other, row = journal.open_journal(file), book.unsettled()[0]
+    meanwhile(book, lambda: other.adopt(Task(ID), BASE, row))
+    with pytest.raises(UsageError, match="not a submission of unknown outcome"):
+        book.adopt(Task("f" * 32), BASE, row)
+
+    assert [each.task.task_id for each in book.rows()] == [ID]
+
+
+def test_an_unknown_outcome_names_its_row(book: Journal) -> None:
+    for name in ("a", "b"):
+        with pytest.raises(OutcomeUnknown) as caught:
+            book.record(submission(name), lost)
+        assert caught.value.row == book.unsettled()[0].number

@@ -837,7 +837,7 @@ def test_every_genuine_task_is_recorded_once_and_no_forged_one(
 
     assert sorted(printed) == sorted(genuine)
     assert listening.text["stdout"].count("\n") == len(genuine)
-    rows = journal.rows()
+    rows = list(journal.rows())
     assert sorted(row.task.task_id for row in rows) == sorted(genuine)
     assert all(row.task.has_video for row in rows)
     check_times(log_of(url), genuine)

@@ -141,7 +141,11 @@ def test_no_text_of_a_json_value_keeps_a_secret(secret: str, around: object, dep
         assert clean[1] == MARK
         if clean[0] == MARK:
             return
-        clean = json.loads(clean[0])
+        try:
+            clean = json.loads(clean[0])
+        except ValueError:  # a secret that ended in a backslash took the escape of the quote along
+            assert secret not in clean[0]
+            return
     assert secret not in json.dumps(clean, ensure_ascii=False)
 
 

@@ -109,6 +109,17 @@ def test_a_clip_that_fits_is_not_encoded_anew(luma: Luma, sandbox: Sandbox) -> N
 
 
 @needs_ffmpeg
+def test_a_clip_that_the_checks_let_pass_is_not_encoded_anew(luma: Luma, sandbox: Sandbox) -> None:
+    """One cut to 10 s says 10.04: containers hold whole frames."""
+    source = ["-f", "lavfi", "-i", "testsrc=size=64x36:rate=25", "-frames:v", "251", "long.mp4"]
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", *source], check=True, timeout=60)
+
+    assert seconds(Path("long.mp4")) == pytest.approx(10.04)
+    assert luma("modify", "long.mp4", "-p", PROMPT, "--trim", "-o", "a.mp4").code == 0
+    assert Path("a.mp4").read_bytes() == Path("long.mp4").read_bytes()
+
+
+@needs_ffmpeg
 def test_a_picture_of_odd_size_is_taken(luma: Luma, sandbox: Sandbox) -> None:
     """MP4's usual encoder refuses it."""
     source = ["-f", "lavfi", "-i", "testsrc=size=63x35:rate=5:duration=1", "-c:v", "libvpx"]

@@ -8,6 +8,7 @@ import os
 import queue
 import random
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -520,6 +521,15 @@ def test_a_caller_that_asks_first_is_told_to_go_on(post: Post) -> None:
         assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         sock.sendall(body)
         assert answer_of(sock)[0] == 200
+
+
+def test_a_caller_that_is_gone_when_it_is_told_to_go_on_costs_nobody_else(post: Post) -> None:
+    for _ in range(50):
+        with post.connect() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
+            sock.sendall(request(headers={"Expect": "100-continue"}).partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+    assert post.send(request())[0] == 200
+    assert post.failed == []
 
 
 def test_a_request_in_many_small_pieces_is_understood(post: Post) -> None:

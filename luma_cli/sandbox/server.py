@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import threading
 import time
 from base64 import b64decode
@@ -124,7 +125,9 @@ class _Server(ThreadingHTTPServer):
     sandbox: Sandbox
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is nothing to print about."""
+        """A client that went away is nothing to print about; anything else is a fault of ours."""
+        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from luma_cli import envelope, keystore, redaction, settings, signals, task
 from luma_cli.addresses import host_of, is_loopback
 from luma_cli.envelope import Envelope, NotAnEnvelope
-from luma_cli.errors import FileTrouble, LumaError, OutcomeUnknown, Unavailable
+from luma_cli.errors import FileTrouble, LumaError, OutcomeUnknown, Refused, Unavailable
 from luma_cli.task import Edit, State, Task
 from luma_cli.transport import Bearer, Reply, Session, TransportError, exchange
 
@@ -137,6 +137,10 @@ class Client:
             error.task_id = task_id
             if error.api_code in (501, 531):  # "generation failed": final for this task (vendor's code list)
                 return Task(task_id, State.GENERATE_FAILED, error_code=error.api_code, error_message=error.message)
+            if isinstance(error, Refused) and error.is_not_found:
+                said = error.message.removeprefix(envelope.MEANINGS[error.api_code or 404].words)
+                error.message = f"kie.ai does not know the task {task_id}{said}"
+                error.hint = "https://kie.ai/logs shows the ids of this account"
             raise
         if not isinstance(answer.data, dict):
             raise Unavailable("kie.ai gave an odd answer about the task", task_id=task_id)

@@ -1,12 +1,11 @@
 """How tasks stand now: asked once, or remembered. It loads nothing that downloads, so that `status` starts fast."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from luma_cli.api import Client
 from luma_cli.errors import ACCOUNT_ERRORS, LumaError
-from luma_cli.goals import Goal, goal_of
+from luma_cli.goals import Goal
 from luma_cli.journal import Journal
 from luma_cli.outcomes import Outcomes
 from luma_cli.task import State, Task
@@ -36,7 +35,13 @@ def ask(goals: Sequence[Goal], client: Client, journal: Journal, outcomes: Outco
     return found
 
 
-def missing(journal: Journal, base_url: str) -> list[Goal]:
-    """Finished tasks of this service that are not saved yet, the oldest first."""
-    rows = [row for row in journal.rows(state=State.SUCCEEDED) if row.base_url == base_url and not row.task.files]
-    return [goal_of(row, time.time()) for row in reversed(rows) if row.task.has_video]
+def unfinished(journal: Journal, base_url: str) -> list[str]:
+    """The ids of this service's tasks that have not been seen to end, the oldest first."""
+    return [row.task.task_id for row in journal.unfinished(base_url)]
+
+
+def missing(journal: Journal, base_url: str) -> list[str]:
+    """The ids of this service's finished tasks that are not saved yet, the oldest first."""
+    rows = journal.rows(state=State.SUCCEEDED)
+    fits = [row for row in rows if row.base_url == base_url and row.task.has_video and not row.task.files]
+    return [row.task.task_id for row in reversed(fits)]

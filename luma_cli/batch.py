@@ -279,7 +279,7 @@ class _Batch:
 
     def _refuse(self, findings: Sequence[Finding], entry: Entry) -> None:
         """Raises UsageError where the findings are errors; tells them where they are warnings."""
-        found = [replace(each, level=checks.ERROR) if self._terms.strict else each for each in findings]
+        found = [inspection.strictly(each) if self._terms.strict else each for each in findings]
         errors = [each for each in found if each.level == checks.ERROR]
         warnings = [replace(each, video=f"line {entry.line}") for each in found if each not in errors]
         output.show_report(warnings, told_elsewhere=())

@@ -46,6 +46,8 @@ def check_prompt(prompt: str, *, allow_local: bool = False) -> list[Finding]:
         return [Finding("prompt-empty", ERROR, "the prompt is empty", "say in English what to change: -p TEXT")]
     if allow_local and re.match(r"sandbox:[a-z]", prompt):
         return []
+    if not re.search(r"[^\W_]", prompt):
+        return [Finding("prompt-wordless", WARNING, "the prompt has no words", "say in English what to change")]
     match judge_language(prompt):
         case "script":
             return [Finding("prompt-not-english", ERROR, "the prompt is not in English", "kie.ai reads English only")]
@@ -60,9 +62,11 @@ def check_callback(url: str | None, *, allow_local: bool) -> list[Finding]:
     if url is None:
         return []
     if not is_link(url) or not host_of(url):
-        return [Finding("callback-invalid", ERROR, "the callback URL is not an absolute http(s) address")]
+        message = "the callback URL is not an absolute http(s) address"
+        return [Finding("callback-invalid", ERROR, message, "write it like https://hooks.example.net/luma")]
     if not allow_local and not is_public(host_of(url)):
-        return [Finding("callback-private", ERROR, f"kie.ai cannot reach {host_of(url)}: the address is private")]
+        message = f"kie.ai cannot reach {host_of(url)}: the address is private"
+        return [Finding("callback-private", ERROR, message, "give the address of your proxy or tunnel")]
     if urlsplit(url).scheme != "https" and not is_loopback(host_of(url)):
         return [Finding("callback-not-https", WARNING, "the callback URL is not https: anybody between can read it")]
     return []
@@ -76,7 +80,8 @@ def check_file(path: Path, *, trim: float | None = None) -> list[Finding]:
             read = partial(_read_at, file)
             found = list(_look(head, size, read, path) if trim is None else _look_to_trim(head, size, read, trim))
     except OSError as error:
-        found = [Finding("not-readable", ERROR, f"cannot be read: {(error.strerror or 'error').lower()}")]
+        trouble = (error.strerror or "error").lower()
+        found = [Finding("not-readable", ERROR, f"cannot be read: {trouble}", "check the name and who may read it")]
     return [replace(each, video=str(path)) for each in found]
 
 
@@ -101,7 +106,8 @@ def check_link(
 def check_address(url: str, *, allow_local: bool) -> list[Finding]:
     host = host_of(url)
     if not is_link(url) or not host or "@" in urlsplit(url).netloc:
-        return [Finding("url-invalid", ERROR, "not an absolute http(s) link without a login")]
+        message = "not an absolute http(s) link without a login"
+        return [Finding("url-invalid", ERROR, message, "a public link, or the file itself")]
     if not allow_local and not is_public(host):
         message = f"kie.ai cannot reach {host}: the address is private"
         return [Finding("url-private", ERROR, message, "give the file itself: it is uploaded")]
@@ -131,7 +137,8 @@ def _look(head: bytes, size: int | None, read: media.Read, path: Path | None) ->
         return
     if kind not in media.CONTAINERS:
         what = f"not MP4, MOV or AVI but {kind or 'an unknown kind of file'}" if head else "empty"
-        yield Finding("not-a-video", ERROR, what, _mend(path) if kind in media.EXTENSIONS else None)
+        hint = _mend(path) if kind in media.EXTENSIONS else "give a clip in MP4, MOV or AVI"
+        yield Finding("not-a-video", ERROR, what, hint)
         return
     yield from _check_size(size)
     try:
@@ -163,7 +170,8 @@ def _check_size(size: int | None) -> Iterator[Finding]:
     if size is None:
         yield Finding("size-unknown", WARNING, "its size cannot be told")
     elif size > MOST_BYTES:
-        yield Finding("too-large", ERROR, f"{size / 10**6:.0f} MB, kie.ai takes {MOST_BYTES // 10**6} MB")
+        message = f"{size / 10**6:.0f} MB, kie.ai takes {MOST_BYTES // 10**6} MB"
+        yield Finding("too-large", ERROR, message, "encode it smaller")
     elif size > DOUBTFUL_BYTES:
         yield Finding("too-large", WARNING, f"{size / 10**6:.0f} MB: Luma itself is said to take 100 MB")
 

@@ -45,27 +45,34 @@ class LazyGroup(typer.core.TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        options.check_command(args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in COMMANDS:
-            return None
         module = importlib.import_module(f"luma_cli.commands.{cmd_name}")
         command = typer.main.get_command(module.app)
         command.name = cmd_name
         return command
 
 
-app = typer.Typer(cls=LazyGroup, no_args_is_help=True, **options.STYLE)
+app = typer.Typer(cls=LazyGroup, **options.STYLE)
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        output.answer(f"luma {__version__}")
+        raise typer.Exit
 
 
 @app.callback(context_settings={"help_option_names": ["-h", "--help"]})
 @options.common
 def root(
-    version: Annotated[bool, typer.Option("-V", "--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("-V", "--version", help="Print the version.", is_eager=True, callback=_show_version)
+    ] = False,
 ) -> None:
     """Edit videos with words: kie.ai's Luma Modify Video from a terminal, a script or a CI step."""
-    if version:
-        output.answer(f"luma {__version__}")
-        raise typer.Exit
 
 
 def main(argv: Sequence[str]) -> int:
@@ -98,7 +105,7 @@ def _run(argv: Sequence[str]) -> int:
     try:
         # Typer hands the exit code of `typer.Exit` back as the result when it is not standalone.
         # `complete_var`: the completion that Typer brings is not ours, and its variable must not wake it.
-        code = app(args=list(argv), prog_name="luma", standalone_mode=False, complete_var="")
+        code = app(args=list(argv) or ["--help"], prog_name="luma", standalone_mode=False, complete_var="")
         return code if isinstance(code, int) else 0
     except UsageError as error:
         return _misused(error, argv)

@@ -75,6 +75,11 @@ class TaskFailed(LumaError):
 class Refused(LumaError):
     exit_code = 6
 
+    @property
+    def is_not_found(self) -> bool:
+        """The service has no record of the task, whether it never will or only not yet (observed)."""
+        return self.api_code in (404, 422)
+
 
 class Unavailable(LumaError):
     """`retry_after` is how many seconds the service asked to be left alone, where it did."""

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from luma_cli import output
 from luma_cli.errors import FileTrouble, LumaError, StillGenerating, TaskFailed, Unavailable
 from luma_cli.names import stem_of
 from luma_cli.outcomes import Outcomes
@@ -93,3 +94,11 @@ def judge(tasks: Sequence[Task], outcomes: Outcomes) -> None:
         error = verdict(task)
         if error is not None:
             outcomes.fail(error, task.task_id)
+
+
+def tell_failed(tasks: Sequence[Task]) -> None:
+    """Why tasks failed, on stderr: a line of `status` has no room for it."""
+    for task in tasks:
+        error = verdict(task) if task.has_failed else None
+        if error is not None:
+            output.note(f"{task.task_id}: {error.message}")

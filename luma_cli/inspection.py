@@ -20,7 +20,7 @@ def inspect(order: Order, journal: Journal, *, strict: bool) -> Order:
     Raises:
         UsageError: the fault is not that of a single clip.
     """
-    findings = [replace(each, level=checks.ERROR) if strict else each for each in _find(order, journal)]
+    findings = [strictly(each) if strict else each for each in _find(order, journal)]
     errors = [each for each in findings if each.level == checks.ERROR]
     general = [each for each in errors if each.video is None]
     groups = {name: [each for each in errors if each.video == name] for name in order.names}
@@ -33,10 +33,17 @@ def inspect(order: Order, journal: Journal, *, strict: bool) -> Order:
     return replace(order, findings=tuple(findings), rejected=rejected)
 
 
+def strictly(finding: Finding) -> Finding:
+    """A finding as --strict takes it."""
+    if finding.level == checks.ERROR:
+        return finding
+    return replace(finding, level=checks.ERROR, hint=finding.hint or "without --strict this is but a warning")
+
+
 def unfit(errors: Sequence[Finding], findings: Sequence[Finding]) -> UsageError:
     first = errors[0]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    error = UsageError(f"{first.message}{more}", hint=first.hint or "--no-check submits all the same")
+    error = UsageError(f"{first.message}{more}", hint=first.hint)
     error.findings = tuple(findings)
     return error
 

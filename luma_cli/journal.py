@@ -231,6 +231,10 @@ class Journal:
             return row
         if is_task_id(reference) and len(reference) >= SHORTEST_FOREIGN_ID:
             return None
+        if len(reference) < SHORTEST_PREFIX:
+            raise UsageError(
+                f"{reference!a} is too short for a task id", hint=f"{SHORTEST_PREFIX} characters of it, or @last"
+            )
         raise UsageError(f"no task {reference[:140]!a} in the journal", hint="luma tasks lists what is there")
 
     def known(self, task_id: str) -> Row | None:

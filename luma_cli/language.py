@@ -140,7 +140,7 @@ def _is_other_script(text: str) -> bool:
             latin += 1
         else:
             other += 2 if name.startswith(("CJK", "HIRAGANA", "KATAKANA", "HANGUL")) else 1
-    return other > 2 and other > latin
+    return other > latin and (other > 2 or not latin)
 
 
 def _is_other_language(text: str) -> bool:

@@ -183,7 +183,7 @@ class Listener:
     def _bear(self, error: LumaError, task_id: str, case: _Case) -> None:
         """Ride passing trouble out. Raises what ends the listening."""
         now = time.monotonic()
-        if isinstance(error, Refused) and error.api_code in (404, 422):
+        if isinstance(error, Refused) and error.is_not_found:
             passing = now - case.since < VISIBILITY_GRACE
         elif isinstance(error, (*ACCOUNT_ERRORS, Refused)):
             raise error

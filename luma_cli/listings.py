@@ -10,6 +10,11 @@ from luma_cli.formats import format_span, format_time, row_members, task_members
 from luma_cli.rows import Outcome, Row
 from luma_cli.task import Task, is_link
 
+# In characters. Where there is no room for whole ids, a beginning is shown that every command understands.
+SHORT_ID = 12
+LAST_COLUMN = 12
+NARROWEST = 40
+
 
 def show_tasks(tasks: Sequence[Task], estimate: float | None = None) -> None:
     """`taskId state createTime resultUrl`: JSON, a table on a terminal, tab-separated lines elsewhere.
@@ -37,16 +42,16 @@ def show_rows(rows: Iterable[Row]) -> None:
         for row in rows:
             output.answer_json(row_members(row))
     elif output.stdout_is_terminal():
-        headings = ("TASK", "STATE", "AGE", "PROMPT")
-        _draw_table(
-            headings,
-            [
-                (each.label, f"{_row_state(each)}{_expiry(each.task)}", _ago(each.submitted_at), each.task.prompt or "")
-                for each in rows
-            ],
-        )
+        lines = [
+            (each.label, f"{_row_state(each)}{_expiry(each.task)}", _ago(each.submitted_at), each.task.prompt or "")
+            for each in rows
+        ]
+        if not lines:
+            return output.note("no such task in the journal")
+        _draw_table(("TASK", "STATE", "AGE", "PROMPT"), lines)
     else:
-        show_lines((each.label, _row_state(each), format_time(each.submitted_at), _result(each.task)) for each in rows)
+        show_lines((each.label, _row_state(each), _created(each), _result(each.task)) for each in rows)
+    return None
 
 
 def show_row(row: Row) -> None:
@@ -103,25 +108,38 @@ def _draw_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings[:-1]:
-        table.add_column(heading, no_wrap=True)
-    table.add_column(headings[-1], overflow="fold")
+    screen = output.console(sys.stdout)
     cells = [[output.clean(cell) for cell in row] for row in rows]
+    if headings[0] == "TASK" and _width(headings, cells) > screen.width:
+        cells = [[row[0][:SHORT_ID], *row[1:]] for row in cells]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    is_tight = _width(headings, cells) > screen.width
+    for heading in headings[:-1]:
+        table.add_column(heading, no_wrap=not is_tight or heading == headings[0])
+    table.add_column(headings[-1], overflow="fold")
     clickable = terminals.shows_links()
     for row in cells:
         table.add_row(*(Text(cell, style=f"link {cell}" if clickable and is_link(cell) else "") for cell in row))
-    # Nothing is cut off: a terminal too narrow for the fixed columns wraps the lines itself.
-    fixed = sum(max([len(heading), *(len(row[i]) for row in cells)]) + 1 for i, heading in enumerate(headings[:-1]))
-    screen = output.console(sys.stdout)
-    screen.width = max(screen.width, fixed + 20)
+    # Nothing is cut off: a terminal still narrower wraps the lines itself.
+    screen.width = max(screen.width, NARROWEST)
     screen.print(table)
+
+
+def _width(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+    """What the columns need, of which the last is broken into lines."""
+    fixed = [max([len(heading), *(len(row[i]) for row in cells)]) + 2 for i, heading in enumerate(headings[:-1])]
+    return sum(fixed) + LAST_COLUMN
 
 
 def _row_state(row: Row) -> str:
     if row.task.task_id:
         return str(row.task.state)
     return "unknown: may have been charged" if row.outcome_now is Outcome.UNKNOWN else str(row.outcome_now)
+
+
+def _created(row: Row) -> str:
+    """When the service made the task; until it has said so, when we submitted it."""
+    return format_time(row.task.create_time or row.submitted_at)
 
 
 def _expiry(task: Task) -> str:

@@ -122,17 +122,19 @@ def parse_clip(name: str) -> Clip:
         if not is_link(name):
             raise UsageError(f"{name[:200]!a} is not an http(s) link", hint="a public link, or a local file")
         return Clip(name, None)
+    if not name:
+        raise UsageError("the name of a video is empty", hint="a public link, or a local file")
     path = Path(name)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise UsageError(f"{name} is not a regular file", hint="a public link, or a local file")
+            raise UsageError(f"{name} is not a regular file", hint="give the clip itself")
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
         trouble = (getattr(error, "strerror", None) or "not a usable name").lower()
-        raise UsageError(f"cannot read {name}: {trouble}", hint="a public link, or a local file") from error
+        raise UsageError(f"cannot read {name}: {trouble}", hint="check the name and who may read it") from error
     if path.stat().st_size == 0:
-        raise UsageError(f"{name} is empty")
+        raise UsageError(f"{name} is empty", hint="give the clip itself")
     return Clip(name, path, digest)
 
 

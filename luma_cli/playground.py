@@ -95,7 +95,7 @@ def trigger(task_id: str) -> None:
     except (TransportError, NotAnEnvelope) as error:
         raise Unavailable("the sandbox gave no answer", hint="is it running? luma sandbox") from error
     if answer.code == 404:
-        raise UsageError(answer.message)
+        raise UsageError(answer.message, hint="luma modify --callback-url URL asks for callbacks")
     if answer.code != 200:
         raise Unavailable(f"{answer.message}: the task has flag 4 now", hint="is the receiver running? luma listen")
     output.note(f"callback of {task_id} was sent and answered with 200")

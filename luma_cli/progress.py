@@ -203,7 +203,7 @@ class _SecondsMeter(_Meter):
 
 def _trouble(error: LumaError, *, final: bool) -> str:
     # A task that has just been submitted is not known everywhere yet (siblings' docs, observed).
-    unknown = isinstance(error, Refused) and error.api_code in (404, 422) and not final
+    unknown = isinstance(error, Refused) and error.is_not_found and not final
     return "not visible yet" if unknown else f"could not check: {error.message}"
 
 

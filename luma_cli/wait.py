@@ -212,7 +212,7 @@ class _Watch:
         state.in_flight = False
         error = poll.error
         if error is not None and not self._is_passing(error, state):
-            if error.api_code not in (404, 422):
+            if not (isinstance(error, Refused) and error.is_not_found):
                 raise error
             poll = Poll(poll.task_id, error=error, final=True)
         if poll.final:
@@ -222,7 +222,7 @@ class _Watch:
         return poll
 
     def _is_passing(self, error: LumaError, state: _State) -> bool:
-        if isinstance(error, Refused) and error.api_code in (404, 422):
+        if isinstance(error, Refused) and error.is_not_found:
             return state.age + self.clock() - self.started < VISIBILITY_GRACE
         if isinstance(error, (*ACCOUNT_ERRORS, Refused)):
             return False

@@ -89,6 +89,9 @@ def host() -> Iterator[Callable[..., FaultServer]]:
         ("", [("prompt-empty", "error")]),
         (" \n", [("prompt-empty", "error")]),
         ("夜里下大雪", [("prompt-not-english", "error")]),
+        ("雪", [("prompt-not-english", "error")]),
+        ("❄️ !", [("prompt-wordless", "warning")]),
+        ("4k", []),
         ("Es schneit heftig in der Nacht", [("prompt-not-english", "warning")]),
         ("sandbox:flag3 夜里下大雪", []),
     ],
@@ -495,6 +498,32 @@ def test_a_warning_sends_all_the_same(luma: Luma, sandbox: Sandbox) -> None:
 def test_strict_makes_errors_of_warnings(luma: Luma, sandbox: Sandbox) -> None:
     assert luma("modify", CLIP, "-p", "Es schneit heftig in der Nacht", "--strict")[:2] == (2, "")
     assert sandbox.requests == []
+
+    Path("cut.mp4").write_bytes(CLIP.read_bytes()[:40])
+    code, _, err = luma("modify", "cut.mp4", "-p", PROMPT, "--strict")
+    assert (code, sandbox.requests) == (2, [])
+    assert "hint: without --strict this is but a warning\n" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("none.mp4",), "check the name and who may read it"),
+        (("empty.mp4",), "give the clip itself"),
+        (("page.mp4",), "give a direct link, or the file itself"),
+        (("notes.txt",), "give a clip in MP4, MOV or AVI"),
+        ((CLIP, "--callback-url", "hook"), "write it like https://hooks.example.net/luma"),
+    ],
+    ids=lambda words: Path(words[-1]).name if isinstance(words, tuple) else None,
+)
+def test_what_the_service_cannot_take_is_never_worth_a_try(luma: Luma, words: tuple[object, ...], hint: str) -> None:
+    """No hint says --no-check where the credits would surely be lost."""
+    Path("empty.mp4").touch()
+    Path("page.mp4").write_text("<!doctype html><title>no clip</title>")
+    Path("notes.txt").write_text("shopping list")
+
+    code, _, err = luma("modify", *words, "-p", PROMPT)
+    assert (code, err.splitlines()[-1]) == (2, f"hint: {hint}")
 
 
 def test_no_check_sends_what_the_checks_would_refuse(luma: Luma, sandbox: Sandbox) -> None:

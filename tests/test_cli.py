@@ -190,14 +190,17 @@ def test_without_a_command_there_is_help(luma: Luma) -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["stauts"], "luma --help"),
+        (["stauts"], "did you mean status?"),
+        (["config", "lst"], "did you mean list?"),
+        (["tasks", "bogus"], "commands: list show forget prune adopt recover"),
+        (["-q"], "luma --help"),
         (["status", "--nope"], "luma status --help"),
         (["wait", "--interval"], "luma wait --help"),
         (["download", "--parallel", "many"], "luma download --help"),
     ],
     ids=" ".join,
 )
-def test_a_slip_of_the_finger_exits_2_and_names_the_help(luma: Luma, words: list[str], hint: str) -> None:
+def test_a_slip_of_the_finger_exits_2_and_names_the_way_on(luma: Luma, words: list[str], hint: str) -> None:
     code, out, err = luma(*words)
 
     assert (code, out) == (2, "")
@@ -294,3 +297,19 @@ def test_a_failure_with_json_ends_with_its_object(luma: Luma, sandbox: Sandbox, 
     assert list(error)[:8] == [
         "code", "message", "hint", "exitCode", "apiCode", "httpStatus", "retryable", "taskId"
     ]  # fmt: skip
+
+
+def test_without_a_word_luma_explains_itself(luma: Luma) -> None:
+    assert luma() == luma("--help")
+    assert luma()[::2] == (0, "")
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-V", "-q"], ["--version", "--json"], ["--json", "--version"]])
+def test_the_version_is_told_whatever_else_is_asked(luma: Luma, words: list[str]) -> None:
+    assert luma(*words) == (0, f"luma {__version__}\n", "")
+
+
+@pytest.mark.parametrize("words", [[], ["config"], ["tasks"]], ids=str)
+def test_no_summary_is_cut_off_in_a_pipe(run: Luma, words: list[str]) -> None:
+    lines = run(*words, "--help").out.splitlines()
+    assert [line for line in lines if line.endswith("...") and "Usage" not in line] == []

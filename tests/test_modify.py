@@ -166,7 +166,7 @@ def test_one_bad_clip_does_not_cost_the_others(luma: Luma, sandbox: Sandbox) -> 
     assert code == 9
     assert [line.split("-")[0] for line in sorted(out.splitlines())] == ["out/a", "out/c"]
 
-    assert "luma: b.mp4: cannot read b.mp4: no such file or directory (a public link, or a local file)\n" in err
+    assert "luma: b.mp4: cannot read b.mp4: no such file or directory (check the name and who may read it)\n" in err
     assert "luma: error: 1 of 3 did not succeed" in err
 
 

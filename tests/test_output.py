@@ -265,8 +265,8 @@ def test_the_error_object_is_the_last_line_of_stderr(luma: Luma, monkeypatch: py
         "schema": "luma/1",
         "error": {
             "code": "Refused",
-            "message": "kie.ai refused the input: no such task (code 422)",
-            "hint": "check the prompt and the clip",
+            "message": f"kie.ai does not know the task {ID}: no such task (code 422)",
+            "hint": "https://kie.ai/logs shows the ids of this account",
             "exitCode": 6,
             "apiCode": 422,
             "httpStatus": 200,

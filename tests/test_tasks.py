@@ -70,7 +70,28 @@ def test_tasks_and_tasks_list_are_the_same(luma: Luma, sandbox: Sandbox) -> None
 
 
 def test_an_empty_journal_is_an_empty_list(luma: Luma) -> None:
-    assert luma("tasks")[:2] == (0, "")
+    assert luma("tasks") == (0, "", "")
+    assert on_a_terminal("tasks") == "luma: no such task in the journal"
+
+
+def test_the_third_field_is_the_time_that_the_service_made_the_task(luma: Luma, sandbox: Sandbox) -> None:
+    luma("modify", CLIP_URL, "-p", "Heavy snow", "-w")
+    created = json.loads(luma("status", "--json").out)["createTime"]
+
+    assert luma("tasks").out.split("\t")[2] == created
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+def test_a_narrow_terminal_gets_a_table_too(luma: Luma, sandbox: Sandbox, columns: int) -> None:
+    task_id = luma("modify", CLIP_URL, "-p", "Heavy snow falls at night", "-w", "-q").out and luma("tasks").out[:32]
+    heading, *rows = on_a_terminal("tasks", columns=columns).splitlines()
+
+    assert heading.split() == ["TASK", "STATE", "AGE", "PROMPT"]
+    assert task_id.startswith(rows[0].split()[0])
+    assert len(rows[0].split()[0]) >= 12
+    place = heading.index("PROMPT")
+    assert all(row[place - 1 : place] in (" ", "") for row in rows)
+    assert " ".join(row[place:].strip() for row in rows).split() == "Heavy snow falls at night".split()
 
 
 @pytest.mark.parametrize(

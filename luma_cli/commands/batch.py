@@ -31,7 +31,7 @@ def batch(
     no_check: Annotated[bool, typer.Option("--no-check", help="Send without looking at prompts and clips.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Take what is only doubtful for wrong.")] = False,
 ) -> None:
-    """Make the edits of a file, one JSON line per row as it ends; run again, it goes on where it stopped.
+    """Make the edits of a file. Prints one JSON line per row as it ends; run again, it goes on where it stopped.
 
     A row is known by its id (made of its content where it has none), prompt, clip and watermark: what was submitted
     before is not paid again, but awaited, saved or told. A row that was refused is submitted again; to redo one that

@@ -108,7 +108,7 @@ def edit() -> None:
 @app.command()
 @options.common
 def check() -> None:
-    """Check the key, the credits, the clock, the folders and the installation."""
+    """Check key, credits, clock, folders and installation."""
     from luma_cli import listings, selfcheck
 
     findings, error = selfcheck.findings(options.connect)

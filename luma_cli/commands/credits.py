@@ -33,4 +33,4 @@ def credits(  # noqa: A001  the command's name
     balance = client.patiently(client.credits)
     output.answer_value("credits", balance, f"{balance:.12g}")
     if least is not None and balance < least:
-        raise OutOfCredits(f"the balance is below {least:g}", hint="top up at https://kie.ai/pricing")
+        raise OutOfCredits(f"the balance is below {least:.12g}", hint="top up at https://kie.ai/pricing")

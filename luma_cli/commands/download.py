@@ -26,7 +26,7 @@ def download(
         bool, typer.Option("--all-missing", help="Every finished task of the journal that is not saved yet.")
     ] = False,
 ) -> None:
-    """Save the videos of finished tasks and print the paths; without TASK, those of the last one.
+    """Save the videos of finished tasks. Prints the paths; without TASK, those of the last one.
 
     A download is resumed where it broke off, checked, and only then given its name. The default name holds the
     stem of the source and the beginning of the task id.
@@ -40,17 +40,16 @@ def download(
     Exit codes: 0 2 4 5 6 7 8 9 11 130
     """
     from luma_cli import asking, saving
-    from luma_cli.outcomes import Outcomes
 
     plan = options.plan(place=output, force=force, skip_existing=skip_existing, parallel=parallel, saving=True)
     journal, client = options.open_journal(needed=all_missing), options.connect()
     words = options.read_references(sources if sources or all_missing else ["@last"])
     links = [word for word in words if "://" in word]
-    goals = options.goals([word for word in words if "://" not in word], journal)
     if all_missing:
-        goals += asking.missing(journal, client.base_url)
+        words += asking.missing(journal, client.base_url)
+    goals, outcomes = options.goals([word for word in words if "://" not in word], journal)
+    outcomes.count += len(links)
     count = len(goals) + len(links)
     saving.check_output(plan, count, lambda: saving.saved_paths(journal, [goal.task_id for goal in goals]))
-    outcomes = Outcomes(count)
     saving.save_results(goals, links, client, journal, plan, outcomes)
     outcomes.conclude()

@@ -16,7 +16,7 @@ def help(  # noqa: A001  the command's name
         str | None, typer.Argument(metavar="[environment|exit-codes|json|ci]", help="What to explain.")
     ] = None,
 ) -> None:
-    """Explain exit codes, the environment, the JSON output and use in CI.
+    """Explain exit codes, environment, JSON output and use in CI.
 
     \b
     Examples:

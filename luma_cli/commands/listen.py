@@ -20,7 +20,7 @@ def listen(
         str | None, typer.Option(metavar="URL", help="Hand accepted callbacks on to this application.")
     ] = None,
 ) -> None:
-    """Receive, verify and record callbacks; print one JSON line per task as tasks end.
+    """Receive, verify and record callbacks. Prints one JSON line per task as tasks end.
 
     Each task is confirmed with the service first, since a callback's signature does not cover what it says. Runs
     until it is stopped.

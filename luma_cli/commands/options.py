@@ -1,10 +1,11 @@
 """What several commands share: option types, the options that every command takes, opening client and journal."""
 
+import difflib
 import functools
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from luma_cli.api import Client
     from luma_cli.goals import Goal, Plan
     from luma_cli.journal import Journal
+    from luma_cli.outcomes import Outcomes
     from luma_cli.rows import Row
 
 # Help is plain off a terminal, and typer's own tracebacks could print the key.
@@ -70,6 +72,8 @@ class DefaultGroup(typer.core.TyperGroup):
     has_default = True
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and not args[0].startswith("-"):
+            check_command(args[0], self.commands)
         words = [word for word in args if not word.startswith("-")]
         if not (words and words[0] in self.commands) and not {"-h", "--help"} & set(args[:1]):
             args = [next(iter(self.commands)), *args]
@@ -77,6 +81,16 @@ class DefaultGroup(typer.core.TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.commands)
+
+
+def check_command(word: str, known: Iterable[str]) -> None:
+    """Raises UsageError for what is no command, naming the nearest one."""
+    if word in known:
+        return
+    near = difflib.get_close_matches(word, known, n=1)
+    raise UsageError(
+        f"no command {word[:40]!a}", hint=f"did you mean {near[0]}?" if near else f"commands: {' '.join(known)}"
+    )
 
 
 def common(function: Callable[..., None]) -> Callable[..., None]:
@@ -173,19 +187,32 @@ def read_references(references: Iterable[str] | None) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-def goals(references: Iterable[str], journal: "Journal") -> "list[Goal]":
-    """The tasks that the user means; those that the journal does not hold are asked for by their id."""
+def goals(references: Sequence[str], journal: "Journal") -> "tuple[list[Goal], Outcomes]":
+    """The tasks that the user means; those that the journal does not hold are asked for by their id.
+
+    A submission without a task does not cost the others: one of unknown outcome is a failure, a refused one none.
+    """
     import time
 
     from luma_cli.goals import Goal, goal_of
+    from luma_cli.outcomes import Outcomes
+    from luma_cli.rows import Outcome
 
-    found = []
+    found: dict[str, Goal] = {}
+    nameless = []
     for reference in references:
         row = journal.find(reference)
-        if row is not None and not row.task.task_id:
-            raise UsageError(f"{row.label} has no task id", hint=f"luma tasks show {row.label}")
-        found.append(goal_of(row, time.time()) if row is not None else Goal(reference))
-    return list({goal.task_id: goal for goal in found}.values())
+        if row is None or row.task.task_id:
+            goal = Goal(reference) if row is None else goal_of(row, time.time())
+            found[goal.task_id] = goal
+        elif row.outcome_now is Outcome.REFUSED and len(references) > 1:
+            output.note(f"{row.label} was refused: there is no task")
+        else:
+            nameless.append(row.label)
+    outcomes = Outcomes(len(found) + len(nameless))
+    for label in nameless:
+        outcomes.fail(UsageError(f"{label} has no task id", hint=f"luma tasks show {label}"), label)
+    return list(found.values()), outcomes
 
 
 def rows(references: Iterable[str], journal: "Journal") -> "list[Row]":

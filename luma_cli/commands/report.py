@@ -19,7 +19,7 @@ def report(
     tasks: TaskArgument = None,
     force: Force = False,
 ) -> None:
-    """Make one HTML page of tasks, source and result side by side, and print its path.
+    """Make one HTML page of tasks. Shows source and result side by side, and prints its path.
 
     Without TASK it holds every task of the journal that has ended, the newest first. The page is made from the
     journal alone, without the network, and needs nothing but itself and the videos: saved files are linked as seen

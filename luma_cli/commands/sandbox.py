@@ -6,6 +6,7 @@ import typer
 
 from luma_cli import settings
 from luma_cli.commands import options
+from luma_cli.errors import UsageError
 
 app = typer.Typer(**options.STYLE)
 
@@ -23,7 +24,7 @@ def sandbox(
     ] = None,
     scenario: Annotated[str, typer.Option(metavar="NAME", help="What the service does.")] = "ok",
 ) -> None:
-    """Run a double of the service on this machine: no key, no money, no network.
+    """Run a double of the service on this machine. It needs no key, no money, no network.
 
     Without COMMAND it prints the lines to export and serves until it is stopped. Beside a running one,
     `luma sandbox trigger TASK` sends one callback by hand.
@@ -39,8 +40,11 @@ def sandbox(
     """
     from luma_cli import playground
 
-    if command and command[0] == "trigger" and len(command) == 2:
-        goals = options.goals(command[1:], options.open_journal())
+    if command and command[0] == "trigger":
+        if len(command) != 2:
+            raise UsageError("trigger needs one TASK", hint="luma sandbox trigger @last")
+        goals, outcomes = options.goals(command[1:], options.open_journal())
+        outcomes.conclude()
         return playground.trigger(goals[0].task_id)
 
     server = playground.make_sandbox(port, 3.0 if duration is None else duration, scenario)

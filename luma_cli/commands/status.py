@@ -32,14 +32,14 @@ def status(
     Exit codes: 0 2 4 5 6 7 8 9
     """
     from luma_cli import asking, listings
-    from luma_cli.goals import judge
-    from luma_cli.outcomes import Outcomes
+    from luma_cli.goals import judge, tell_failed
 
     journal = options.open_journal()
-    goals = options.goals(options.read_references(tasks) or ["@last"], journal)
-    outcomes = Outcomes(len(goals))
+    goals, outcomes = options.goals(options.read_references(tasks or ["@last"]), journal)
     found = asking.remember(goals, journal) if cached else asking.ask(goals, options.connect(), journal, outcomes)
     listings.show_tasks(found, journal.median_duration())
     if exit_status:
         judge(found, outcomes)
+    else:
+        tell_failed(found)
     outcomes.conclude()

@@ -17,7 +17,7 @@ Tasks = Annotated[list[str], typer.Argument(metavar="TASK...", help="Task id, pr
 @app.callback()
 @options.common
 def tasks() -> None:
-    """List and mend the journal; kie.ai itself keeps no list of tasks.
+    """List and mend the journal. kie.ai itself keeps no list of tasks.
 
     Exit codes: 0 2 6 7 11
     """
@@ -95,7 +95,7 @@ def adopt(
         str | None, typer.Option("--for", metavar="LABEL", help="The unknown submission it belongs to, like unknown-7.")
     ] = None,
 ) -> None:
-    """Give a submission of unknown outcome its task id, or record a task from elsewhere."""
+    """Give a submission of unknown outcome its task id. Also records a task from elsewhere."""
     from luma_cli import listings
 
     journal, client = options.open_journal(needed=True), options.connect()

@@ -12,7 +12,7 @@ app = typer.Typer(**options.STYLE)
 @app.command()
 @options.common
 def upload(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="A local clip.")]) -> None:
-    """Upload local clips and print their links, which live for about a day.
+    """Upload local clips and print their links. These live for about a day.
 
     Uploading costs nothing. Whoever knows a link can watch the clip, so its name there is random.
 

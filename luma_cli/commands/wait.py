@@ -1,6 +1,5 @@
 """`luma wait`: poll until done."""
 
-import time
 from typing import Annotated
 
 import typer
@@ -25,7 +24,7 @@ def wait(
     listen: Listen = None,
     public_url: PublicUrl = None,
 ) -> None:
-    """Poll until tasks are done; print result links, or saved paths with -o, as they finish.
+    """Poll until tasks are done. Prints result links, or saved paths with -o, as they finish.
 
     Without TASK, every unfinished task of the journal. Ctrl-C only stops the waiting: the tasks go on.
 
@@ -37,9 +36,7 @@ def wait(
 
     Exit codes: 0 2 4 5 6 8 9 10 11 130
     """
-    from luma_cli import callbacks, finish, saving
-    from luma_cli.goals import goal_of
-    from luma_cli.outcomes import Outcomes
+    from luma_cli import asking, callbacks, finish, saving
 
     plan = options.plan(
         interval=callbacks.pace(listen, interval),
@@ -49,12 +46,10 @@ def wait(
         fail_fast=fail_fast,
         parallel=parallel,
     )
-    journal, client = options.open_journal(needed=tasks is None), options.connect()
-    goals = options.goals(options.read_references(tasks), journal)
-    if tasks is None:
-        goals = [goal_of(row, time.time()) for row in journal.unfinished(client.base_url)]
+    journal, client = options.open_journal(needed=not tasks), options.connect()
+    words = options.read_references(tasks) if tasks else asking.unfinished(journal, client.base_url)
+    goals, outcomes = options.goals(words, journal)
     saving.check_output(plan, len(goals), lambda: saving.saved_paths(journal, [goal.task_id for goal in goals]))
-    outcomes = Outcomes(len(goals))
     with callbacks.open_ear_for((goal.task_id for goal in goals), journal, listen, public_url) as ear:
         finish.finish(goals, client, journal, plan, outcomes, ear.inbox)
     outcomes.conclude()

@@ -29,8 +29,16 @@ def load_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(_decode(path, _read(path)))
     except (ValueError, RecursionError) as error:  # the reader raises these too: for a number of 5,000 digits, say
         place = re.search(r"line (\d+)|end of document", str(error))
-        where = "" if place is None else f" at line {place[1]}" if place[1] else " at its end"
-        raise UsageError(f"cannot read {path}: not TOML{where}", hint=f"correct it: {path}") from error
+        line = 0 if place is None else int(place[1] or len(_read(path).splitlines()))
+        raise UsageError(f"{path}{f' line {line}' if line else ''}: not TOML", hint=f"correct it: {path}") from error
+
+
+def place_of(path: Path, key: str) -> str:
+    """The file and, where it can be told, the line that holds a key, for a person to find it."""
+    pattern = re.compile(rf"\s*[\"'\[]*{re.escape(key)}[\"'\]]*\s*[=.]?")
+    lines = _decode(path, _read(path)).splitlines()
+    number = next((number for number, line in enumerate(lines, start=1) if pattern.match(line)), None)
+    return f"{path}" if number is None else f"{path} line {number}"
 
 
 def edit_toml(path: Path, change: "Callable[[TOMLDocument], None]", *, private: bool) -> bool:
@@ -101,7 +109,7 @@ def _decode(path: Path, content: bytes) -> str:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise UsageError(f"cannot read {path}: not UTF-8 text at line {line}", hint=f"correct it: {path}") from error
+        raise UsageError(f"{path} line {line}: not UTF-8 text", hint=f"correct it: {path}") from error
 
 
 def _own_target(path: Path) -> Path:
@@ -118,8 +126,11 @@ def _own_target(path: Path) -> Path:
 def _locked(folder: Path) -> Any:
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / ".lock", timeout=LOCK_TIMEOUT, mode=0o600)
+    path = folder / ".lock"
+    lock = FileLock(path, timeout=LOCK_TIMEOUT, mode=0o600)
     try:
+        # filelock takes a folder that takes no files for a lock that is held.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
         return lock.acquire()
     except Timeout as error:
         raise FileTrouble(f"the settings in {folder} are locked by another luma") from error

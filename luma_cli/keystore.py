@@ -55,6 +55,13 @@ def load_key(folder: Path | None, base_url: str, upload_url: str, command: str |
     return Key(clean(key.value, key.origin), key.origin)
 
 
+def goes_before(name: str, command: str | None) -> str | None:
+    """What is asked before the key store: the variable or setting that hides a stored secret, None where none does."""
+    variables = ("LUMA_WEBHOOK_KEY",) if name == "webhook_key" else ("LUMA_API_KEY", "KIE_API_KEY", "LUMA_API_KEY_FILE")
+    found = next((variable for variable in variables if os.environ.get(variable)), None)
+    return found or ("api_key_command" if command and name == "api_key" else None)
+
+
 def load_webhook_key(folder: Path | None) -> Key | None:
     """The key that signs callbacks, from LUMA_WEBHOOK_KEY or the key store; None where there is none.
 

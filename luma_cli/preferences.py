@@ -49,14 +49,16 @@ def store(name: str, value: str) -> None:
     """Raises UsageError, KeyRefused, FileTrouble as `settings.save_setting` and `keystore.save_key`."""
     if name not in settings.SECRETS:
         return settings.save_setting(name, value)
-    folder = settings.config_dir()
+    folder, ours = settings.config_dir(), settings.load_settings()
     if name == "webhook_key":
         tightened = keystore.save_webhook_key(folder, value)
     else:
-        ours = settings.load_settings()
         tightened = keystore.save_key(folder, value, ours.base_url, ours.upload_url)
     if tightened:
         output.note(f"{folder / keystore.NAME} was readable by others: now 0600")
+    output.note(f"{name} is stored in {folder / keystore.NAME}")
+    if (other := keystore.goes_before(name, ours.api_key_command)) is not None:
+        output.warn(f"{other} is set and goes before the stored {name}")
     return None
 
 
@@ -72,11 +74,14 @@ def edit() -> None:
 
     Raises:
         FileTrouble: the editor cannot be started or failed.
-        UsageError: the file has a fault now.
+        UsageError: the file has a fault now, or nobody is there to edit it.
     """
     folder = settings.config_dir()
+    editor = settings.environment("VISUAL") or settings.environment("EDITOR")
+    if editor is None and not output.can_ask():
+        raise UsageError("there is no terminal for an editor", hint=f"set EDITOR, or edit {folder / 'config.toml'}")
     make_folder(folder)
-    editor = settings.environment("VISUAL") or settings.environment("EDITOR") or _DEFAULT_EDITOR
+    editor = editor or _DEFAULT_EDITOR
     try:
         words = [*shlex.split(editor), str(folder / "config.toml")]
         status = subprocess.run(words, check=False).returncode

@@ -33,6 +33,7 @@ def findings(open_client: Callable[[], Client]) -> tuple[list[Finding], LumaErro
         ("key", lambda: _key(connect)),
         ("journal", _journal),
         ("config folder", lambda: _writable(settings.config_dir())),
+        ("output folder", _output_folder),
     ):
         try:
             found.append((name, OK, look()))
@@ -67,6 +68,11 @@ def _writable(folder: Path) -> str:
             return str(folder)
     except OSError as error:
         raise LumaError(f"cannot write in {place}: {(error.strerror or 'error').lower()}") from error
+
+
+def _output_folder() -> str:
+    name = settings.load_settings().output_dir
+    return "the current folder" if name is None else _writable(Path(name).absolute())
 
 
 def _clock(connect: Callable[[], Client]) -> Finding:

@@ -11,8 +11,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from luma_cli.addresses import is_loopback
-from luma_cli.configfile import edit_toml, load_toml
+from luma_cli.configfile import edit_toml, load_toml, place_of
 from luma_cli.errors import FileTrouble, LumaError, UsageError
+from luma_cli.task import is_link
 
 APP = "kie-luma"
 # Sources: vendor page "Get Luma Modify Details" (API host), its File Upload API examples (upload host).
@@ -78,14 +79,12 @@ def load_settings() -> Settings:
         variable = VARIABLES.get(key)
         from_environment = environment(variable) if variable else None
         if from_environment is not None:
+            check_setting(key, from_environment, where=str(variable))
             texts[key], origins[key] = from_environment, str(variable)
         elif key in stored:
             texts[key], origins[key] = stored[key], str(path)
         else:
             texts[key], origins[key] = default, "default"
-    for key, text in texts.items():
-        if text is not None:
-            check_setting(key, text, where=origins[key])
     return Settings(
         base_url=str(texts["base_url"]).rstrip("/"),
         upload_url=str(texts["upload_url"]).rstrip("/"),
@@ -102,12 +101,16 @@ def load_settings() -> Settings:
 
 
 def load_config(path: Path) -> dict[str, str]:
-    """config.toml as texts. Raises UsageError for an unknown key or a value of the wrong kind."""
+    """config.toml as texts. Raises UsageError for an unknown key or a value that cannot be used, with its line."""
     stored = {}
     for key, value in load_toml(path).items():
-        known_key(key, where=f" in {path}")
-        if isinstance(value, bool) or not isinstance(value, (str, int)):
-            raise UsageError(f"{key} in {path} must be text", hint=f'write {key} = "…"')
+        try:
+            known_key(key)
+            if isinstance(value, bool) or not isinstance(value, (str, int)):
+                raise UsageError(f"{key} must be text", hint=f'write {key} = "…"')
+            check_setting(key, str(value), where=key)
+        except UsageError as error:
+            raise UsageError(f"{place_of(path, key)}: {error.message}", hint=error.hint) from error
         stored[key] = str(value)
     return stored
 
@@ -119,30 +122,33 @@ def save_setting(key: str, value: str | None) -> None:
         UsageError: the value cannot be used.
         FileTrouble: the file cannot be written.
     """
-    known_key(key)
     if value is not None:
-        check_setting(key, value, where="the value")
+        known_key(key)
+        check_setting(key, value, where=key)
 
     def change(document: object) -> None:
         assert isinstance(document, dict)  # noqa: S101  tomlkit's document is one
-        if value is None:
-            document.pop(key, None)
-        else:
+        if value is not None:
             document[key] = value
+        elif document.pop(key, None) is None:  # one that is none of ours can be removed where it stands
+            known_key(key)
 
     edit_toml(config_dir() / "config.toml", change, private=False)
 
 
-def known_key(key: str, where: str = "") -> None:
+def known_key(key: str) -> None:
     """Raises UsageError for a key that is none of ours, naming the nearest one."""
     if key in KEYS:
         return
+    if key in SECRETS:
+        raise UsageError(f"{key} is a secret, which is kept in a file of its own", hint=f"luma config set {key}")
     near = difflib.get_close_matches(key, KEYS + SECRETS, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"keys: {' '.join(KEYS)}"
-    raise UsageError(f"unknown setting {key[:60]!a}{where}", hint=hint)
+    raise UsageError(f"unknown setting {key[:60]!a}", hint=hint)
 
 
 def check_setting(key: str, text: str, where: str) -> None:
+    """Raises UsageError for a value that cannot be used; `where` names what holds it."""
     try:
         if key in ("interval", "timeout"):
             seconds = parse_duration(text)
@@ -150,8 +156,10 @@ def check_setting(key: str, text: str, where: str) -> None:
                 raise UsageError("interval must be at least 1s")
         if key in ("base_url", "upload_url"):
             check_service_url(text)
+        if key == "callback_url" and not is_link(text):
+            raise UsageError("not an absolute http(s) address", hint="write it like https://hooks.example.net/luma")
     except UsageError as error:
-        raise UsageError(f"{key} ({where}): {error.message}", hint=error.hint) from error
+        raise UsageError(f"{where}: {error.message}", hint=error.hint) from error
 
 
 def check_service_url(url: str) -> None:

@@ -54,6 +54,7 @@ def test_a_setting_can_be_set_read_and_removed(luma: Luma, key: str) -> None:
         "upload_url": "https://b.example.com",
         "interval": "30s",
         "timeout": "1h",
+        "callback_url": "https://c.example.com/hook",
     }
     text = value.get(key, "something")
     default = luma("config", "get", key).out
@@ -127,14 +128,20 @@ def test_files_of_other_editors_are_read(luma: Luma, folder: Path, text: str) ->
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"\x00\xff\xfe", "not UTF-8 text at line 1"),
-        (b"timeout = '20m'\ntimeout = '5m'\n", "not TOML at line 2"),
-        (b"timeout = '20m'\n[", "not TOML at"),
-        (b"timeout = 'a\n", "not TOML at"),
-        (b"timout = '20m'\n", "unknown setting 'timout'"),
-        (b"timeout = true\n", "timeout in"),
-        (b"interval = '1x'\n", "is not a duration"),
-        (b"x" * (2 << 20), "larger than 64 KiB"),
+        (b"\x00\xff\xfe", " line 1: not UTF-8 text"),
+        (b"# \n\n\xff", " line 3: not UTF-8 text"),
+        (b"timeout = '20m'\ntimeout = '5m'\n", " line 2: not TOML"),
+        (b"timeout = '20m'\n[", " line 2: not TOML"),
+        (b"timeout = 'a\n", " line 1: not TOML"),
+        (b"\ntimout = '20m'\n", " line 2: unknown setting 'timout'"),
+        (b"# timout\n'timout' = '20m'\n", " line 2: unknown setting 'timout'"),
+        (b"\n\n[timout]\na = 1\n", " line 3: unknown setting 'timout'"),
+        (b"\ntimout.a = 1\n", " line 2: unknown setting 'timout'"),
+        (b"api_key = 'x'\n", " line 1: api_key is a secret, which is kept in a file of its own"),
+        (b"timeout = true\n", " line 1: timeout must be text"),
+        (b"timeout = '5m'\ninterval = '1x'\n", " line 2: interval: '1x' is not a duration"),
+        (b"callback_url = 'hook'\n", " line 1: callback_url: not an absolute http(s) address"),
+        (b"x" * (2 << 20), ": larger than 64 KiB"),
     ],
 )
 def test_a_fault_in_the_file_names_it_and_its_line_and_changes_nothing(
@@ -143,13 +150,76 @@ def test_a_fault_in_the_file_names_it_and_its_line_and_changes_nothing(
     folder.mkdir()
     file = folder / "config.toml"
     file.write_bytes(content)
-    for words in (["config", "list"], ["modify", CLIP_URL, "-p", "Snow"], ["config", "set", "interval", "9s"]):
+    for words in (["config", "list"], ["modify", CLIP_URL, "-p", "Snow"]):
         code, out, err = luma(*words)
-        assert (code, out) == (2, "") or (words[1] == "set" and code == 0)
-        assert str(file) in err or code == 0
-        assert what in err or code == 0
-    assert file.read_bytes() == content or b"interval" in file.read_bytes()
+        assert (code, out) == (2, "")
+        assert f"{file}{what}" in err
+    assert file.read_bytes() == content
     assert sandbox.requests == []
+
+
+@pytest.mark.parametrize(("key", "value"), [("interval", "1x"), ("timout", "5m"), ("callback_url", "hook")])
+def test_a_fault_in_the_file_can_be_mended_by_command(luma: Luma, folder: Path, key: str, value: str) -> None:
+    folder.mkdir()
+    file = folder / "config.toml"
+    file.write_text(f"{key} = '{value}'\nwatermark = 'me'\n")
+
+    assert luma("config", "unset", key).code == 0
+    assert file.read_text() == "watermark = 'me'\n"
+    assert luma("config", "unset", "timout")[::2] == (
+        2,
+        "luma: error: unknown setting 'timout'\nhint: did you mean timeout?\n",
+    )
+
+
+@posix
+def test_a_folder_that_cannot_be_ours_is_told(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUMA_CONFIG_DIR", "/proc/self")
+    code, _, err = luma("config", "set", "interval", "9s")
+
+    assert code == 11
+    assert err.startswith("luma: error: cannot make the folder /proc/self: ")
+
+
+def test_storing_a_key_says_where_and_what_hides_it(luma: Luma, folder: Path) -> None:
+    code, out, err = luma("config", "set", "api_key", "-", stdin=KEY)
+
+    assert (code, out) == (0, "")
+    assert err == (
+        f"luma: api_key is stored in {folder / 'credentials.toml'}\n"
+        "luma: warning: LUMA_API_KEY is set and goes before the stored api_key\n"
+    )
+    assert (
+        luma(
+            "config",
+            "set",
+            "webhook_key",
+            "-",
+            stdin=KEY,
+        ).err.count("\n")
+        == 1
+    )
+
+
+def test_without_a_terminal_no_editor_is_started_unless_it_is_named(
+    luma: Luma, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("VISUAL", "EDITOR"):
+        monkeypatch.delenv(name, raising=False)
+    assert luma("config", "edit")[::2] == (
+        2,
+        f"luma: error: there is no terminal for an editor\nhint: set EDITOR, or edit {folder / 'config.toml'}\n",
+    )
+    monkeypatch.setenv("EDITOR", "touch")
+    assert luma("config", "edit").code == 0
+
+
+def test_check_looks_at_the_folder_of_the_results(luma: Luma, sandbox: Sandbox, tmp_path: Path) -> None:
+    luma("config", "set", "output_dir", str(tmp_path / "out"))
+    assert f"output folder\tok\t{tmp_path}/out\n" in luma("config", "check").out
+    luma("config", "set", "output_dir", "/proc/self/videos")
+    code, out, _ = luma("config", "check")
+    assert (code != 0, "output folder\terror\tcannot write in /proc/self" in out) == (True, True)
 
 
 @posix

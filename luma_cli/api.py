@@ -30,6 +30,7 @@ LONGEST_PAUSE = 60.0
 MOST_CONNECT_RETRIES = 3
 CONNECT_PATIENCE = 10.0
 READ_PAUSES = (1.0, 2.0)
+LONGEST_SILENCE = 5.0
 MOST_RAW = 1 << 16
 MOST_CREDITS = 1e15
 
@@ -41,7 +42,7 @@ UNKNOWN_HINT = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or subm
 T = TypeVar("T")
 
 
-def connect() -> "Client":
+def connect(on_pause: Callable[[str], None] = lambda _: None) -> "Client":
     """The client for the user's settings and key.
 
     Raises:
@@ -50,11 +51,14 @@ def connect() -> "Client":
     """
     ours = settings.load_settings()
     key = keystore.load_key(ours.config_dir, ours.base_url, ours.upload_url, ours.api_key_command)
-    return Client(ours.base_url, ours.upload_url, key.value, ca_bundle=ours.ca_bundle)
+    return Client(ours.base_url, ours.upload_url, key.value, ca_bundle=ours.ca_bundle, on_pause=on_pause)
 
 
 class Client:
-    """One account at one service address. The key goes to these two hosts and nowhere else."""
+    """One account at one service address. The key goes to these two hosts and nowhere else.
+
+    `on_pause` hears why we wait, where that takes longer than a person would put up with silently.
+    """
 
     def __init__(
         self,
@@ -63,6 +67,7 @@ class Client:
         api_key: str,
         *,
         ca_bundle: str | None = None,
+        on_pause: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -72,6 +77,7 @@ class Client:
         self._auth = Bearer(api_key)
         self._ca_bundle = ca_bundle
         self._session = Session(ca_bundle=ca_bundle)
+        self._on_pause = on_pause
         self._clock = clock
         self._sleep = sleep
 
@@ -108,7 +114,7 @@ class Client:
                     raise Unavailable(
                         f"{error.message}; nothing was sent", hint="check the network and try again"
                     ) from error
-                pause = 2.0 ** (unconnected - 1)
+                pause, trouble = 2.0 ** (unconnected - 1), error.message
             except Unavailable as error:
                 limited += 1
                 if error.api_code != 429 or limited > rate_retries:
@@ -120,8 +126,9 @@ class Client:
                         hint="try again later",
                         api_code=429,
                     ) from error
+                trouble = error.message
             signals.release()
-            self._sleep(pause)
+            self._wait(pause, trouble)
 
     def task(self, task_id: str) -> Task:
         """Ask once how a task stands.
@@ -232,8 +239,13 @@ class Client:
             except Unavailable as error:
                 if (error.retry_after or 0.0) > LONGEST_PAUSE:
                     raise
-                self._sleep(max(pause, error.retry_after or 0.0))
+                self._wait(max(pause, error.retry_after or 0.0), error.message)
         return read()
+
+    def _wait(self, pause: float, why: str) -> None:
+        if pause > LONGEST_SILENCE:
+            self._on_pause(f"{why}: trying again in {pause:.0f} s")
+        self._sleep(pause)
 
     def _submit_once(self, edit: Edit) -> str:
         """Raises TransportError only when nothing was sent."""

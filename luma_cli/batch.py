@@ -309,7 +309,7 @@ class _Batch:
         if error is not None:
             self._fail(job.entry, poll.task, error)
         else:
-            self._tell(job.entry, poll.task)
+            self._tell(job.entry, poll.task or Task(poll.task_id))
 
     def _saved(self, task: Task, error: LumaError | None) -> None:
         job = self._saving.pop(task.task_id)
@@ -321,7 +321,7 @@ class _Batch:
     def _leave(self, why: str, error: LumaError | None = None) -> None:
         """Tell what still runs and what was not submitted; the same command goes on with both."""
         for task_id, job in self._running.items():
-            reason = error or StillGenerating(why, hint=f"luma wait {task_id}", task_id=task_id)
+            reason = error or StillGenerating(why, hint=output.way_to_wait([task_id]), task_id=task_id)
             self._fail(job.entry, Task(task_id), reason)
         self._drop_queue(error or StillGenerating("not submitted", hint="run the same command again"))
 
@@ -330,7 +330,7 @@ class _Batch:
         while self._queue:
             self._fail(self._queue.popleft().entry, None, error)
 
-    def _tell(self, entry: Entry, task: Task | None) -> None:
+    def _tell(self, entry: Entry, task: Task) -> None:
         self._told += 1
         output.answer_entry(entry.id, entry.line, task, None)
 
@@ -338,7 +338,8 @@ class _Batch:
         self._told += 1
         if isinstance(error, OutcomeUnknown):  # there is no --resubmit for one row
             error.hint = UNKNOWN_HINT
-        output.answer_entry(entry.id, entry.line, task, error)
+        asked = Task("", prompt=entry.prompt, watermark=entry.watermark)
+        output.answer_entry(entry.id, entry.line, task or asked, error)
         self._outcomes.fail(error, f"line {entry.line} ({entry.id})")
 
 

@@ -50,10 +50,10 @@ def row_members(row: Row) -> dict[str, Any]:
     }
 
 
-def entry_members(row_id: str, line: int, task: Task | None, error: LumaError | None) -> dict[str, Any]:
-    """The line of a row of a batch: the task's object, with the row's id and what went wrong."""
-    members = task_members(task if task is not None else Task(""))
-    if task is None:
+def entry_members(row_id: str, line: int, task: Task, error: LumaError | None) -> dict[str, Any]:
+    """The line of a row of a batch: the task's object (without an id where none came of it), and what went wrong."""
+    members = task_members(task)
+    if not task.task_id:
         members["state"] = None
     return {"id": row_id, "line": line, **members, "error": error and error_members(error)}
 

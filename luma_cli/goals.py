@@ -77,7 +77,7 @@ def verdict(task: Task) -> LumaError | None:
         )
     if not task.has_ended:
         return StillGenerating(
-            f"task {task.task_id} is {task.state}", hint=f"luma wait {task.task_id}", task_id=task.task_id
+            f"task {task.task_id} is {task.state}", hint=output.way_to_wait([task.task_id]), task_id=task.task_id
         )
     if not task.has_video:
         return FileTrouble(

@@ -57,7 +57,8 @@ def parse_manifest(name: str, text: str) -> list[Entry]:
     if faults:
         found = tuple(Finding("row", "error", f"{name}:{line}: {what}") for line, what in sorted(faults))
         columns = f"columns: {' '.join(COLUMNS)}"
-        refusal = UsageError(f"{len(faults)} faults in {name}: nothing was sent", hint=columns)
+        count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+        refusal = UsageError(f"{count} in {name}: nothing was sent", hint=columns)
         refusal.findings = found
         raise refusal
     return entries

@@ -289,9 +289,9 @@ def ring() -> None:
         _mutter("\a")
 
 
-def answer_entry(row_id: str, line: int, task: Task | None, error: LumaError | None) -> None:
+def answer_entry(row_id: str, line: int, task: Task, error: LumaError | None) -> None:
     """A row of a batch that has ended, as JSON."""
-    if task is not None:
+    if task.task_id:
         remember_task(task)
     answer_json(entry_members(row_id, line, task, error))
 
@@ -342,8 +342,10 @@ def ask(name: str, *, hidden: bool = False) -> str:
         _mutter(question)
         line = sys.stdin.readline()
     except EOFError as error:
+        _mutter("\n")
         raise Declined("no answer: input ended") from error
     if not line:
+        _mutter("\n")
         raise Declined("no answer: input ended")
     return line.rstrip("\r\n")
 
@@ -414,14 +416,7 @@ def _write(stream: TextIO | None, line: str) -> None:
 
 
 def _say(line: str) -> None:
-    """A line on stderr; where nobody can hear it, it is not an error."""
-    if sys.stderr is None:
-        return
-    try:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        pass  # stderr closed or full: there is no better place to complain
+    _mutter(line + "\n")
 
 
 def _annotate(text: str) -> None:
@@ -431,11 +426,15 @@ def _annotate(text: str) -> None:
         _say(f"::error title=luma::{_short(escaped)}")
 
 
-def _mutter(question: str) -> None:
-    """A question on stderr, where the answer follows on the same line."""
-    if sys.stderr is not None:
-        sys.stderr.write(question)
+def _mutter(text: str) -> None:
+    """Something on stderr; where nobody can hear it, it is not an error."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(text)
         sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # stderr closed or full: there is no better place to complain
 
 
 def _drop(stream: TextIO) -> None:

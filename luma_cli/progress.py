@@ -229,7 +229,9 @@ def _live_progress() -> "Progress":
     # A whole id, a bar and the times take 78 columns; the first 8 characters tell tasks apart as well.
     label = TextColumn("{task.description:.8}" if screen.width < 80 else "{task.description:.32}", markup=False)
     words = TextColumn("{task.fields[state]}", markup=False)
-    columns = [label, BarColumn(bar_width=6 if narrow else 20), words] + ([] if narrow else [Elapsed()])
+    # Without colour a bar cannot be told from the gap it runs in.
+    bar = [] if screen.no_color else [BarColumn(bar_width=6 if narrow else 20)]
+    columns = [label, *bar, words, *([] if narrow else [Elapsed()])]
     # rich would take stdout for itself and print it on stderr: results that go to a pipe were lost (measured).
     shared = output.stdout_is_terminal()
     return Progress(*columns, console=screen, transient=True, refresh_per_second=4, redirect_stdout=shared)

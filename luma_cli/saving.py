@@ -222,7 +222,8 @@ class Saver:
                 output.note(f"{path} exists, skipped")
                 self._skipped.add(str(path.absolute()))
                 return _measure(path, url)
-            with self._client.file_session() as session, self._screen.transfer(path.name) as on_bytes:
+            label = f"video of {task.task_id}" if self._plan.output == STDOUT else path.name
+            with self._client.file_session() as session, self._screen.transfer(label) as on_bytes:
                 return download.download(
                     url,
                     path.absolute(),

@@ -104,9 +104,11 @@ def _submit(clip: Clip, order: Order, client: Client, journal: Journal, screen: 
     submission = order.submission(clip, clip.name, client.base_url)
     earlier = journal.earlier(submission, resubmit=order.resubmit)  # before an upload that would be in vain
     if earlier is not None:
-        output.note(f"continuing task {earlier}, submitted before")
         row = journal.known(earlier)
-        _announce(row.task if row is not None else Task(earlier), quietly=quietly)
+        task = row.task if row is not None else Task(earlier)
+        failed = f": it has failed, and luma tasks forget {earlier} lets you submit it anew" if task.has_failed else ""
+        output.note(f"continuing task {earlier}, submitted before{failed}")
+        _announce(task, quietly=quietly, words=None)
         return earlier
     if clip.path is not None:
         submission = order.submission(clip, deliver(clip.path, order.trim, client, screen), client.base_url)
@@ -153,10 +155,10 @@ def _upload(path: Path, client: Client, screen: Screen) -> str:
     return link
 
 
-def _announce(task: Task, *, quietly: bool) -> None:
+def _announce(task: Task, *, quietly: bool, words: str | None = "is submitted") -> None:
     """Tell an id the moment it is on disk, before a signal that was held back ends the program."""
     output.track(task.task_id)
-    if quietly:
-        output.note(f"task {task.task_id} is submitted")
-    else:
+    if quietly and words is not None:
+        output.note(f"task {task.task_id} {words}")
+    if not quietly:
         output.answer_task(task, [task.task_id])

@@ -121,8 +121,10 @@ def test_after_429_it_is_sent_again_when_a_whole_window_has_passed(
 ) -> None:
     server = serve(limited, ACCEPTED)
 
-    assert luma(*WORDS) == (0, f"{ID}\n", "")
-    assert (posts(server), pauses) == (2, [10.0])
+    code, out, err = luma(*WORDS)
+    assert (code, out, posts(server), pauses) == (0, f"{ID}\n", 2, [10.0])
+    assert err.startswith("luma: kie.ai's rate limit is reached, nothing was created")
+    assert err.endswith("(code 429): trying again in 10 s\n")
     assert [row.outcome for row in rows()] == [Outcome.ACCEPTED]
 
 

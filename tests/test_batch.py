@@ -85,6 +85,7 @@ def test_a_bad_row_stops_all_before_anything_is_sent(luma: Luma, sandbox: Sandbo
 
     assert (code, out, sandbox.requests, os.listdir()) == (2, "", [], ["edits.jsonl"])
     assert "edits.jsonl:2: video is missing" in err
+    assert "luma: error: 1 fault in edits.jsonl: nothing was sent\n" in err
 
 
 def test_one_bad_row_does_not_cost_the_others(luma: Luma, sandbox: Sandbox) -> None:
@@ -94,6 +95,7 @@ def test_one_bad_row_does_not_cost_the_others(luma: Luma, sandbox: Sandbox) -> N
 
     errors = {name: (each["error"] or {}).get("exitCode") for name, each in rows_of(out).items()}
     assert (code, errors) == (9, {"good": None, "failed": 5, "chinese": 2, "long": 2, "missing": 2})
+    assert (rows_of(out)["chinese"]["prompt"], rows_of(out)["chinese"]["state"]) == ("夜里下大雪", None)
     assert "luma: line 2 (failed): the edit failed" in err
     assert len(sandbox.submissions()) == 2
 

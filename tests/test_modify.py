@@ -318,6 +318,30 @@ def test_end_of_input_instead_of_a_prompt_exits_3_and_sends_nothing(sandbox: San
     child.close()
 
     assert (child.exitstatus, sandbox.requests) == (3, [])
+    assert "\r\nluma: error: no answer: input ended\r\n" in child.before
+
+
+def test_what_was_submitted_before_is_continued_in_one_line(luma: Luma, sandbox: Sandbox) -> None:
+    words = ("modify", CLIP_URL, "-p", PROMPT, "--idempotency-key", "auto")
+    task_id = luma(*words).out.strip()
+
+    assert luma(*words) == (0, f"{task_id}\n", f"luma: continuing task {task_id}, submitted before\n")
+    assert luma(*words, "-w").err.count(f"luma: continuing task {task_id}, submitted before\n") == 1
+    assert "is submitted" not in luma(*words, "-w").err
+
+
+def test_a_key_whose_task_has_failed_says_how_to_begin_anew(luma: Luma, sandbox: Sandbox) -> None:
+    sandbox.scenario = "flag3"
+    words = ("modify", CLIP_URL, "-p", PROMPT, "--idempotency-key", "release-8", "-w")
+    assert luma(*words).code == 5
+    task_id = luma("tasks").out.split("\t")[0]
+    sandbox.scenario = "ok"
+
+    code, _, err = luma(*words)
+    assert code == 5
+    assert f"submitted before: it has failed, and luma tasks forget {task_id} lets you submit it anew\n" in err
+    luma("tasks", "forget", task_id)
+    assert luma(*words).code == 0
 
 
 def test_an_idempotency_key_of_another_edit_is_refused(luma: Luma, sandbox: Sandbox) -> None:

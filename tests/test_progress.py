@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -329,6 +330,7 @@ def test_no_color_has_no_colour(sandbox: Sandbox, slow: str) -> None:
     child.close()
 
     assert not any(f"\x1b[{bright}{colour}m" in drawn for bright in ("", "1;") for colour in range(30, 38))
+    assert " " * 10 not in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn), "a bar without colour is a gap"
 
 
 def test_a_download_on_a_terminal_leaves_a_line_and_the_path(luma: Luma, sandbox: Sandbox) -> None:

@@ -279,6 +279,13 @@ def test_force_overwrites(luma: Luma, task_id: str) -> None:
     assert Path("a.mp4").read_bytes() == RESULT.read_bytes()
 
 
+def test_to_overwrite_and_to_skip_is_no_order(luma: Luma, sandbox: Sandbox) -> None:
+    code, out, err = luma("download", "@last", "-o", "a.mp4", "--skip-existing", "-f")
+
+    assert (code, out, sandbox.requests) == (2, "", [])
+    assert err.startswith("luma: error: both --force and --skip-existing are given\n")
+
+
 @pytest.mark.parametrize("place", ["a.mp4", "."])
 def test_skip_existing_leaves_a_file_alone_and_says_so(luma: Luma, sandbox: Sandbox, task_id: str, place: str) -> None:
     name = "a.mp4" if place == "a.mp4" else f"in-{task_id[:8]}.mp4"

@@ -233,7 +233,7 @@ def test_recover_leaves_a_sound_journal_alone(luma: Luma, sandbox: Sandbox, home
     luma("modify", CLIP_URL, "-p", "Heavy snow")
     before = os.listdir(home / "state")
 
-    assert luma("tasks", "recover").code == 0
+    assert luma("tasks", "recover") == (0, "", "luma: the journal is sound\n")
     assert os.listdir(home / "state") == before
 
 

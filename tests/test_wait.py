@@ -867,3 +867,7 @@ def test_the_interval_and_the_limit_come_from_the_settings_too(
 
     assert (code, len(sandbox.requests)) == (8, 3)
     assert f"luma: error: task {task_id} has not ended within 2 s\n" in err
+
+
+def test_nothing_to_wait_for_is_said(luma: Luma, sandbox: Sandbox) -> None:
+    assert luma("wait") == (0, "", "luma: there is no task to wait for\n")

@@ -6,6 +6,7 @@ import typer
 
 from luma_cli.commands import options
 from luma_cli.commands.options import Force, Output, Parallel
+from luma_cli.errors import UsageError
 
 app = typer.Typer(**options.STYLE)
 
@@ -41,6 +42,8 @@ def download(
     """
     from luma_cli import asking, saving
 
+    if force and skip_existing:
+        raise UsageError("both --force and --skip-existing are given", hint="use one of them")
     plan = options.plan(place=output, force=force, skip_existing=skip_existing, parallel=parallel, saving=True)
     journal, client = options.open_journal(needed=all_missing), options.connect()
     words = options.read_references(sources if sources or all_missing else ["@last"])

@@ -150,7 +150,7 @@ def connect() -> "Client":
     """The client for the user's key, which no stream will show."""
     from luma_cli import api
 
-    client = api.connect()
+    client = api.connect(output.note)
     output.protect(client.api_key)
     if settings.environment("SSLKEYLOGFILE"):
         output.warn("SSLKEYLOGFILE is set: whoever reads that file can read the key")

@@ -111,4 +111,4 @@ def recover() -> None:
     from luma_cli import journal, output
 
     saved, aside = journal.recover(settings.state_dir() / journal.NAME)
-    output.note(f"took over {saved} row(s)" + (f"; the old file is {aside}" if aside else ": the journal is sound"))
+    output.note(f"took over {saved} row(s); the old file is {aside}" if aside else "the journal is sound")

@@ -67,10 +67,10 @@ _luma_value() {
     'batch:--max-active') echo '' ;;
     'batch:--max-credits') echo '' ;;
     'batch:--shard') echo '' ;;
-    'tasks:--state') echo 'generating succeeded create_failed generate_failed unknown refused' ;;
+    'tasks:--state') echo 'generating succeeded create_failed generate_failed unknown sending accepted refused' ;;
     'tasks:--since') echo '' ;;
     'tasks:--limit') echo '' ;;
-    'tasks list:--state') echo 'generating succeeded create_failed generate_failed unknown refused' ;;
+    'tasks list:--state') echo 'generating succeeded create_failed generate_failed unknown sending accepted refused' ;;
     'tasks list:--since') echo '' ;;
     'tasks list:--limit') echo '' ;;
     'tasks prune:--older-than') echo '' ;;

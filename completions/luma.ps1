@@ -31,8 +31,6 @@ $script:LumaWords = @{
     'help' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
 }
 $script:LumaValues = [System.Collections.Hashtable]::new([System.StringComparer]::Ordinal)
-@{
-}.GetEnumerator() | Out-Null
 $lumaValues = @'
     'modify:-p' = ''
     'modify:--prompt' = ''
@@ -66,10 +64,10 @@ $lumaValues = @'
     'batch:--max-active' = ''
     'batch:--max-credits' = ''
     'batch:--shard' = ''
-    'tasks:--state' = 'generating succeeded create_failed generate_failed unknown refused'
+    'tasks:--state' = 'generating succeeded create_failed generate_failed unknown sending accepted refused'
     'tasks:--since' = ''
     'tasks:--limit' = ''
-    'tasks list:--state' = 'generating succeeded create_failed generate_failed unknown refused'
+    'tasks list:--state' = 'generating succeeded create_failed generate_failed unknown sending accepted refused'
     'tasks list:--since' = ''
     'tasks list:--limit' = ''
     'tasks prune:--older-than' = ''

@@ -17,7 +17,7 @@ _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,256}"')
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
-def check_link(link: str, *, public_only: bool, before: str = "") -> None:
+def check_result_link(link: str, *, public_only: bool, before: str = "") -> None:
     """Return if a result may lie behind a link, or behind a redirect from the link `before`.
 
     Raises:
@@ -89,9 +89,3 @@ def content_range(headers: Headers) -> tuple[int, int, int] | None:
         return None
     start, last, total = (int(number) for number in found.groups())
     return (start, last + 1, total) if start <= last < total else None
-
-
-def retry_after(headers: Headers) -> float:
-    """Seconds that the host wants to be left alone, 0 where it does not say so in seconds."""
-    text = headers.get("Retry-After", "").strip()
-    return float(text) if re.fullmatch("[0-9]{1,9}", text) else 0.0

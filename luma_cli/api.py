@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from luma_cli import envelope, keystore, redaction, settings, signals, task
 from luma_cli.addresses import host_of, is_loopback
 from luma_cli.envelope import Envelope, NotAnEnvelope
-from luma_cli.errors import FileTrouble, LumaError, OutcomeUnknown, Refused, Unavailable
+from luma_cli.errors import FileTrouble, LumaError, OutcomeUnknown, Refused, Unavailable, reason
 from luma_cli.task import Edit, State, Task
-from luma_cli.transport import Bearer, Reply, Session, TransportError, exchange
+from luma_cli.transport import Bearer, Reply, Session, TransportError, exchange, parse_retry_after
 
 GENERATE = "/api/v1/modify/generate"
 RECORD_INFO = "/api/v1/modify/record-info"
@@ -36,8 +36,6 @@ MOST_CREDITS = 1e15
 
 # Answers that surely created nothing (vendor's code list); everything else about a submission is "unknown".
 REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 422, 433, 451, 455, 505})
-
-UNKNOWN_HINT = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or submit again with --resubmit"
 
 T = TypeVar("T")
 
@@ -217,7 +215,7 @@ class Client:
                     headers={"Content-Type": monitor.content_type},
                 )
         except OSError as error:
-            raise FileTrouble(f"cannot read {path.name}: {error.strerror or 'input error'}") from error
+            raise FileTrouble(f"cannot read {path.name}: {reason(error)}") from error
         link = answer.data.get("downloadUrl") if isinstance(answer.data, dict) else None
         if not task.is_link(link):
             raise Unavailable("the upload host gave no usable link", hint="try again later")
@@ -289,8 +287,7 @@ class _Readable(BufferedReader):
         try:
             return super().read(size)
         except OSError as error:
-            trouble = (error.strerror or "input error").lower()
-            raise FileTrouble(f"cannot read {Path(str(self.name)).name}: {trouble}") from error
+            raise FileTrouble(f"cannot read {Path(str(self.name)).name}: {reason(error)}") from error
 
 
 def _judge(reply: Reply, api_key: str) -> Envelope | LumaError:
@@ -308,7 +305,7 @@ def _judge(reply: Reply, api_key: str) -> Envelope | LumaError:
             return answer
         error = envelope.error_for(answer.code, answer.message, reply.status)
     if isinstance(error, Unavailable):
-        error.retry_after = envelope.parse_retry_after(reply.headers)
+        error.retry_after = parse_retry_after(reply.headers)
     return error
 
 
@@ -332,7 +329,10 @@ def _unknown(
     message: str, raw: bytes, api_key: str, api_code: int | None = None, status: int | None = None
 ) -> OutcomeUnknown:
     error = OutcomeUnknown(
-        f"{message}: it may have been created and charged", hint=UNKNOWN_HINT, api_code=api_code, http_status=status
+        f"{message}: it may have been created and charged",
+        hint=OutcomeUnknown.WAY_ON,
+        api_code=api_code,
+        http_status=status,
     )
     error.raw = redaction.scrub(raw.decode("utf-8", "backslashreplace"), api_key)[:MOST_RAW]
     return error

@@ -31,7 +31,7 @@ MOST_WAKES = 10_000
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def parse_address(text: str) -> tuple[str, int]:
+def parse_place(text: str) -> tuple[str, int]:
     """Host and port of `[HOST:]PORT`; without a host, this machine alone.
 
     Raises:
@@ -146,7 +146,7 @@ def open_ear(listen: str | None, public_url: str | None, callback_url: str | Non
         return _deaf(public_url, callback_url)
     if callback_url is not None:
         raise UsageError("both --callback-url and --listen are given", hint="--listen sends callbacks to --public-url")
-    address = parse_address(listen)
+    address = parse_place(listen)
     host = f"[{address[0]}]" if ":" in address[0] else address[0]
     if public_url is None and not is_loopback(host_of(settings.load_settings().base_url)):
         raise UsageError("--listen needs --public-url", hint="the address where your proxy or tunnel takes callbacks")
@@ -165,7 +165,7 @@ def open_ear_for(task_ids: Iterable[str], journal: Journal, listen: str | None, 
         return _deaf(public_url)
     rows = (journal.known(task_id) for task_id in task_ids)
     given = {row.task.callback_url for row in rows if row is not None and row.task.callback_url}
-    return Ear(parse_address(listen), [*([check_public_url(public_url)] if public_url else []), *sorted(given)])
+    return Ear(parse_place(listen), [*([check_public_url(public_url)] if public_url else []), *sorted(given)])
 
 
 def _deaf(public_url: str | None, callback_url: str | None = None) -> Ear:

@@ -14,7 +14,7 @@ import requests
 
 from luma_cli import answers, media
 from luma_cli.addresses import host_of, is_loopback, is_public, without_query
-from luma_cli.errors import Finding
+from luma_cli.errors import Finding, reason
 from luma_cli.language import judge_language
 from luma_cli.task import is_link
 from luma_cli.transport import Session, TransportError, opened
@@ -80,8 +80,9 @@ def check_file(path: Path, *, trim: float | None = None) -> list[Finding]:
             read = partial(_read_at, file)
             found = list(_look(head, size, read, path) if trim is None else _look_to_trim(head, size, read, trim))
     except OSError as error:
-        trouble = (error.strerror or "error").lower()
-        found = [Finding("not-readable", ERROR, f"cannot be read: {trouble}", "check the name and who may read it")]
+        found = [
+            Finding("not-readable", ERROR, f"cannot be read: {reason(error)}", "check the name and who may read it")
+        ]
     return [replace(each, video=str(path)) for each in found]
 
 

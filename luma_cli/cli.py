@@ -15,7 +15,7 @@ import typer.core
 
 from luma_cli import __version__, output, settings, signals
 from luma_cli.commands import options
-from luma_cli.errors import Declined, FileTrouble, LumaError, UsageError
+from luma_cli.errors import Declined, FileTrouble, LumaError, UsageError, reason
 from luma_cli.signals import Stopped
 
 # In the order of the help. Each is a module of luma_cli.commands with an `app`.
@@ -158,7 +158,7 @@ def _fail(error: LumaError) -> int:
 def _internal(error: Exception) -> LumaError:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if isinstance(error.filename, str) else ""
-        return FileTrouble(f"{where}{(error.strerror or type(error).__name__).lower()}")
+        return FileTrouble(f"{where}{reason(error)}")
     return LumaError(f"internal error: {type(error).__name__}", hint="run again with LUMA_DEBUG=1 and report it")
 
 
@@ -170,7 +170,6 @@ def _help_hint(argv: Sequence[str]) -> str:
 def _stop(signum: int) -> int:
     name = signal.Signals(signum).name
     output.show_stop(SIGNAL_WORDS.get(name, name))
-    sys.stderr.flush() if sys.stderr is not None else None
     if name == "SIGINT" and os.name == "posix":
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)

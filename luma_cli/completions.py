@@ -6,7 +6,9 @@ only for task ids, which `__main__` answers before anything heavy is imported.
 
 from luma_cli import settings
 from luma_cli.errors import UsageError
+from luma_cli.rows import Outcome
 from luma_cli.sandbox import SCENARIOS
+from luma_cli.task import State
 from luma_cli.tree import Argument, Command, Option, choices_of
 
 FILES = {"bash": "luma.bash", "zsh": "_luma", "fish": "luma.fish", "powershell": "luma.ps1"}
@@ -44,7 +46,7 @@ def _value_kind(command: Command, option: Option) -> str:
     if command.path == ("sandbox",) and "--scenario" in option.flags:
         return " ".join(SCENARIOS)
     if "--state" in option.flags:
-        return "generating succeeded create_failed generate_failed unknown refused"
+        return " ".join(dict.fromkeys([*State, *Outcome]))
     if option.value == "KEY":
         return "auto"
     return _kind(option.value or "")
@@ -286,8 +288,6 @@ $script:LumaWords = @{{
 {words}
 }}
 $script:LumaValues = [System.Collections.Hashtable]::new([System.StringComparer]::Ordinal)
-@{{
-}}.GetEnumerator() | Out-Null
 $lumaValues = @'
 {values}
 '@

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luma_cli.errors import FileTrouble, UsageError
+from luma_cli.errors import FileTrouble, UsageError, reason
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -79,11 +79,6 @@ def make_folder(path: Path) -> None:
             path.chmod(0o700)
     except OSError as error:
         raise FileTrouble(f"cannot make the folder {path}: {reason(error)}") from error
-
-
-def reason(error: OSError) -> str:
-    """The system's own words for an error, without paths and numbers."""
-    return (error.strerror or "input/output error").lower()
 
 
 def _read(path: Path) -> bytes:

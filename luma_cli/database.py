@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from luma_cli.errors import FileTrouble
+from luma_cli.errors import FileTrouble, reason
 
 BUSY_TIMEOUT = 10.0
 WAYS_ON = "set LUMA_STATE_DIR, or LUMA_JOURNAL=off"
@@ -141,8 +141,7 @@ def salvage(path: Path, migrations: Sequence[str], tables: Sequence[str]) -> tup
             companion.rename(f"{aside}-journal")
         path.rename(aside)
     except OSError as error:
-        trouble = (error.strerror or "error").lower()
-        raise FileTrouble(f"cannot set {path} aside: {trouble}", hint="set LUMA_STATE_DIR") from error
+        raise FileTrouble(f"cannot set {path} aside: {reason(error)}", hint="set LUMA_STATE_DIR") from error
     fresh = Database(path, migrations)
     counts = [_copy_readable(aside, fresh, table) for table in tables]
     fresh.close()
@@ -181,7 +180,6 @@ def _make_private(path: Path) -> None:
         regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         os.close(descriptor)
     except OSError as error:
-        trouble = (error.strerror or "error").lower()
-        raise FileTrouble(f"cannot write the journal {path}: {trouble}", hint=WAYS_ON) from error
+        raise FileTrouble(f"cannot write the journal {path}: {reason(error)}", hint=WAYS_ON) from error
     if not regular:
         raise FileTrouble(f"the journal {path} is not a regular file", hint=WAYS_ON)

@@ -14,7 +14,7 @@ from luma_cli.errors import FileTrouble, Refused, Unavailable
 from luma_cli.partfile import PartFile
 from luma_cli.target import check_place, check_target, free_bytes, stamp, trouble
 from luma_cli.task import SavedFile
-from luma_cli.transport import Session, TransportError, opened
+from luma_cli.transport import Session, TransportError, opened, parse_retry_after
 from luma_cli.wire import Wire
 from luma_cli.wire import current as current_wire
 
@@ -68,7 +68,7 @@ def download(
 
     Source: the vendor's pages "Get Download URL" (a fresh link lives 20 minutes) and "Getting Started" (media 14 days).
     """
-    answers.check_link(url, public_only=session.public_only)
+    answers.check_result_link(url, public_only=session.public_only)
     check_place(target)
     before = stamp(target)
     with partfile.locked(target) as holder:
@@ -178,7 +178,7 @@ class _Transfer:
     def _attempt(self) -> None:
         link, before = self._link, ""
         for _ in range(MOST_REDIRECTS + 1):
-            answers.check_link(link, public_only=self._session.public_only, before=before)
+            answers.check_result_link(link, public_only=self._session.public_only, before=before)
             location = self._ask(link)
             if location is None:
                 return
@@ -267,7 +267,7 @@ class _Transfer:
         if status in answers.GONE:
             raise _LinkRefused(status)
         if answers.may_pass(status):
-            raise _AttemptFailed(f"{host} answered HTTP {status}", pause=answers.retry_after(headers))
+            raise _AttemptFailed(f"{host} answered HTTP {status}", pause=parse_retry_after(headers) or 0.0)
         if status == 416 and self._part.offset:
             self._part.forget()
             raise _AttemptFailed(f"{host} has no more of this version")

@@ -1,11 +1,7 @@
 """The service's answers: `{"code", "msg", "data"}` read strictly, and each code as an error of ours."""
 
 import json
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
 from luma_cli.errors import KeyRefused, LumaError, OutOfCredits, Refused, TaskFailed, Unavailable
@@ -118,25 +114,6 @@ def error_without_envelope(status: int, location: str) -> LumaError:
         where = f" to {location[:LONGEST_MESSAGE]}" if location else ""
         return Unavailable(f"unexpected redirect{where}, not followed", http_status=status)
     return Unavailable(f"kie.ai gave no readable answer (HTTP {status})", hint="try again later", http_status=status)
-
-
-def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from digits or an HTTP date; None where the header is missing or makes no sense.
-
-    kie.ai documents no Retry-After; a proxy in between may send one.
-    """
-    text = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"[0-9]{1,100}", text):
-        return float(text)
-    if not 20 <= len(text) <= 40:
-        return None
-    try:
-        when = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -109,6 +109,8 @@ class FileTrouble(LumaError):
 class OutcomeUnknown(LumaError):
     """`raw` keeps what the service answered, for the journal: it may hold the lost id. `row` is the journal's row."""
 
+    WAY_ON = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or submit again with --resubmit"
+
     exit_code = 12
     raw: str | None = None
     row: int | None = None
@@ -153,3 +155,8 @@ EXIT_CODES = (
     ExitCode(141, "closed pipe; the task goes on", "luma wait"),
     ExitCode(143, "terminated; the task goes on", "luma wait"),
 )
+
+
+def reason(error: OSError) -> str:
+    """The system's own words for what failed, without paths and numbers."""
+    return (error.strerror or "input/output error").lower()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from luma_cli import settings
-from luma_cli.errors import FileTrouble
+from luma_cli.errors import FileTrouble, reason
 from luma_cli.task import Task, is_link
 
 LONGEST_PROMPT = 120
@@ -84,4 +84,4 @@ def _append(variable: str, text: str) -> None:
         with Path(name).open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError as error:
-        raise FileTrouble(f"cannot write {variable}: {(error.strerror or 'error').lower()}") from error
+        raise FileTrouble(f"cannot write {variable}: {reason(error)}") from error

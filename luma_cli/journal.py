@@ -17,7 +17,7 @@ from luma_cli.database import Damaged, Database, salvage
 from luma_cli.errors import FileTrouble, LumaError, OutcomeUnknown, UsageError
 from luma_cli.rows import LONGEST_SUBMISSION, Outcome, Row, columns_of, file_from, is_alive, row_from
 from luma_cli.signals import Stopped
-from luma_cli.task import Edit, SavedFile, Task, as_int, is_task_id
+from luma_cli.task import Edit, SavedFile, Task, as_int, as_text, is_task_id
 
 NAME = "tasks.db"
 PAGE = 1000
@@ -453,8 +453,8 @@ class Journal:
                         outcome,
                         time.time(),
                         error and error.api_code,
-                        error and storable(error.message),
-                        raw and storable(raw),
+                        error and as_text(error.message),
+                        as_text(raw),
                         number,
                     ),
                 )
@@ -527,18 +527,13 @@ class Journal:
         return [row_from(each, tuple(files.get(each["number"], ()))) for each in found]
 
 
-def storable(text: str) -> str:
-    """Text that SQLite can hold: lone surrogates and NUL are escaped."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
-
-
 def _unresolved(row: Row) -> OutcomeUnknown:
     when = row.submitted_at.isoformat(timespec="seconds").replace("+00:00", "Z")
     if row.is_in_flight:
         return BeingSent(f"the same submission is being sent right now (since {when})", hint="luma tasks")
     return OutcomeUnknown(
         f"an identical submission of {when} has an unknown outcome: it may have been created and charged",
-        hint="look at https://kie.ai/logs; then `luma tasks adopt ID`, or submit again with --resubmit",
+        hint=OutcomeUnknown.WAY_ON,
     )
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from luma_cli import signals
-from luma_cli.configfile import edit_toml, load_toml, reason
-from luma_cli.errors import KeyRefused, UsageError
+from luma_cli.configfile import edit_toml, load_toml
+from luma_cli.errors import KeyRefused, UsageError, reason
 
 NAME = "credentials.toml"
 LONGEST_KEY = 4096

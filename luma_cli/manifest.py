@@ -7,7 +7,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -198,12 +198,8 @@ def _with_ids(entries: list[Entry]) -> list[Entry]:
         made = hashlib.sha256(facts.encode()).hexdigest()[:16]
         seen[made] += not each.id
         number = f"-{seen[made]}" if seen[made] > 1 else ""
-        found.append(each if each.id else Entry(each.line, made + number, *_rest(each)))
+        found.append(each if each.id else replace(each, id=made + number))
     return found
-
-
-def _rest(entry: Entry) -> tuple[str, str, str | None, str | None]:
-    return entry.prompt, entry.video, entry.watermark, entry.output
 
 
 def _repeated(entries: list[Entry], what: str, values: Iterable[str | None]) -> list[tuple[int, str]]:

@@ -1,5 +1,6 @@
 """What a user asks for: clips, and what is to be done with each."""
 
+import functools
 import hashlib
 import json
 import os
@@ -126,20 +127,27 @@ def parse_clip(name: str) -> Clip:
         raise UsageError("the name of a video is empty", hint="a public link, or a local file")
     path = Path(name)
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        facts = os.stat(path)
+        if not stat.S_ISREG(facts.st_mode):
             raise UsageError(f"{name} is not a regular file", hint="give the clip itself")
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = _sha256(path, (facts.st_ino, facts.st_size, facts.st_mtime_ns))
     except (OSError, ValueError) as error:
         trouble = (getattr(error, "strerror", None) or "not a usable name").lower()
         raise UsageError(f"cannot read {name}: {trouble}", hint="check the name and who may read it") from error
-    if path.stat().st_size == 0:
+    if facts.st_size == 0:
         raise UsageError(f"{name} is empty", hint="give the clip itself")
     return Clip(name, path, digest)
 
 
-def check_text(name: str, text: str, most: int) -> str:
-    """Text that can be sent: valid Unicode, no NUL, not endless.
+@functools.lru_cache
+def _sha256(path: Path, _stamp: tuple[int, int, int]) -> str:
+    """The checks, the journal and the upload all ask for it: a file of 500 MB is read once."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_text(name: str, text: str, most: int) -> None:
+    """Return for text that can be sent: valid Unicode, no NUL, not endless.
 
     Raises:
         UsageError: it cannot.
@@ -148,4 +156,3 @@ def check_text(name: str, text: str, most: int) -> str:
         raise UsageError(f"{name} is longer than {most} characters")
     if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
         raise UsageError(f"{name} is not valid text")
-    return text

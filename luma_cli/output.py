@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from luma_cli import redaction, settings, terminals
 from luma_cli.addresses import shown
-from luma_cli.errors import Declined, FileTrouble, Finding, LumaError
+from luma_cli.errors import Declined, FileTrouble, Finding, LumaError, reason
 from luma_cli.formats import (
     entry_members,
     error_members,
@@ -78,10 +78,6 @@ def protect(secret: str) -> None:
 
 def wants_json() -> bool:
     return _mode.as_json
-
-
-def is_quiet() -> bool:
-    return _mode.quiet
 
 
 def wants_github() -> bool:
@@ -164,7 +160,7 @@ def _put(stream: TextIO, chunk: bytes) -> None:
         raise
     except OSError as error:
         _drop(stream)
-        raise FileTrouble(f"cannot write to stdout: {(error.strerror or 'error').lower()}") from error
+        raise FileTrouble(f"cannot write to stdout: {reason(error)}") from error
 
 
 def note(text: str) -> None:
@@ -410,9 +406,7 @@ def _write(stream: TextIO | None, line: str) -> None:
         raise
     except OSError as error:
         _drop(stream)
-        raise FileTrouble(
-            f"cannot write to stdout: {(error.strerror or 'error').lower()}; the result is: {line[:200]}"
-        ) from error
+        raise FileTrouble(f"cannot write to stdout: {reason(error)}; the result is: {line[:200]}") from error
 
 
 def _say(line: str) -> None:

@@ -9,7 +9,7 @@ import tempfile
 from luma_cli import output, settings
 from luma_cli.addresses import host_of, is_loopback
 from luma_cli.envelope import NotAnEnvelope, parse_envelope
-from luma_cli.errors import FileTrouble, Unavailable, UsageError
+from luma_cli.errors import FileTrouble, Unavailable, UsageError, reason
 from luma_cli.sandbox import SCENARIOS, Sandbox
 from luma_cli.signals import Stopped
 from luma_cli.transport import Session, TransportError, exchange
@@ -42,7 +42,7 @@ def make_sandbox(port: int, duration: float, scenario: str) -> Sandbox:
         )
         server.start()
     except OSError as error:
-        raise FileTrouble(f"cannot listen on port {port}: {(error.strerror or 'error').lower()}") from error
+        raise FileTrouble(f"cannot listen on port {port}: {reason(error)}") from error
     return server
 
 
@@ -54,7 +54,7 @@ def run(server: Sandbox, command: list[str]) -> int:
         with subprocess.Popen(words, env=settings.environment_with(_variables(server, state))) as process:
             status = _wait(process)
     except OSError as error:
-        raise UsageError(f"cannot run {command[0]}: {(error.strerror or 'error').lower()}") from error
+        raise UsageError(f"cannot run {command[0]}: {reason(error)}") from error
     finally:
         server.stop()
         shutil.rmtree(state, ignore_errors=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from luma_cli.errors import FileTrouble
+from luma_cli.errors import FileTrouble, reason
 from luma_cli.webhook import Callback, Deliveries, Rejected, verify
 
 # A callback is a few kB; what a larger one would tell is learnt by asking.
@@ -343,7 +343,8 @@ def _listen(host: str, port: int) -> socket.socket:
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
-        trouble = (error.strerror or "error").lower()
-        raise FileTrouble(f"cannot listen on {host} port {port}: {trouble}", hint="choose another port") from error
+        raise FileTrouble(
+            f"cannot listen on {host} port {port}: {reason(error)}", hint="choose another port"
+        ) from error
     sock.setblocking(False)
     return sock

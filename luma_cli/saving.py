@@ -16,7 +16,7 @@ from typing import Self
 from luma_cli import download, media, output, partfile, signals, target
 from luma_cli.addresses import without_query
 from luma_cli.api import Client
-from luma_cli.errors import ACCOUNT_ERRORS, FileTrouble, LumaError, MixedOutcomes, UsageError
+from luma_cli.errors import ACCOUNT_ERRORS, FileTrouble, LumaError, MixedOutcomes, UsageError, reason
 from luma_cli.goals import STDOUT, Goal, Plan, verdict
 from luma_cli.journal import Journal
 from luma_cli.names import default_name, extension_of, safe_piece, stem_of
@@ -345,4 +345,4 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir()
     except OSError as error:
-        raise FileTrouble(f"cannot make the folder {folder}: {(error.strerror or 'error').lower()}") from error
+        raise FileTrouble(f"cannot make the folder {folder}: {reason(error)}") from error

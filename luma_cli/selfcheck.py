@@ -14,20 +14,20 @@ from pathlib import Path
 from luma_cli import __file__ as our_file
 from luma_cli import __version__, journal, settings
 from luma_cli.api import Client
-from luma_cli.errors import LumaError
+from luma_cli.errors import LumaError, reason
 
-Finding = tuple[str, str, str]
+Check = tuple[str, str, str]
 OK, WARNING, ERROR = "ok", "warning", "error"
 
 # TLS certificates and signed links begin to fail at about this difference.
 MOST_CLOCK_SKEW = 300.0
 
 
-def findings(open_client: Callable[[], Client]) -> tuple[list[Finding], LumaError | None]:
+def findings(open_client: Callable[[], Client]) -> tuple[list[Check], LumaError | None]:
     """Name, verdict and explanation of each check, and the first error among them."""
     connect = functools.cache(open_client)  # a command that gives the key is asked once
     first: LumaError | None = None
-    found: list[Finding] = []
+    found: list[Check] = []
     for name, look in (
         ("settings", _settings),
         ("key", lambda: _key(connect)),
@@ -67,7 +67,7 @@ def _writable(folder: Path) -> str:
         with tempfile.TemporaryFile(dir=place):
             return str(folder)
     except OSError as error:
-        raise LumaError(f"cannot write in {place}: {(error.strerror or 'error').lower()}") from error
+        raise LumaError(f"cannot write in {place}: {reason(error)}") from error
 
 
 def _output_folder() -> str:
@@ -75,7 +75,7 @@ def _output_folder() -> str:
     return "the current folder" if name is None else _writable(Path(name).absolute())
 
 
-def _clock(connect: Callable[[], Client]) -> Finding:
+def _clock(connect: Callable[[], Client]) -> Check:
     try:
         date = connect().server_date()
     except LumaError:
@@ -89,7 +89,7 @@ def _clock(connect: Callable[[], Client]) -> Finding:
     return "clock", OK, f"within {abs(skew):.0f} s of the service's"
 
 
-def _others_on_path() -> list[Finding]:
+def _others_on_path() -> list[Check]:
     """Other people's commands are called luma too."""
     places = [shutil.which("luma", path=folder) for folder in os.get_exec_path() if folder]
     ours = Path(sys.argv[0]).resolve().parent
@@ -97,14 +97,14 @@ def _others_on_path() -> list[Finding]:
     return [("luma on PATH", WARNING, f"another one: {place}; kie-luma is always this one") for place in sorted(others)]
 
 
-def _foreign_package() -> list[Finding]:
+def _foreign_package() -> list[Check]:
     """Python takes the first package of a name on its path, and a folder of the user's may come before ours."""
     places = [Path(each or ".", "luma_cli", "__init__.py").resolve() for each in sys.path]
     others = dict.fromkeys(str(each.parent) for each in places if each.is_file() and each != Path(our_file).resolve())
     return [("luma_cli", WARNING, f"another package of this name: {other}") for other in others]
 
 
-def _versions() -> Finding:
+def _versions() -> Check:
     names = ("typer", "rich", "requests", "urllib3", "platformdirs")
     libraries = " ".join(f"{name} {metadata.version(name)}" for name in names)
     return "versions", OK, f"luma {__version__} Python {sys.version.split()[0]} {libraries}"

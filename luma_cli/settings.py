@@ -225,10 +225,19 @@ def state_dir() -> Path:
 
 def journal_is_off() -> bool:
     """Raises UsageError for a LUMA_JOURNAL that says neither yes nor no."""
-    text = environment("LUMA_JOURNAL") or "on"
+    return not _is_on("LUMA_JOURNAL")
+
+
+def osc_is_off() -> bool:
+    """Raises UsageError for a LUMA_OSC that says neither yes nor no."""
+    return not _is_on("LUMA_OSC")
+
+
+def _is_on(variable: str) -> bool:
+    text = environment(variable) or "on"
     if text.lower() not in _SWITCH:
-        raise UsageError(f"LUMA_JOURNAL: {text[:40]!a} is neither on nor off", hint="LUMA_JOURNAL=off, or unset it")
-    return not _SWITCH[text.lower()]
+        raise UsageError(f"{variable}: {text[:40]!a} is neither on nor off", hint=f"{variable}=off, or unset it")
+    return _SWITCH[text.lower()]
 
 
 def environment(name: str) -> str | None:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from luma_cli.errors import FileTrouble, UsageError
+from luma_cli.errors import FileTrouble, UsageError, reason
 from luma_cli.names import why_not
 
 SUFFIXES = PART, SIDECAR, LOCK = ".part", ".part.json", ".part.lock"
@@ -82,9 +82,7 @@ def trouble(target: Path, error: OSError) -> FileTrouble:
         return disk_full(target)
     if error.errno == errno.ELOOP:
         return refused_link(target)
-    return FileTrouble(
-        f"cannot save {target}: {error.strerror or type(error).__name__}", hint="use -o for another place"
-    )
+    return FileTrouble(f"cannot save {target}: {reason(error)}", hint="use -o for another place")
 
 
 def disk_full(target: Path) -> FileTrouble:

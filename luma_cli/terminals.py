@@ -30,7 +30,6 @@ NO_PROGRESS = "\x1b]9;4;0\x1b\\"
 
 def _knows(programs: tuple[str, ...], variables: tuple[str, ...]) -> bool:
     # A multiplexer stands between us and the terminal and may print what it does not know.
-    off = (settings.environment("LUMA_OSC") or "").lower() in ("off", "0", "no", "false")
-    if off or settings.environment("TMUX") or settings.environment("STY"):
+    if settings.osc_is_off() or settings.environment("TMUX") or settings.environment("STY"):
         return False
     return settings.environment("TERM_PROGRAM") in programs or any(map(settings.environment, variables))

@@ -19,7 +19,8 @@ ENVIRONMENT = (
     ("LUMA_OSC", "set to off, no links and no progress for the terminal's tab are sent"),
     ("LUMA_DEBUG", "set to 1, a failure shows its traceback"),
     ("HTTPS_PROXY NO_PROXY", "proxies, as curl reads them; this machine itself is never proxied"),
-    ("REQUESTS_CA_BUNDLE", "a file of trusted certificates"),
+    ("REQUESTS_CA_BUNDLE CURL_CA_BUNDLE", "a file of trusted certificates"),
+    ("VISUAL EDITOR", "the editor of `luma config edit`"),
     ("NO_COLOR FORCE_COLOR TERM COLUMNS", "colour and width of what is drawn on a terminal"),
 )
 

@@ -6,12 +6,15 @@ requests 2.34 and urllib3 2.8); each place where we differ says why.
 
 import http.client
 import platform
+import re
 import socket
 import ssl
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -70,13 +73,13 @@ class Session(requests.Session):
     to loopback and private addresses, wherever a name resolves to.
     """
 
-    def __init__(self, *, ca_bundle: str | None = None, public_only: bool = False, connections: int = 10) -> None:
+    def __init__(self, *, ca_bundle: str | None = None, public_only: bool = False) -> None:
         super().__init__()
         self.trust_env = False  # .netrc would replace the key or add another host's login
         self.verify = ca_bundle or True
         self.public_only = public_only
         self.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Accept": "*/*"})
-        adapter = Adapter(pool_maxsize=connections)
+        adapter = Adapter()
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
@@ -156,6 +159,25 @@ def opened(
         # ValueError: about 1 % of mutated answers leave the RequestException family (measured).
         message, fault = _explain(error, host_of(url), wire, proxied=proxied)
         raise TransportError(message, sent=wire.sent, fault=fault) from error
+
+
+def parse_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from digits or an HTTP date; None where the header is missing or makes no sense.
+
+    kie.ai documents no Retry-After; a proxy in between may send one.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,100}", text):
+        return float(text)
+    if not 20 <= len(text) <= 40:
+        return None
+    try:
+        when = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError):
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())
 
 
 def _read_all(response: requests.Response, most: int) -> bytes:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from luma_cli import media
-from luma_cli.errors import FileTrouble, UsageError
+from luma_cli.errors import FileTrouble, UsageError, reason
 
 # ffmpeg's name of the demuxer for what the first bytes are. Named, since a playlist that poses as a clip could else
 # make ffmpeg put other files of the user's into the result.
@@ -46,7 +46,7 @@ def trimmed(path: Path, start: float, on_seconds: OnSeconds) -> Iterator[Path]:
             return
         folder = tempfile.mkdtemp(prefix="luma-trim-")
     except OSError as error:
-        raise FileTrouble(f"cannot trim {path.name}: {(error.strerror or 'error').lower()}") from error
+        raise FileTrouble(f"cannot trim {path.name}: {reason(error)}") from error
     try:
         target = Path(folder) / f"{path.stem}.mp4"
         _run(_command(path, kind, start, target), on_seconds, path, Path(folder) / "log")

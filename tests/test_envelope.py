@@ -15,10 +15,10 @@ from luma_cli.envelope import (
     error_for,
     error_without_envelope,
     parse_envelope,
-    parse_retry_after,
 )
 from luma_cli.errors import EXIT_CODES, LumaError
 from luma_cli.task import MOST_LINKS, State, as_int, as_links, as_text, as_time, from_api, is_link, is_task_id
+from luma_cli.transport import parse_retry_after
 
 ID = "0123456789abcdef0123456789abcdef"
 LINK = "https://files.example.net/a.mp4"

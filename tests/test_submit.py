@@ -684,7 +684,7 @@ def test_an_answer_without_end_takes_little_memory_and_its_beginning_is_kept(
     check_failure(result, 12)
     assert used.peak <= MOST_MEMORY
     assert posts(server) == 1
-    assert check_row(rows(), Outcome.UNKNOWN).raw == "\\x00" * kept
+    assert (check_row(rows(), Outcome.UNKNOWN).raw or "") == "\\x00" * kept
 
 
 # --- signals ---

@@ -39,8 +39,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luma_cli import transport
-from luma_cli.envelope import NotAnEnvelope, parse_envelope, parse_retry_after
-from luma_cli.transport import MOST_JSON, Bearer, Reply, Session, TransportError, exchange
+from luma_cli.envelope import NotAnEnvelope, parse_envelope
+from luma_cli.transport import MOST_JSON, Bearer, Reply, Session, TransportError, exchange, parse_retry_after
 
 FAULTS = 5 * int(os.environ.get("LUMA_TEST_FAULTS", "60"))
 SEED = int(os.environ.get("LUMA_TEST_SEED") or random.randrange(10**6))

@@ -45,7 +45,6 @@ class Database:
                 raise
 
     def _prepare(self, migrations: Sequence[str]) -> None:
-        self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("PRAGMA foreign_keys = ON")
         if self._connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
@@ -55,10 +54,12 @@ class Database:
     def close(self) -> None:
         self._connection.close()
 
-    def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        """Rows that give their columns by name."""
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Rows as columns by name: plain dicts, since sqlite3's own rows look a name up by comparing them all."""
         with self._told():
-            return self._connection.execute(sql, values).fetchall()
+            cursor = self._connection.execute(sql, values)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def execute(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Cursor:
         with self._told():

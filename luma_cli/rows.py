@@ -63,8 +63,8 @@ class Row:
         return self.outcome is Outcome.SENDING and age < LONGEST_SUBMISSION and is_alive(self.process)
 
 
-_STATES = frozenset(State)
-_OUTCOMES = frozenset(Outcome)
+_STATES = {str(each): each for each in State}
+_OUTCOMES = {str(each): each for each in Outcome}
 
 
 def columns_of(task: Task) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def row_from(columns: Any, files: tuple[SavedFile, ...]) -> Row:
     code = columns["error_code"]
     task = Task(
         task_id=columns["task_id"] or "",
-        state=State(columns["state"]) if columns["state"] in _STATES else State.UNKNOWN,
+        state=_STATES.get(columns["state"], State.UNKNOWN),
         success_flag=columns["success_flag"],
         prompt=columns["prompt"],
         video_url=columns["video_url"],
@@ -107,7 +107,7 @@ def row_from(columns: Any, files: tuple[SavedFile, ...]) -> Row:
     )
     return Row(
         number=columns["number"],
-        outcome=Outcome(columns["outcome"]) if columns["outcome"] in _OUTCOMES else Outcome.UNKNOWN,
+        outcome=_OUTCOMES.get(columns["outcome"], Outcome.UNKNOWN),
         task=task,
         source=columns["source"] or "",
         base_url=columns["base_url"],

@@ -103,23 +103,26 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-            trouble = _TROUBLES.get(code, "cannot be used")
+            extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+            code = extended & 0xFF
+            trouble = _CANNOT_LOCK if extended in _LOCK_TROUBLES else _TROUBLES.get(code, "cannot be used")
             if code in _DAMAGES:
                 raise Damaged(f"the journal {self.path} {trouble}", hint=WAYS_ON_DAMAGED) from error
             raise FileTrouble(f"the journal {self.path} {trouble}", hint=WAYS_ON) from error
 
 
+_CANNOT_LOCK = "cannot be used: its file system cannot lock"
+_LOCK_TROUBLES = (sqlite3.SQLITE_IOERR_LOCK, sqlite3.SQLITE_IOERR_RDLOCK, sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK)
 _TROUBLES = {
-    sqlite3.SQLITE_BUSY: "is busy: another luma holds it",
+    # SQLite takes ENOLCK for the same.
+    sqlite3.SQLITE_BUSY: "is busy: another luma holds it, or its file system cannot lock",
     sqlite3.SQLITE_LOCKED: "is busy: another luma holds it",
     sqlite3.SQLITE_FULL: "cannot be written: the disk is full",
     sqlite3.SQLITE_IOERR: "cannot be written: input/output error",
     sqlite3.SQLITE_READONLY: "cannot be written: read-only",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened",
     sqlite3.SQLITE_PERM: "cannot be written: permission denied",
-    sqlite3.SQLITE_PROTOCOL: "cannot be used: its file system cannot lock",
-    sqlite3.SQLITE_NOLFS: "cannot be used: its file system cannot lock",
+    sqlite3.SQLITE_PROTOCOL: _CANNOT_LOCK,
     sqlite3.SQLITE_CORRUPT: "is damaged; it was not touched",
     sqlite3.SQLITE_NOTADB: "is damaged; it was not touched",
     sqlite3.SQLITE_ERROR: "is damaged (it lacks what it should have); it was not touched",

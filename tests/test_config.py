@@ -531,6 +531,35 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@posix
+@pytest.mark.parametrize("name", ["my home", "new\nline", "quo'te"])
+def test_a_home_of_any_name_will_do(
+    luma: Luma, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for variable in ("LUMA_CONFIG_DIR", "LUMA_STATE_DIR"):
+        monkeypatch.delenv(variable)
+    (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / name))
+
+    assert luma("config", "set", "interval", "9s").code == 0
+    assert luma("modify", CLIP_URL, "-p", "Heavy snow", "-o", "a.mp4").code == 0
+    assert "\n" not in luma("config", "path").out.rstrip("\n")
+    assert list((tmp_path / name).rglob("tasks.db"))
+
+
+@posix
+@pytest.mark.parametrize("place", ["/proc", "/proc/self/none"])
+def test_a_home_that_takes_no_file_spends_nothing(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.delenv("LUMA_STATE_DIR")
+    monkeypatch.setenv("HOME", place)
+    code, out, err = luma("modify", CLIP_URL, "-p", "Heavy snow")
+
+    assert (code, out, sandbox.submissions()) == (11, "", [])
+    assert "LUMA_JOURNAL=off" in err
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become nobody")
 def test_without_a_home_nothing_is_spent_unless_the_journal_is_off(sandbox: Sandbox) -> None:
     environment = {

@@ -1,6 +1,7 @@
 """The journal: written before the money is spent, whatever its file has been through."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -507,6 +508,24 @@ def test_a_holder_that_lets_go_in_time_costs_nothing(luma: Luma, sandbox: Sandbo
     timer.start()
     assert luma("modify", CLIP_URL, "-p", "Heavy rain").code == 0
     other.close()
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_a_file_system_that_cannot_lock_spends_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Python asks the kernel the same things first: from SQLite's first lock on, they are refused."""
+    luma = [sys.executable, "-m", "luma_cli", "modify", CLIP_URL, "-p", "Heavy snow"]
+    trace = ["strace", "-o", str(tmp_path / "trace"), "-e", "trace=fcntl"]
+    seen = subprocess.run([*trace, *luma], capture_output=True, text=True, timeout=60, check=False)
+    if seen.returncode != 0:
+        pytest.skip("strace cannot trace here")
+    calls = (tmp_path / "trace").read_text().splitlines()
+    first = next(number for number, call in enumerate(calls, start=1) if "F_SETLK" in call)
+    inject = ["-e", f"inject=fcntl:error=EOPNOTSUPP:when={first}+"]
+    done = subprocess.run([*trace, *inject, *luma], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout, len(sandbox.submissions())) == (11, "", 1)
+    assert "cannot be used: its file system cannot lock" in done.stderr
+    assert "LUMA_STATE_DIR, or LUMA_JOURNAL=off" in done.stderr
 
 
 def test_a_full_disk_before_the_request_spends_nothing(sandbox: Sandbox, file: Path) -> None:

@@ -29,8 +29,9 @@ def download(
 ) -> None:
     """Save the videos of finished tasks. Prints the paths; without TASK, those of the last one.
 
-    A download is resumed where it broke off, checked, and only then given its name. The default name holds the
-    stem of the source and the beginning of the task id.
+    A download is resumed where it broke off, checked, and only then given its name. The service names no checksum:
+    what https does not protect on its way is protected by nothing. The default name holds the stem of the source and
+    the beginning of the task id.
 
     \b
     Examples:

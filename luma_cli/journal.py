@@ -17,13 +17,10 @@ from luma_cli.database import Damaged, Database, salvage
 from luma_cli.errors import FileTrouble, LumaError, OutcomeUnknown, UsageError
 from luma_cli.rows import LONGEST_SUBMISSION, Outcome, Row, columns_of, file_from, is_alive, row_from
 from luma_cli.signals import Stopped
-from luma_cli.task import Edit, SavedFile, Task, as_int, as_text, is_task_id
+from luma_cli.task import Edit, SavedFile, Task, as_text
 
 NAME = "tasks.db"
 PAGE = 1000
-SHORTEST_PREFIX = 6
-# An id shorter than this that the journal does not hold is a mistyped prefix; the service's own have 32 characters.
-SHORTEST_FOREIGN_ID = 16
 
 # One script per schema version, never edited once released: `PRAGMA user_version` counts them.
 MIGRATIONS = (
@@ -216,31 +213,26 @@ class Journal:
             raise _unresolved(unresolved[-1])
         return None
 
-    def find(self, reference: str) -> Row | None:
-        """The row that a user means by a full id, a prefix, `@last`, `@2` or a label like `unknown-7`.
-
-        None for a full id that the journal does not hold.
-
-        Raises:
-            UsageError: nothing, or more than one row, fits.
-        """
-        if reference.startswith("@"):
-            return self._find_recent(reference)
-        row = self.known(reference) or self._find_label(reference) or self._find_prefix(reference)
-        if row is not None:
-            return row
-        if is_task_id(reference) and len(reference) >= SHORTEST_FOREIGN_ID:
-            return None
-        if len(reference) < SHORTEST_PREFIX:
-            raise UsageError(
-                f"{reference!a} is too short for a task id", hint=f"{SHORTEST_PREFIX} characters of it, or @last"
-            )
-        raise UsageError(f"no task {reference[:140]!a} in the journal", hint="luma tasks lists what is there")
-
     def known(self, task_id: str) -> Row | None:
         """The row of this very id."""
         rows = self._rows("WHERE task_id = ?", (task_id,)) if task_id else []
         return rows[0] if rows else None
+
+    def recent(self, back: int) -> Row | None:
+        """The row of the task submitted last (1), of the one before (2), and so on."""
+        rows = self._rows(
+            "WHERE task_id IS NOT NULL ORDER BY submitted_at DESC, number DESC LIMIT 1 OFFSET ?", (back - 1,)
+        )
+        return rows[0] if rows else None
+
+    def nameless(self, number: int) -> Row | None:
+        """The submission of this number, where it has no task id."""
+        rows = self._rows("WHERE number = ? AND task_id IS NULL", (number,))
+        return rows[0] if rows else None
+
+    def beginning_with(self, prefix: str) -> list[Row]:
+        """The rows whose task id begins so."""
+        return self._rows("WHERE substr(task_id, 1, ?) = ?", (len(prefix), prefix))
 
     def learn_if_possible(self, task: Task, base_url: str) -> None:
         """`learn` for those who only read: the service knows the task, so they go on when the journal fails."""
@@ -460,34 +452,6 @@ class Journal:
                 )
         except FileTrouble:
             pass  # the row stays in "sending", which counts as unknown: the safe side
-
-    def _find_recent(self, reference: str) -> Row:
-        back = 1 if reference == "@last" else as_int(reference[1:]) or 0
-        if not 1 <= back <= 1_000_000:
-            raise UsageError(f"{reference[:40]!a} is not a task", hint="@last is the last one, @2 the one before")
-        rows = self._rows(
-            "WHERE task_id IS NOT NULL ORDER BY submitted_at DESC, number DESC LIMIT 1 OFFSET ?", (back - 1,)
-        )
-        if not rows:
-            raise UsageError(f"the journal holds no task {reference}", hint="luma tasks lists what is there")
-        return rows[0]
-
-    def _find_label(self, reference: str) -> Row | None:
-        kind, _, number = reference.rpartition("-")
-        if kind not in set(Outcome) or as_int(number) is None:
-            return None
-        rows = self._rows("WHERE number = ? AND task_id IS NULL", (int(number),))
-        return rows[0] if rows else None
-
-    def _find_prefix(self, reference: str) -> Row | None:
-        if not is_task_id(reference):
-            raise UsageError(f"{reference[:140]!a} is not a task id", hint="luma tasks lists what is there")
-        if len(reference) < SHORTEST_PREFIX:
-            return None
-        found = self._rows("WHERE substr(task_id, 1, ?) = ?", (len(reference), reference))
-        if len(found) > 1:
-            raise UsageError(f"{reference} fits {len(found)} tasks", hint="type more of the id")
-        return found[0] if found else None
 
     def _update(self, task: Task) -> None:
         """Write what is known of a task into its row; what is not known stays as it is."""

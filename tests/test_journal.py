@@ -19,6 +19,7 @@ from luma_cli import journal
 from luma_cli.database import Database
 from luma_cli.errors import FileTrouble, LumaError, OutcomeUnknown, Refused, UsageError
 from luma_cli.journal import MIGRATIONS, Journal, NotYet, Spacing, Submission
+from luma_cli.references import find_row
 from luma_cli.rows import Outcome
 from luma_cli.sandbox import Sandbox
 from luma_cli.task import Edit, SavedFile, State, Task, from_api
@@ -214,7 +215,7 @@ def test_of_several_that_fit_the_user_chooses(book: Journal) -> None:
         book.record(submission("a"), lost, resubmit=True)
     with pytest.raises(UsageError, match="2 unknown submissions"):
         book.adopt(asked("a"), BASE)
-    assert book.adopt(asked("a"), BASE, book.find("unknown-1")).number == 1
+    assert book.adopt(asked("a"), BASE, find_row("unknown-1", book)).number == 1
 
 
 def test_an_id_that_was_only_heard_of_can_be_given_to_a_submission(book: Journal) -> None:
@@ -242,7 +243,7 @@ def test_an_id_that_is_there_and_fits_nothing_is_refused(book: Journal, heard: b
 def test_a_submission_that_has_an_id_gets_no_other(book: Journal) -> None:
     book.record(submission("a"), lambda _: ID)
     with pytest.raises(UsageError, match="not a submission of unknown outcome"):
-        book.adopt(asked("a", ID[::-1]), BASE, book.find(ID))
+        book.adopt(asked("a", ID[::-1]), BASE, find_row(ID, book))
 
 
 def test_without_a_file_everything_works_as_long_as_the_process_lives() -> None:
@@ -305,7 +306,7 @@ def three(book: Journal) -> Journal:
     ],
 )
 def test_a_reference_finds_its_task(three: Journal, reference: str, source: str) -> None:
-    row = three.find(reference)
+    row = find_row(reference, three)
     assert row is not None
     assert row.source == source
 
@@ -315,20 +316,20 @@ def test_a_reference_finds_its_task(three: Journal, reference: str, source: str)
 )
 def test_a_reference_that_fits_none_or_several_is_refused(three: Journal, reference: str) -> None:
     with pytest.raises(UsageError):
-        three.find(reference)
+        find_row(reference, three)
 
 
 @pytest.mark.parametrize("task_id", ["unknown-2", "-o", "--help", "sending-2", ".", "..", "A"])
 def test_an_id_that_looks_like_something_else_is_found_as_it_is(book: Journal, task_id: str) -> None:
     book.record(submission(), lambda _: task_id)
     lose(book, "b")
-    row = book.find(task_id)
+    row = find_row(task_id, book)
     assert row is not None
     assert row.task.task_id == task_id
 
 
 def test_a_full_id_from_elsewhere_is_unknown_but_no_mistake(three: Journal) -> None:
-    assert three.find("c" * 32) is None
+    assert find_row("c" * 32, three) is None
 
 
 # --- what is learnt ---

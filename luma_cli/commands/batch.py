@@ -53,11 +53,12 @@ def batch(
     Exit codes: 0 2 4 5 6 7 8 9 10 11 12 130
     """
     from luma_cli import batch as flow
+    from luma_cli import inputs
     from luma_cli.manifest import parse_shard
     from luma_cli.outcomes import Outcomes
 
     part = parse_shard(shard) if shard is not None else None
-    entries = flow.load_entries(file, options.read_text(file, most=64 << 20), part)
+    entries = flow.load_entries(file, inputs.read_text(file, most=64 << 20), part)
     journal = options.open_journal(needed=True)
     place = flow.open_folder(output)
     plan = options.plan(

@@ -72,12 +72,12 @@ def set_(
       $ luma config set timeout 30m
       $ printf %s "$MY_KEY" | luma config set api_key -
     """
-    from luma_cli import preferences
+    from luma_cli import inputs, preferences
 
     preferences.check_key_argument(key, value)
     secret = key in settings.SECRETS
-    text = options.ask_value(key, hidden=secret) if value is None else value
-    preferences.store(key, options.read_text("-").strip() if value == "-" else text)
+    text = inputs.ask_value(key, hidden=secret) if value is None else value
+    preferences.store(key, inputs.read_text("-").strip() if value == "-" else text)
 
 
 @app.command()

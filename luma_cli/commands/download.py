@@ -41,17 +41,17 @@ def download(
 
     Exit codes: 0 2 4 5 6 7 8 9 11 130
     """
-    from luma_cli import asking, saving
+    from luma_cli import asking, references, saving
 
     if force and skip_existing:
         raise UsageError("both --force and --skip-existing are given", hint="use one of them")
     plan = options.plan(place=output, force=force, skip_existing=skip_existing, parallel=parallel, saving=True)
     journal, client = options.open_journal(needed=all_missing), options.connect()
-    words = options.read_references(sources if sources or all_missing else ["@last"])
+    words = references.read_references(sources if sources or all_missing else ["@last"])
     links = [word for word in words if "://" in word]
     if all_missing:
         words += asking.missing(journal, client.base_url)
-    goals, outcomes = options.goals([word for word in words if "://" not in word], journal)
+    goals, outcomes = references.parse_goals([word for word in words if "://" not in word], journal)
     outcomes.count += len(links)
     count = len(goals) + len(links)
     saving.check_output(plan, count, lambda: saving.saved_paths(journal, [goal.task_id for goal in goals]))

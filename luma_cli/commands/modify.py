@@ -72,14 +72,14 @@ def modify(
 
     Exit codes: 0 2 3 4 5 6 7 8 9 10 11 12 130
     """
-    from luma_cli import callbacks, inspection, submit
+    from luma_cli import callbacks, inputs, inspection, submit
     from luma_cli.order import make_order
 
     ear = callbacks.open_ear(listen, public_url, callback_url)
     plan = options.plan(
         interval=callbacks.pace(listen, interval), timeout=timeout, place=output, force=force, paid=True
     )
-    text = options.ask_prompt(prompt, prompt_file)
+    text = inputs.ask_prompt(prompt, prompt_file)
     order = make_order(videos, text, watermark, ear.callback_url, idempotency_key, resubmit=resubmit, trim=trim)
     journal = options.open_journal(needed=True) if not dry_run else options.no_journal()
     if not no_check:

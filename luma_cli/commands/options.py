@@ -4,9 +4,7 @@ import difflib
 import functools
 import inspect
 import re
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,10 +15,8 @@ from luma_cli.errors import FileTrouble, UsageError
 
 if TYPE_CHECKING:
     from luma_cli.api import Client
-    from luma_cli.goals import Goal, Plan
+    from luma_cli.goals import Plan
     from luma_cli.journal import Journal
-    from luma_cli.outcomes import Outcomes
-    from luma_cli.rows import Row
 
 # Help is plain off a terminal, and typer's own tracebacks could print the key.
 STYLE: dict[str, Any] = {
@@ -179,66 +175,6 @@ def no_journal() -> "Journal":
     return journal.open_journal(None)
 
 
-def read_references(references: Iterable[str] | None) -> list[str]:
-    """The references as typed, with `-` replaced by the lines of stdin."""
-    words: list[str] = []
-    for reference in references or ():
-        words += _stdin_lines() if reference == "-" else [reference]
-    return list(dict.fromkeys(words))
-
-
-def goals(references: Sequence[str], journal: "Journal") -> "tuple[list[Goal], Outcomes]":
-    """The tasks that the user means; those that the journal does not hold are asked for by their id.
-
-    A submission without a task does not cost the others: one of unknown outcome is a failure, a refused one none.
-    """
-    import time
-
-    from luma_cli.goals import Goal, goal_of
-    from luma_cli.outcomes import Outcomes
-    from luma_cli.rows import Outcome
-
-    found: dict[str, Goal] = {}
-    nameless = []
-    for reference in references:
-        row = journal.find(reference)
-        if row is None or row.task.task_id:
-            goal = Goal(reference) if row is None else goal_of(row, time.time())
-            found[goal.task_id] = goal
-        elif row.outcome_now is Outcome.REFUSED and len(references) > 1:
-            output.note(f"{row.label} was refused: there is no task")
-        else:
-            nameless.append(row.label)
-    outcomes = Outcomes(len(found) + len(nameless))
-    for label in nameless:
-        outcomes.fail(UsageError(f"{label} has no task id", hint=f"luma tasks show {label}"), label)
-    return list(found.values()), outcomes
-
-
-def rows(references: Iterable[str], journal: "Journal") -> "list[Row]":
-    """The rows that the user means, each once.
-
-    Raises:
-        UsageError: the journal does not hold one.
-    """
-    found = []
-    for reference in references:
-        row = journal.find(reference)
-        if row is None:
-            raise UsageError(f"no task {reference} in the journal", hint="luma tasks lists what is there")
-        found.append(row)
-    return list({row.number: row for row in found}.values())
-
-
-def full_id(text: str) -> str:
-    """Raises UsageError for what cannot be a task id."""
-    from luma_cli.task import is_task_id
-
-    if not is_task_id(text):
-        raise UsageError(f"{text[:140]!a} is not a task id", hint="https://kie.ai/logs shows the full id")
-    return text
-
-
 def check_state(state: str | None) -> str | None:
     from luma_cli.rows import Outcome
     from luma_cli.task import State
@@ -247,29 +183,6 @@ def check_state(state: str | None) -> str | None:
     if state is not None and state not in known:
         raise UsageError(f"{state[:40]!a} is not a state", hint=f"states: {' '.join(known)}")
     return state
-
-
-def ask_prompt(prompt: str | None, prompt_file: str | None) -> str:
-    """The prompt from exactly one place; on a terminal a missing one is asked for."""
-    if prompt is not None and prompt_file is not None:
-        raise UsageError("both --prompt and --prompt-file are given", hint="use one of them")
-    if prompt_file is not None:
-        return read_text(prompt_file).strip()
-    if prompt is not None and re.fullmatch(r"--?[A-Za-z][A-Za-z-]*", prompt):
-        raise UsageError(f"the prompt is {prompt[:40]}, which looks like an option", hint="-p TEXT, or -F FILE")
-    return ask_value("Prompt") if prompt is None else prompt
-
-
-def ask_value(name: str, *, hidden: bool = False) -> str:
-    """What a person types on the terminal.
-
-    Raises:
-        UsageError: nobody is there to ask.
-        Declined: input ended.
-    """
-    if not output.can_ask():
-        raise UsageError(f"{name} is missing, and there is no terminal to ask on", hint=_HOW_TO_GIVE.get(name))
-    return output.ask(name, hidden=hidden)
 
 
 def plan(
@@ -307,34 +220,3 @@ def plan(
     )
     output.save_with(found.option)
     return found
-
-
-def read_text(name: str, most: int = 1 << 20) -> str:
-    """The text of a file, or of stdin for `-`.
-
-    Raises:
-        UsageError: it cannot be read, or is no UTF-8 text.
-    """
-    try:
-        if name == "-":
-            content = sys.stdin.buffer.read(most + 1) if sys.stdin is not None else b""
-        else:
-            with Path(name).open("rb") as file:
-                content = file.read(most + 1)
-        text = content.decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
-    if len(content) > most:
-        raise UsageError(f"{name} is larger than {most >> 20} MiB")
-    return text
-
-
-_HOW_TO_GIVE = {
-    "Prompt": "luma modify VIDEO -p TEXT, or -F FILE",
-    "api_key": "pipe it in: luma config set api_key -",
-    "webhook_key": "pipe it in: luma config set webhook_key -",
-}
-
-
-def _stdin_lines() -> list[str]:
-    return [line.strip() for line in read_text("-").splitlines() if line.strip()]

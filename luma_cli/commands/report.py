@@ -33,12 +33,12 @@ def report(
 
     Exit codes: 0 2 11
     """
-    from luma_cli import output, target
+    from luma_cli import output, references, target
     from luma_cli import report as pages
 
     place = pages.check_page(file, overwrite=force, stdout_is_taken=output.wants_json())
     journal = options.open_journal()
-    named = options.rows(options.read_references(tasks), journal)
+    named = references.parse_rows(references.read_references(tasks), journal)
     rows = named if tasks else [row for row in journal.rows() if row.task.has_ended]
     page = pages.make_page(rows, place.parent)
     if running := sum(not row.task.has_ended for row in rows):

@@ -38,12 +38,12 @@ def sandbox(
 
     Exit codes: 0 2 11 130 143
     """
-    from luma_cli import playground
+    from luma_cli import playground, references
 
     if command and command[0] == "trigger":
         if len(command) != 2:
             raise UsageError("trigger needs one TASK", hint="luma sandbox trigger @last")
-        goals, outcomes = options.goals(command[1:], options.open_journal())
+        goals, outcomes = references.parse_goals(command[1:], options.open_journal())
         outcomes.conclude()
         return playground.trigger(goals[0].task_id)
 

@@ -31,11 +31,11 @@ def status(
 
     Exit codes: 0 2 4 5 6 7 8 9
     """
-    from luma_cli import asking, listings
+    from luma_cli import asking, listings, references
     from luma_cli.goals import judge, tell_failed
 
     journal = options.open_journal()
-    goals, outcomes = options.goals(options.read_references(tasks or ["@last"]), journal)
+    goals, outcomes = references.parse_goals(references.read_references(tasks or ["@last"]), journal)
     found = asking.remember(goals, journal) if cached else asking.ask(goals, options.connect(), journal, outcomes)
     listings.show_tasks(found, journal.median_duration())
     if exit_status:

@@ -55,9 +55,9 @@ def show(tasks: Tasks) -> None:
     Examples:
       $ luma tasks show @last
     """
-    from luma_cli import listings
+    from luma_cli import listings, references
 
-    for row in options.rows(options.read_references(tasks), options.open_journal()):
+    for row in references.parse_rows(references.read_references(tasks), options.open_journal()):
         listings.show_row(row)
 
 
@@ -65,10 +65,10 @@ def show(tasks: Tasks) -> None:
 @options.common
 def forget(tasks: Tasks) -> None:
     """Take tasks out of the journal; they themselves go on."""
-    from luma_cli import output
+    from luma_cli import output, references
 
     journal = options.open_journal(needed=True)
-    rows = options.rows(options.read_references(tasks), journal)
+    rows = references.parse_rows(references.read_references(tasks), journal)
     journal.forget(rows)
     output.note(f"{len(rows)} forgotten")
 
@@ -96,11 +96,11 @@ def adopt(
     ] = None,
 ) -> None:
     """Give a submission of unknown outcome its task id. Also records a task from elsewhere."""
-    from luma_cli import listings
+    from luma_cli import listings, references
 
     journal, client = options.open_journal(needed=True), options.connect()
-    task = client.patiently(lambda: client.task(options.full_id(task_id)))
-    row = options.rows([label], journal)[0] if label is not None else None
+    task = client.patiently(lambda: client.task(references.parse_full_id(task_id)))
+    row = references.parse_rows([label], journal)[0] if label is not None else None
     listings.show_row(journal.adopt(task, client.base_url, row))
 
 

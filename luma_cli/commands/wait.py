@@ -36,7 +36,7 @@ def wait(
 
     Exit codes: 0 2 4 5 6 8 9 10 11 130
     """
-    from luma_cli import asking, callbacks, finish, saving
+    from luma_cli import asking, callbacks, finish, references, saving
     from luma_cli import output as say
 
     plan = options.plan(
@@ -48,8 +48,8 @@ def wait(
         parallel=parallel,
     )
     journal, client = options.open_journal(needed=not tasks), options.connect()
-    words = options.read_references(tasks) if tasks else asking.unfinished(journal, client.base_url)
-    goals, outcomes = options.goals(words, journal)
+    words = references.read_references(tasks) if tasks else asking.unfinished(journal, client.base_url)
+    goals, outcomes = references.parse_goals(words, journal)
     if not goals:
         say.note("there is no task to wait for")
     saving.check_output(plan, len(goals), lambda: saving.saved_paths(journal, [goal.task_id for goal in goals]))

@@ -1,0 +1,113 @@
+"""The words with which a user names tasks: ids and their beginnings, `@last`, `@2`, labels, and `-` for stdin."""
+
+import time
+from collections.abc import Iterable, Sequence
+
+from luma_cli import inputs, output
+from luma_cli.errors import UsageError
+from luma_cli.goals import Goal, goal_of
+from luma_cli.journal import Journal
+from luma_cli.outcomes import Outcomes
+from luma_cli.rows import Outcome, Row
+from luma_cli.task import as_int, is_task_id
+
+SHORTEST_PREFIX = 6
+# An id shorter than this that the journal does not hold is a mistyped prefix; the service's own have 32 characters.
+SHORTEST_FOREIGN_ID = 16
+
+
+def find_row(reference: str, journal: Journal) -> Row | None:
+    """The row that a user means by a full id, a prefix, `@last`, `@2` or a label like `unknown-7`.
+
+    None for a full id that the journal does not hold.
+
+    Raises:
+        UsageError: nothing, or more than one row, fits.
+    """
+    if reference.startswith("@"):
+        return _find_recent(reference, journal)
+    row = journal.known(reference) or _find_label(reference, journal) or _find_prefix(reference, journal)
+    if row is not None or (is_task_id(reference) and len(reference) >= SHORTEST_FOREIGN_ID):
+        return row
+    if len(reference) < SHORTEST_PREFIX:
+        hint = f"{SHORTEST_PREFIX} characters of it, or @last"
+        raise UsageError(f"{reference!a} is too short for a task id", hint=hint)
+    raise UsageError(f"no task {reference[:140]!a} in the journal", hint="luma tasks lists what is there")
+
+
+def read_references(references: Iterable[str] | None) -> list[str]:
+    """The references as typed, with `-` replaced by the lines of stdin."""
+    words: list[str] = []
+    for reference in references or ():
+        words += inputs.stdin_lines() if reference == "-" else [reference]
+    return list(dict.fromkeys(words))
+
+
+def parse_goals(references: Sequence[str], journal: Journal) -> tuple[list[Goal], Outcomes]:
+    """The tasks that the user means; those that the journal does not hold are asked for by their id.
+
+    A submission without a task does not cost the others: one of unknown outcome is a failure, a refused one none.
+    """
+    found: dict[str, Goal] = {}
+    nameless = []
+    for reference in references:
+        row = find_row(reference, journal)
+        if row is None or row.task.task_id:
+            goal = Goal(reference) if row is None else goal_of(row, time.time())
+            found[goal.task_id] = goal
+        elif row.outcome_now is Outcome.REFUSED and len(references) > 1:
+            output.note(f"{row.label} was refused: there is no task")
+        else:
+            nameless.append(row.label)
+    outcomes = Outcomes(len(found) + len(nameless))
+    for label in nameless:
+        outcomes.fail(UsageError(f"{label} has no task id", hint=f"luma tasks show {label}"), label)
+    return list(found.values()), outcomes
+
+
+def parse_rows(references: Iterable[str], journal: Journal) -> list[Row]:
+    """The rows that the user means, each once.
+
+    Raises:
+        UsageError: the journal does not hold one.
+    """
+    found = []
+    for reference in references:
+        row = find_row(reference, journal)
+        if row is None:
+            raise UsageError(f"no task {reference} in the journal", hint="luma tasks lists what is there")
+        found.append(row)
+    return list({row.number: row for row in found}.values())
+
+
+def parse_full_id(text: str) -> str:
+    """Raises UsageError for what cannot be a task id."""
+    if not is_task_id(text):
+        raise UsageError(f"{text[:140]!a} is not a task id", hint="https://kie.ai/logs shows the full id")
+    return text
+
+
+def _find_recent(reference: str, journal: Journal) -> Row:
+    back = 1 if reference == "@last" else as_int(reference[1:]) or 0
+    if not 1 <= back <= 1_000_000:
+        raise UsageError(f"{reference[:40]!a} is not a task", hint="@last is the last one, @2 the one before")
+    row = journal.recent(back)
+    if row is None:
+        raise UsageError(f"the journal holds no task {reference}", hint="luma tasks lists what is there")
+    return row
+
+
+def _find_label(reference: str, journal: Journal) -> Row | None:
+    kind, _, number = reference.rpartition("-")
+    return journal.nameless(int(number)) if kind in set(Outcome) and as_int(number) is not None else None
+
+
+def _find_prefix(reference: str, journal: Journal) -> Row | None:
+    if not is_task_id(reference):
+        raise UsageError(f"{reference[:140]!a} is not a task id", hint="luma tasks lists what is there")
+    if len(reference) < SHORTEST_PREFIX:
+        return None
+    found = journal.beginning_with(reference)
+    if len(found) > 1:
+        raise UsageError(f"{reference} fits {len(found)} tasks", hint="type more of the id")
+    return found[0] if found else None

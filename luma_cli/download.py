@@ -8,7 +8,7 @@ from pathlib import Path
 
 import requests
 
-from luma_cli import answers, partfile
+from luma_cli import answers, partfile, signals
 from luma_cli.addresses import host_of, without_query
 from luma_cli.errors import FileTrouble, Refused, Unavailable
 from luma_cli.partfile import PartFile
@@ -319,7 +319,7 @@ class _Watch:
 
     def start(self) -> None:
         self._wire = current_wire()
-        threading.Thread(target=self._run, daemon=True).start()
+        signals.start_thread(self._run)
 
     def _run(self) -> None:
         before = 0

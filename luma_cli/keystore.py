@@ -7,7 +7,6 @@ import os
 import shlex
 import stat
 import subprocess
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,10 +166,8 @@ def _run(words: list[str]) -> tuple[bytes, int | None]:
 
     # In our own process group and session, since it may ask a person at the terminal.
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    reader = threading.Thread(target=read, daemon=True)
+    reader = signals.start_thread(read)
     try:
-        with signals.kept_from_threads():
-            reader.start()
         reader.join(COMMAND_TIME)
         if reader.is_alive():
             return b"", None

@@ -99,7 +99,7 @@ class Listener:
         """Raises what `listen` raises."""
         try:
             for _ in range(WORKERS):
-                threading.Thread(target=self._work, daemon=True).start()
+                signals.start_thread(self._work)
             while True:
                 self._step(float("inf"))
         except Stopped:
@@ -240,7 +240,7 @@ class Forwarder:
         self._waiting: queue.Queue[Callback] = queue.Queue(MOST_WAITING)
         self._under_way = 0
         self._lock = threading.Condition()
-        threading.Thread(target=self._work, daemon=True).start()
+        signals.start_thread(self._work)
 
     def forward(self, callback: Callback) -> None:
         """Queue a callback as it came; one for which there is no room is told and dropped."""

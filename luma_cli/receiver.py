@@ -7,12 +7,12 @@ import re
 import selectors
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from luma_cli import signals
 from luma_cli.errors import FileTrouble, reason
 from luma_cli.webhook import Callback, Deliveries, Rejected, verify
 
@@ -107,8 +107,7 @@ class Receiver:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ)
         self._selector.register(self._waker, selectors.EVENT_READ)
-        self._thread = threading.Thread(target=self._run, name="callbacks", daemon=True)
-        self._thread.start()
+        self._thread = signals.start_thread(self._run)
 
     def __enter__(self) -> "Receiver":
         return self

@@ -105,6 +105,14 @@ def kept_from_threads() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def start_thread(target: Callable[..., None], *args: object) -> threading.Thread:
+    """Run something beside us, for as long as the process lives at most, with the signals kept away."""
+    thread = threading.Thread(target=target, args=args, daemon=True)
+    with kept_from_threads():
+        thread.start()
+    return thread
+
+
 def next_of(inbox: "queue.Queue[Any]", patience: float = float("inf")) -> Any:
     """The next of a queue, within `patience` seconds. A signal ends the wait, whenever it comes.
 

@@ -2,7 +2,6 @@
 
 import heapq
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -181,7 +180,7 @@ class _Watch:
         wanted = min(WORKERS + stuck, MOST_WORKERS)
         while self.workers < min(wanted, self.flying):
             self.workers += 1
-            threading.Thread(target=self._work, daemon=True).start()
+            signals.start_thread(self._work)
         while self.workers > wanted:
             self.workers -= 1
             self.orders.put(None)

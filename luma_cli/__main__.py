@@ -9,10 +9,8 @@ import sys
 
 def run() -> None:
     words = sys.argv[1:]
-    if words in (["--version"], ["-V"]):
-        from luma_cli import __version__
-
-        print(f"luma {__version__}")
+    if words in (["--version"], ["-V"]) and _print_version():
+        pass
     elif words == ["__task_ids"]:
         from luma_cli.taskids import recent_ids
 
@@ -24,6 +22,17 @@ def run() -> None:
         from luma_cli import cli
 
         cli.leave(cli.main(words))
+
+
+def _print_version() -> bool:
+    """False where stdout takes nothing: that is told by those who know how."""
+    from luma_cli import __version__
+
+    try:
+        print(f"luma {__version__}", flush=True)
+    except OSError:
+        return False
+    return sys.stdout is not None
 
 
 if __name__ == "__main__":

@@ -186,7 +186,7 @@ def see_through(
         finish.finish(goals, client, journal, plan, outcomes, ear.inbox)
     while lost := [row for row in journal.unsettled() if row.task.callback_url == ear.callback_url is not None]:
         output.warn_once(f"{len(lost)} submission(s) of unknown outcome: waiting for the callback that names the task")
-        row = _next_settled(ear, client, journal, deadline)
+        row = _next_settled(ear, client, journal, {each.number for each in lost}, deadline)
         if row is None:
             return
         outcomes.forgive(row.number)
@@ -195,27 +195,43 @@ def see_through(
         finish.finish(found, client, journal, replace(plan, timeout=left), outcomes, ear.inbox)
 
 
-def _next_settled(ear: Ear, client: Client, journal: Journal, deadline: float) -> Row | None:
-    """The next submission of unknown outcome that a callback has given its task; None at the deadline."""
+def _next_settled(ear: Ear, client: Client, journal: Journal, lost: set[int], deadline: float) -> Row | None:
+    """The next of the lost submissions (by row number) that a callback has given its task; None at the deadline."""
     while (left := deadline - time.monotonic()) > 0:
         try:
             task_id = signals.next_of(ear.heard, left)
         except queue.Empty:
             return None
-        if journal.known(task_id) is not None:
+        row = journal.known(task_id)
+        if row is not None and row.number in lost:
+            return row  # another process was faster
+        if row is not None:
             continue
         try:
             task = client.patiently(lambda task_id=task_id: client.task(task_id))  # type: ignore[misc]
         except LumaError as error:
             output.warn(f"{task_id}: a callback came that could not be confirmed: {error.message}")
             continue
-        row = row_of(task, journal)
+        row = adopt(task, client.base_url, journal)
         if row is not None:
-            return journal.adopt(task, client.base_url, row)
+            return row
     return None
 
 
-def row_of(task: Task, journal: Journal) -> Row | None:
+def adopt(task: Task, base_url: str, journal: Journal) -> Row | None:
+    """Give the submission of unknown outcome that asked for just this its task; its row, None where there is none.
+
+    Another process may do the same at this moment.
+    """
+    row = _row_of(task, journal)
+    try:
+        return journal.adopt(task, base_url, row) if row is not None else None
+    except UsageError:
+        row = journal.known(task.task_id)
+        return row if row is not None and row.is_ours else None
+
+
+def _row_of(task: Task, journal: Journal) -> Row | None:
     """The one submission of unknown outcome that asked for just this, callback URL and all."""
     asked = (task.prompt, task.video_url, task.callback_url)
     fits = [row for row in journal.unsettled() if (row.task.prompt, row.task.video_url, row.task.callback_url) == asked]

@@ -35,7 +35,7 @@ def load_toml(path: Path) -> dict[str, Any]:
 
 def place_of(path: Path, key: str) -> str:
     """The file and, where it can be told, the line that holds a key, for a person to find it."""
-    pattern = re.compile(rf"\s*[\"'\[]*{re.escape(key)}[\"'\]]*\s*[=.]?")
+    pattern = re.compile(rf"\s*\[*\s*[\"']?{re.escape(key)}[\"']?\s*[=.\]]")
     lines = _decode(path, _read(path)).splitlines()
     number = next((number for number, line in enumerate(lines, start=1) if pattern.match(line)), None)
     return f"{path}" if number is None else f"{path} line {number}"

@@ -43,15 +43,21 @@ def mask(secret: str) -> str:
 
 
 def load_key(folder: Path | None, base_url: str, upload_url: str, command: str | None) -> Key:
-    """The API key for this service address.
-
-    Raises:
-        KeyRefused: no key, one that cannot be sent, one stored for another host, or a file that others can read.
-    """
-    key = _from_environment() or _from_command(command) or _from_file(folder, base_url, upload_url)
+    """The API key for this service address. Raises KeyRefused as `find_key`, and where there is none."""
+    key = find_key(folder, base_url, upload_url, command)
     if key is None:
         raise KeyRefused("no API key", hint=WHERE_TO_GET)
-    return Key(clean(key.value, key.origin), key.origin)
+    return key
+
+
+def find_key(folder: Path | None, base_url: str, upload_url: str, command: str | None) -> Key | None:
+    """The API key for this service address, None where there is none.
+
+    Raises:
+        KeyRefused: one that cannot be sent, one stored for another host, or a file that others can read.
+    """
+    key = _from_environment() or _from_command(command) or _from_file(folder, base_url, upload_url)
+    return None if key is None else Key(clean(key.value, key.origin), key.origin)
 
 
 def goes_before(name: str, command: str | None) -> str | None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from luma_cli import output, settings, signals
 from luma_cli.addresses import host_of, is_loopback, without_query
 from luma_cli.api import Client
-from luma_cli.callbacks import UNVERIFIED_PAUSE, check_public_url, make_door, row_of
+from luma_cli.callbacks import UNVERIFIED_PAUSE, adopt, check_public_url, make_door
 from luma_cli.errors import ACCOUNT_ERRORS, FileTrouble, LumaError, Refused, Unavailable, UsageError
 from luma_cli.formats import task_members
 from luma_cli.journal import Journal
@@ -200,9 +200,9 @@ class Listener:
     def _record(self, task: Task) -> None:
         """Write down what the service said; a submission of unknown outcome gets its task."""
         try:
-            row = row_of(task, self._journal) if self._journal.known(task.task_id) is None else None
+            is_new = self._journal.known(task.task_id) is None
+            row = adopt(task, self._client.base_url, self._journal) if is_new else None
             if row is not None:
-                self._journal.adopt(task, self._client.base_url, row)
                 output.note(f"{task.task_id} is the task of {row.label}")
         except FileTrouble as error:
             output.warn_once(f"the state is not saved: {error.message}")

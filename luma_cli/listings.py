@@ -115,7 +115,7 @@ def _draw_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     is_tight = _width(headings, cells) > screen.width
     for heading in headings[:-1]:
-        table.add_column(heading, no_wrap=not is_tight or heading == headings[0])
+        table.add_column(heading, no_wrap=not is_tight or heading == headings[0], overflow="fold")
     table.add_column(headings[-1], overflow="fold")
     clickable = terminals.shows_links()
     for row in cells:

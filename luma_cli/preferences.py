@@ -5,7 +5,7 @@ import shlex
 import subprocess
 
 from luma_cli import keystore, output, settings
-from luma_cli.configfile import make_folder
+from luma_cli.configfile import load_toml, make_folder
 from luma_cli.errors import FileTrouble, KeyRefused, UsageError
 
 Entry = tuple[str, str | None, str]
@@ -49,22 +49,26 @@ def store(name: str, value: str) -> None:
     """Raises UsageError, KeyRefused, FileTrouble as `settings.save_setting` and `keystore.save_key`."""
     if name not in settings.SECRETS:
         return settings.save_setting(name, value)
-    folder, ours = settings.config_dir(), settings.load_settings()
+    folder, command = settings.config_dir(), None
     if name == "webhook_key":
         tightened = keystore.save_webhook_key(folder, value)
     else:
+        ours = settings.load_settings()
+        command = ours.api_key_command
         tightened = keystore.save_key(folder, value, ours.base_url, ours.upload_url)
     if tightened:
         output.note(f"{folder / keystore.NAME} was readable by others: now 0600")
     output.note(f"{name} is stored in {folder / keystore.NAME}")
-    if (other := keystore.goes_before(name, ours.api_key_command)) is not None:
+    if (other := keystore.goes_before(name, command)) is not None:
         output.warn(f"{other} is set and goes before the stored {name}")
     return None
 
 
 def remove(name: str) -> None:
-    if name in settings.SECRETS:
-        keystore.remove_key(settings.config_dir(), name)
+    """A secret that stands in config.toml by mistake is taken out there first."""
+    folder = settings.config_dir()
+    if name in settings.SECRETS and name not in load_toml(folder / "config.toml"):
+        keystore.remove_key(folder, name)
     else:
         settings.save_setting(name, None)
 
@@ -98,7 +102,7 @@ _DEFAULT_EDITOR = "notepad" if os.name == "nt" else "vi"
 def _secret(name: str, ours: settings.Settings) -> keystore.Key | None:
     if name == "webhook_key":
         return keystore.load_webhook_key(ours.config_dir)
-    return keystore.load_key(ours.config_dir, ours.base_url, ours.upload_url, ours.api_key_command)
+    return keystore.find_key(ours.config_dir, ours.base_url, ours.upload_url, ours.api_key_command)
 
 
 def _secret_or_none(name: str, ours: settings.Settings) -> keystore.Key | None:

@@ -43,24 +43,27 @@ def read_references(references: Iterable[str] | None) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-def parse_goals(references: Sequence[str], journal: Journal) -> tuple[list[Goal], Outcomes]:
+def parse_goals(references: Sequence[str], journal: Journal, others: int = 0) -> tuple[list[Goal], Outcomes]:
     """The tasks that the user means; those that the journal does not hold are asked for by their id.
 
-    A submission without a task does not cost the others: one of unknown outcome is a failure, a refused one none.
+    A submission without a task does not cost the others (`others` are meant besides): one of unknown outcome is a
+    failure, and so is a refused one where there is nothing else.
     """
     found: dict[str, Goal] = {}
-    nameless = []
+    refused: list[str] = []
+    unknown: list[str] = []
     for reference in references:
         row = find_row(reference, journal)
         if row is None or row.task.task_id:
             goal = Goal(reference) if row is None else goal_of(row, time.time())
             found[goal.task_id] = goal
-        elif row.outcome_now is Outcome.REFUSED and len(references) > 1:
-            output.note(f"{row.label} was refused: there is no task")
         else:
-            nameless.append(row.label)
-    outcomes = Outcomes(len(found) + len(nameless))
-    for label in nameless:
+            (refused if row.outcome_now is Outcome.REFUSED else unknown).append(row.label)
+    failed = unknown if found or unknown or others else refused
+    for label in refused if failed is unknown else []:
+        output.note(f"{label} was refused: there is no task")
+    outcomes = Outcomes(len(found) + len(failed) + others)
+    for label in failed:
         outcomes.fail(UsageError(f"{label} has no task id", hint=f"luma tasks show {label}"), label)
     return list(found.values()), outcomes
 

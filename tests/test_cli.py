@@ -313,3 +313,13 @@ def test_the_version_is_told_whatever_else_is_asked(luma: Luma, words: list[str]
 def test_no_summary_is_cut_off_in_a_pipe(run: Luma, words: list[str]) -> None:
     lines = run(*words, "--help").out.splitlines()
     assert [line for line in lines if line.endswith("...") and "Usage" not in line] == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_a_version_that_cannot_be_written_is_told(sandbox: Sandbox) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "luma_cli", "-V"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stderr.count("\n")) == (11, 1)
+    assert done.stderr.startswith("luma: error: cannot write to stdout: no space left on device")

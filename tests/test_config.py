@@ -139,6 +139,8 @@ def test_files_of_other_editors_are_read(luma: Luma, folder: Path, text: str) ->
         (b"\ntimout.a = 1\n", " line 2: unknown setting 'timout'"),
         (b"api_key = 'x'\n", " line 1: api_key is a secret, which is kept in a file of its own"),
         (b"timeout = true\n", " line 1: timeout must be text"),
+        (b"output_dir = 'x'\nout = 3\n", " line 2: unknown setting 'out'"),
+        (b'# out = 1\n"out" = 3\n', " line 2: unknown setting 'out'"),
         (b"timeout = '5m'\ninterval = '1x'\n", " line 2: interval: '1x' is not a duration"),
         (b"callback_url = 'hook'\n", " line 1: callback_url: not an absolute http(s) address"),
         (b"x" * (2 << 20), ": larger than 64 KiB"),
@@ -685,3 +687,26 @@ def test_another_package_of_our_name_is_told_of(
     monkeypatch.syspath_prepend(tmp_path)
 
     assert f"another package of this name: {tmp_path}/luma_cli" in luma("config", "check").out
+
+
+def test_a_fresh_machine_is_warned_of_nothing(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LUMA_API_KEY")
+    assert luma("config", "list")[::2] == (0, "")
+
+
+def test_the_webhook_key_can_be_stored_whatever_the_settings_hold(luma: Luma, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "config.toml").write_text("timout = '5m'\n")
+    assert luma("config", "set", "webhook_key", "-", stdin=KEY).code == 0
+
+
+def test_a_secret_in_the_settings_is_taken_out_there_and_not_from_its_own_file(
+    luma: Luma, stored: Path, folder: Path
+) -> None:
+    (folder / "config.toml").write_text("interval = '9s'\napi_key = 'by mistake'\n")
+    code, _, err = luma("credits")
+
+    assert (code, "hint: take it out there, then: luma config set api_key\n" in err) == (2, True)
+    assert luma("config", "unset", "api_key").code == 0
+    assert (folder / "config.toml").read_text() == "interval = '9s'\n"
+    assert KEY in stored.read_text()

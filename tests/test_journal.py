@@ -15,7 +15,7 @@ from conftest import CLIP_URL, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from luma_cli import journal
+from luma_cli import callbacks, journal
 from luma_cli.database import Database
 from luma_cli.errors import FileTrouble, LumaError, OutcomeUnknown, Refused, UsageError
 from luma_cli.journal import MIGRATIONS, Journal, NotYet, Spacing, Submission
@@ -682,3 +682,17 @@ def test_an_unknown_outcome_names_its_row(book: Journal) -> None:
         with pytest.raises(OutcomeUnknown) as caught:
             book.record(submission(name), lost)
         assert caught.value.row == book.unsettled()[0].number
+
+
+def test_a_callback_that_another_process_hears_too_is_no_mistake(book: Journal, file: Path) -> None:
+    with pytest.raises(OutcomeUnknown):
+        book.record(submission(), lost)
+    row = book.unsettled()[0]
+    task = Task(ID, prompt="Snow", video_url=row.task.video_url, callback_url="https://hooks.example.net/tag")
+    book._db.execute("UPDATE task SET callback_url = ?", (task.callback_url,))
+    other = journal.open_journal(file)
+    meanwhile(book, lambda: other.adopt(task, BASE))
+
+    found = callbacks.adopt(task, BASE, book)
+    assert found is not None
+    assert (found.number, found.task.task_id) == (row.number, ID)

@@ -104,6 +104,18 @@ def test_lines_of_tasks_that_have_no_id_cost_no_other(luma: Luma, sandbox: Sandb
     assert "luma: refused-2 was refused: there is no task\n" in err
     assert "luma: unknown-3: unknown-3 has no task id (luma tasks show unknown-3)\n" in err
     assert luma("wait", "-", stdin=f"refused-2\n{good}\n").code == 0
+    link = luma("status", good).out.split("\t")[3].strip()
+    code, _, err = luma("download", "unknown-3", link, "-o", "out/")
+    assert (code, "luma: unknown-3: unknown-3 has no task id" in err) == (9, True)
+
+
+@pytest.mark.parametrize("command", ["status", "wait", "download"])
+def test_refused_submissions_alone_are_no_success(luma: Luma, sandbox: Sandbox, command: str) -> None:
+    sandbox.scenario = "no-credits"
+    submit(luma)
+    submit(luma)
+
+    assert luma(command, "refused-1", "refused-2")[:2] == (2, "")
 
 
 def test_why_a_task_failed_is_told_beside_its_line(luma: Luma, sandbox: Sandbox) -> None:

@@ -89,6 +89,7 @@ def test_a_narrow_terminal_gets_a_table_too(luma: Luma, sandbox: Sandbox, column
     assert heading.split() == ["TASK", "STATE", "AGE", "PROMPT"]
     assert task_id.startswith(rows[0].split()[0])
     assert len(rows[0].split()[0]) >= 12
+    assert not any("…" in row for row in rows)
     place = heading.index("PROMPT")
     assert all(row[place - 1 : place] in (" ", "") for row in rows)
     assert " ".join(row[place:].strip() for row in rows).split() == ["Heavy", "snow", "falls", "at", "night"]

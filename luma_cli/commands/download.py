@@ -51,8 +51,7 @@ def download(
     links = [word for word in words if "://" in word]
     if all_missing:
         words += asking.missing(journal, client.base_url)
-    goals, outcomes = references.parse_goals([word for word in words if "://" not in word], journal)
-    outcomes.count += len(links)
+    goals, outcomes = references.parse_goals([word for word in words if "://" not in word], journal, len(links))
     count = len(goals) + len(links)
     saving.check_output(plan, count, lambda: saving.saved_paths(journal, [goal.task_id for goal in goals]))
     saving.save_results(goals, links, client, journal, plan, outcomes)

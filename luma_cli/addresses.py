@@ -15,6 +15,15 @@ def host_of(url: str) -> str:
         return ""
 
 
+def place_of(url: str) -> str:
+    """The host of a link, with its port where it names one."""
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        port = None
+    return host_of(url) + (f":{port}" if port is not None else "")
+
+
 def without_query(url: str) -> str:
     """A link as it may be shown: signed links carry their secret in the query, logins stand before the host."""
     try:

@@ -23,7 +23,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3 import exceptions as u3
 
 from luma_cli import __version__
-from luma_cli.addresses import host_of, is_loopback
+from luma_cli.addresses import host_of, is_loopback, place_of
 from luma_cli.wire import Adapter, PrivateAddress, Wire
 from luma_cli.wire import current as current_wire
 
@@ -157,7 +157,7 @@ def opened(
                 response.close()
     except (requests.RequestException, u3.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
         # ValueError: about 1 % of mutated answers leave the RequestException family (measured).
-        message, fault = _explain(error, host_of(url), wire, proxied=proxied)
+        message, fault = _explain(error, url, wire, proxied=proxied)
         raise TransportError(message, sent=wire.sent, fault=fault) from error
 
 
@@ -222,9 +222,9 @@ _REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
     (PrivateAddress, "{host} leads to a private address", "private"),
     (u3.NameResolutionError, "cannot find the host {host}", "dns"),
     (socket.gaierror, "cannot find the host {host}", "dns"),
-    (u3.NewConnectionError, "cannot connect to {host}", "connect"),  # urllib3 derives it from the next one
-    (u3.ConnectTimeoutError, "connecting to {host} timed out", "connect"),
-    (requests.ConnectTimeout, "connecting to {host} timed out", "connect"),
+    (u3.NewConnectionError, "cannot connect to {place}", "connect"),  # urllib3 derives it from the next one
+    (u3.ConnectTimeoutError, "connecting to {place} timed out", "connect"),
+    (requests.ConnectTimeout, "connecting to {place} timed out", "connect"),
     (u3.ReadTimeoutError, "{host} did not answer in time", "timeout"),
     (requests.ReadTimeout, "{host} did not answer in time", "timeout"),
     (TimeoutError, "{host} did not answer in time", "timeout"),
@@ -236,9 +236,9 @@ _REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
 )
 
 
-def _explain(error: BaseException, host: str, wire: Wire, *, proxied: bool) -> tuple[str, str]:
+def _explain(error: BaseException, url: str, wire: Wire, *, proxied: bool) -> tuple[str, str]:
     """One sentence of ours and a kind for what went wrong; never the text of the exception."""
-    chain = list(_causes(error))
+    chain, host = list(_causes(error)), host_of(url)
     if wire.expired and wire.budget is not None:
         return f"{host} gave no whole answer in {wire.budget:.0f} s", "timeout"
     for cause in chain:
@@ -251,7 +251,7 @@ def _explain(error: BaseException, host: str, wire: Wire, *, proxied: bool) -> t
         if any(isinstance(cause, kind) for cause in chain):
             if proxied and fault == "address":  # ours was read before
                 return f"the proxy address for {host} is not readable", "proxy"
-            return sentence.format(host=host), fault
+            return sentence.format(host=host, place=place_of(url)), fault
     return f"the connection to {host} broke", "broken"
 
 

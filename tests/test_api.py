@@ -226,7 +226,7 @@ def test_a_closed_port_is_left_after_the_third_try(
         result = luma(*WORDS)
 
     assert (result.code, pauses) == (7, [1.0, 2.0])
-    assert "cannot connect to 127.0.0.1; nothing was sent" in result.err
+    assert f"cannot connect to 127.0.0.1:{port}; nothing was sent" in result.err
     assert [row.outcome for row in rows()] == [Outcome.REFUSED]
 
 

@@ -79,6 +79,9 @@ class Client:
         self._clock = clock
         self._sleep = sleep
 
+    def close(self) -> None:
+        self._session.close()
+
     @property
     def is_local(self) -> bool:
         """True for a sandbox on this machine."""

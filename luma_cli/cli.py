@@ -91,6 +91,7 @@ def main(argv: Sequence[str]) -> int:
         output.show_running()
         return _exit_now(128 + 13)
     finally:
+        options.opened.close()
         signals.uninstall()
 
 

@@ -1,6 +1,7 @@
 """Callbacks as bytes: what is genuine, what is turned away, and what slow or hostile callers can do about it."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -578,8 +579,8 @@ def test_k12_an_honest_caller_waits_for_none_of_fifty_slow_ones(post: Post) -> N
 
 def test_when_all_places_are_taken_the_oldest_caller_goes() -> None:
     made = Post(Limits(connections=3))
-    with made.receiver:
-        first, *others = [made.connect() for _ in range(3)]
+    with made.receiver, contextlib.ExitStack() as stack:
+        first, *others = [stack.enter_context(made.connect()) for _ in range(3)]
         assert made.send(request())[0] == 200
         assert answer_of(first)[0] == 0
         for sock in others:

@@ -5,6 +5,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +25,9 @@ STYLE: dict[str, Any] = {
     "pretty_exceptions_enable": False,
     "rich_markup_mode": "rich" if output.stdout_is_terminal() else None,
 }
+
+# What a command has open, closed at its end by `cli.main`.
+opened = ExitStack()
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only results and errors.")]
@@ -146,7 +150,7 @@ def connect() -> "Client":
     """The client for the user's key, which no stream will show."""
     from luma_cli import api
 
-    client = api.connect(output.note)
+    client = opened.enter_context(closing(api.connect(output.note)))
     output.protect(client.api_key)
     if settings.environment("SSLKEYLOGFILE"):
         output.warn("SSLKEYLOGFILE is set: whoever reads that file can read the key")
@@ -158,21 +162,22 @@ def open_journal(*, needed: bool = False) -> "Journal":
     from luma_cli import journal
 
     if settings.journal_is_off():
-        return journal.open_journal(None)
+        return no_journal()
     try:
-        return journal.open_journal(settings.state_dir() / journal.NAME, output.warn_once)
+        book = journal.open_journal(settings.state_dir() / journal.NAME, output.warn_once)
     except FileTrouble as error:
         if needed:
             raise
         output.warn_once(f"{error.message}; going on without it ({error.hint})")
-        return journal.open_journal(None)
+        return no_journal()
+    return opened.enter_context(closing(book))
 
 
 def no_journal() -> "Journal":
     """One that is not there yet and leaves nothing behind."""
     from luma_cli import journal
 
-    return journal.open_journal(None)
+    return opened.enter_context(closing(journal.open_journal(None)))
 
 
 def check_state(state: str | None) -> str | None:

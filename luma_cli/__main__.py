@@ -3,6 +3,7 @@
 What must be quick is answered before anything heavy is imported: the version, and the task ids for a Tab.
 """
 
+import os
 import signal
 import sys
 
@@ -29,10 +30,11 @@ def _print_version() -> bool:
     from luma_cli import __version__
 
     try:
-        print(f"luma {__version__}", flush=True)
-    except OSError:
+        # Past Python's buffer, which would fail again at the end.
+        os.write(sys.stdout.fileno(), f"luma {__version__}\n".encode())
+    except (OSError, AttributeError):  # the latter: there is no stdout
         return False
-    return sys.stdout is not None
+    return True
 
 
 if __name__ == "__main__":

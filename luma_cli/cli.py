@@ -107,6 +107,7 @@ def _run(argv: Sequence[str]) -> int:
         # Typer hands the exit code of `typer.Exit` back as the result when it is not standalone.
         # `complete_var`: the completion that Typer brings is not ours, and its variable must not wake it.
         code = app(args=list(argv) or ["--help"], prog_name="luma", standalone_mode=False, complete_var="")
+        output.settle()
         return code if isinstance(code, int) else 0
     except UsageError as error:
         return _misused(error, argv)
@@ -158,6 +159,10 @@ def _fail(error: LumaError) -> int:
 
 def _internal(error: Exception) -> LumaError:
     if isinstance(error, OSError):
+        try:
+            output.settle()  # Typer's help goes there past our own hands
+        except FileTrouble as trouble:
+            return trouble
         where = f"{error.filename}: " if isinstance(error.filename, str) else ""
         return FileTrouble(f"{where}{reason(error)}")
     return LumaError(f"internal error: {type(error).__name__}", hint="run again with LUMA_DEBUG=1 and report it")

@@ -245,6 +245,17 @@ def abandon_stdout() -> None:
         _drop(sys.stdout)
 
 
+def settle() -> None:
+    """Have all of stdout written.
+
+    Raises:
+        FileTrouble: it is full; what is left is dropped, so that Python does not fail again at exit.
+        BrokenPipeError: the reader went away.
+    """
+    if sys.stdout is not None:
+        _put(sys.stdout, b"")
+
+
 def flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:

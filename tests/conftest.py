@@ -2,9 +2,12 @@
 
 import io
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +38,7 @@ EDITS = [
 
 
 MIB = 1 << 20
+COMMAND = [sys.executable, "-m", "luma_cli"]
 # One process in between, so that a command's figures are not those of another test's children.
 _MEASURE = """
 import resource, subprocess, sys
@@ -70,13 +74,41 @@ def measured(command: Sequence[object], **options: Any) -> tuple[Result, Used]:
     return Result(done.returncode, done.stdout, "".join(lines)), Used(int(peak) * 1024, float(cpu))
 
 
+@contextmanager
+def started(*words: object, **streams: object) -> Iterator[subprocess.Popen[str]]:
+    """luma as a process, which does not outlive the block."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **streams}
+    with subprocess.Popen([*COMMAND, *map(str, words)], **pipes) as process:  # type: ignore[call-overload]
+        timer = threading.Timer(60, process.kill)
+        timer.start()
+        try:
+            yield process
+        finally:
+            timer.cancel()
+            process.kill()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An environment without the developer's own settings, and a .netrc that would replace the key if it were read."""
     for name in list(os.environ):
         if name.startswith(("LUMA_", "KIE_", "XDG_", "GITHUB_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSLKEYLOGFILE"):
+    # Unbuffered streams hide what happens to a user's: 120 for a full disk, where 11 is promised.
+    for name in (
+        "PYTHONUNBUFFERED",
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "COLUMNS",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "SSLKEYLOGFILE",
+    ):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path_factory.mktemp("home")
     (folder / ".netrc").write_text("default login netrc-login password netrc-password\n")

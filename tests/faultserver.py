@@ -9,6 +9,7 @@ action is a function of the `Peer` that asked. The server records every request,
 """
 
 import contextlib
+import json
 import socket
 import ssl
 import struct
@@ -320,3 +321,18 @@ def hear() -> Action:
 def send_under_tls(data: bytes) -> Action:
     """Bytes that did not go through TLS, in the middle of a TLS connection."""
     return lambda peer: socket.socket.sendall(peer.sock, data)
+
+
+def said(code: object, message: str = "", data: object = None) -> bytes:
+    """The body of an answer in the service's envelope."""
+    return json.dumps({"code": code, "msg": message, "data": data}).encode()
+
+
+def envelope(code: object, data: object = None, message: str = "", status: int = 200, **headers: object) -> Answer:
+    """A whole answer in the service's envelope."""
+    return reply(said(code, message, data), status, content_type="application/json", **headers)
+
+
+def posts(server: FaultServer) -> int:
+    """How many submissions came, the requests that cost money."""
+    return sum(each.method == "POST" and each.path.endswith("/api/v1/modify/generate") for each in server.requests)

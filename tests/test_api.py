@@ -6,7 +6,6 @@
 import contextlib
 import gzip
 import io
-import json
 import os
 import random
 import shutil
@@ -31,9 +30,11 @@ from faultserver import (
     hang_up,
     head,
     hear,
+    posts,
     redirect,
     reply,
     reset,
+    said,
     send,
     stall,
     take,
@@ -53,10 +54,6 @@ SEED = int(os.environ.get("LUMA_TEST_SEED") or random.randrange(10**6))
 GENERATE = "/api/v1/modify/generate"
 WORDS = ("modify", CLIP_URL, "-p", "Heavy snow falls at night", "--no-check")
 ID = "6d0a3f8c1b2e4a59b7c8d9e0f1a2b3c4"
-
-
-def said(code: object, message: str = "", data: object = None) -> bytes:
-    return json.dumps({"code": code, "msg": message, "data": data}).encode()
 
 
 ACCEPTED_BODY = said(200, "success", {"taskId": ID})
@@ -106,10 +103,6 @@ def rows(home: Path) -> Callable[[], list[Row]]:
 
 
 Rows = Callable[[], list[Row]]
-
-
-def posts(server: FaultServer) -> int:
-    return sum((each.method, each.path) == ("POST", GENERATE) for each in server.requests)
 
 
 # --- the rate limit: the one answer after which it is sent again ---

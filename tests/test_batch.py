@@ -18,7 +18,7 @@ from typing import Any
 import pexpect
 import pytest
 from conftest import CLIP, CLIP_URL, DATA, KEY, MIB, Result, measured
-from faultserver import Answer, FaultServer, Request, reply
+from faultserver import Answer, FaultServer, Request, envelope
 
 from luma_cli.sandbox import Sandbox
 
@@ -208,14 +208,14 @@ def test_a_service_that_charges_at_the_end_of_a_task_does_not_get_more_than_the_
 
     def answer(request: Request) -> Answer:
         if request.path.endswith("/credit"):
-            return reply(said(1000 - 50 * len(ended)))
+            return envelope(200, 1000 - 50 * len(ended))
         if request.method == "POST":
             submitted.append(f"{len(submitted):032x}")
-            return reply(said({"taskId": submitted[-1]}))
+            return envelope(200, {"taskId": submitted[-1]})
         task_id = request.raw.split()[1].decode().rpartition("=")[2]
         ended.add(task_id)
         links = ["https://files.example.net/a.mp4"]
-        return reply(said({"taskId": task_id, "successFlag": 1, "response": {"resultUrls": links}}))
+        return envelope(200, {"taskId": task_id, "successFlag": 1, "response": {"resultUrls": links}})
 
     with FaultServer(answer) as server:
         monkeypatch.setenv("LUMA_BASE_URL", server.url("").rstrip("/"))
@@ -223,10 +223,6 @@ def test_a_service_that_charges_at_the_end_of_a_task_does_not_get_more_than_the_
         code = luma("batch", rows, "--no-check", "--max-credits", limit, "--interval", "1s").code
 
     assert (len(submitted), code) == (sent, 9)
-
-
-def said(data: object) -> bytes:
-    return json.dumps({"code": 200, "msg": "success", "data": data}).encode()
 
 
 def test_two_shards_are_all_rows_and_none_twice(luma: Luma, sandbox: Sandbox) -> None:

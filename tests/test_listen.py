@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CLIP_URL, KEY, Result
+from conftest import CLIP_URL, KEY, Result, free_port
 
 from luma_cli.callbacks import pace
 from luma_cli.journal import NAME, Journal, open_journal
@@ -29,12 +29,6 @@ from luma_cli.sandbox import Sandbox
 HEAVY = os.environ.get("LUMA_TEST_LOAD") == "1"
 WEBHOOK_KEY = "hook-key-of-the-tests"
 Luma = Callable[..., Result]
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def signature(task_id: str, stamp: int, key: str = WEBHOOK_KEY) -> str:

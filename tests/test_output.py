@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pyte
 import pytest
 from conftest import KEY, Result
-from faultserver import Answer, FaultServer, reply
+from faultserver import Answer, FaultServer, envelope
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -161,10 +161,6 @@ def answers(text: str) -> dict[str, Answer]:
         "odd": envelope(777, None, text),
         "wrong id": envelope(200, {**data, "taskId": text + "x"}),
     }
-
-
-def envelope(code: int, data: object, message: str = "") -> Answer:
-    return reply(json.dumps({"code": code, "msg": message, "data": data}).encode())
 
 
 @settings(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CLIP, CLIP_URL, Result
-from faultserver import Answer, FaultServer, Request, head, ranged, reply
+from faultserver import Answer, FaultServer, Request, envelope, head, ranged, reply
 
 from luma_cli import download
 
@@ -30,21 +30,17 @@ class World:
         return sum(each.path.endswith("/generate") for each in self.service.requests)
 
 
-def said(data: object, code: int = 200) -> Answer:
-    return reply(json.dumps({"code": code, "msg": "", "data": data}).encode())
-
-
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setitem(download.download.__kwdefaults__, "sleep", lambda _: None)  # type: ignore[arg-type]
 
     def serve(request: Request) -> Answer:
         if request.path.endswith("/generate"):
-            return said({"taskId": ID})
+            return envelope(200, {"taskId": ID})
         if "record-info" in request.path:
             links = [made.host.url("/a.mp4")]
-            return said({"taskId": ID, "successFlag": 1, "response": {"resultUrls": links}})
-        return said(None, 422)  # no other link either
+            return envelope(200, {"taskId": ID, "successFlag": 1, "response": {"resultUrls": links}})
+        return envelope(422)  # no other link either
 
     with FaultServer(serve) as service, FaultServer(lambda _: made.answer) as host:
         made = World(service, host)

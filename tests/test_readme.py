@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +15,7 @@ import pexpect
 import pytest
 import typer.main
 import yaml
-from conftest import CLIP, EDITS, KEY, ROOT, Result
+from conftest import CLIP, EDITS, KEY, ROOT, Result, free_port
 
 from luma_cli.cli import app
 from luma_cli.errors import EXIT_CODES
@@ -61,11 +60,6 @@ def sh(script: str) -> Result:
     )
     assert KEY not in done.stdout + done.stderr
     return Result(done.returncode, done.stdout, done.stderr)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def on_a_free_port(line: str) -> str:

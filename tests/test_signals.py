@@ -8,14 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pexpect
 import pyte
 import pytest
-from conftest import CLIP, CLIP_URL, Result
+from conftest import CLIP, CLIP_URL, COMMAND, Result, started
 from faultserver import FaultServer, ranged, stall
 from faultserver import signal as tell
 
@@ -23,7 +22,6 @@ from luma_cli import signals
 from luma_cli.sandbox import Sandbox
 
 Luma = Callable[..., Result]
-COMMAND = [sys.executable, "-m", "luma_cli"]
 KILLS = int(os.environ.get("LUMA_TEST_KILLS", "6"))
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 pytestmark = POSIX
@@ -42,20 +40,6 @@ def task_id(luma: Luma, sandbox: Sandbox) -> str:
     """A task that takes an hour."""
     sandbox.tasks.duration = 3600
     return luma("modify", CLIP_URL, "-p", "Heavy snow").out.strip()
-
-
-@contextmanager
-def started(*words: object, **streams: object) -> Iterator[subprocess.Popen[str]]:
-    """luma as a process, which does not outlive the block."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **streams}
-    with subprocess.Popen([*COMMAND, *map(str, words)], **pipes) as process:  # type: ignore[call-overload]
-        timer = threading.Timer(60, process.kill)
-        timer.start()
-        try:
-            yield process
-        finally:
-            timer.cancel()
-            process.kill()
 
 
 def hear(process: subprocess.Popen[str], text: str) -> None:

@@ -12,7 +12,6 @@ import socket
 import sqlite3
 import ssl
 import subprocess
-import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from conftest import CLIP_URL, KEY, MIB, Result, measured
+from conftest import CLIP_URL, COMMAND, KEY, MIB, Result, measured, started
 from faultserver import (
     Action,
     Answer,
@@ -33,10 +32,12 @@ from faultserver import (
     hang_up,
     head,
     hear,
+    posts,
     pour,
     redirect,
     reply,
     reset,
+    said,
     send,
     send_under_tls,
     stall,
@@ -51,22 +52,13 @@ Serve = Callable[..., FaultServer]
 GENERATE = "/api/v1/modify/generate"
 PROMPT = "Heavy snow falls at night"
 WORDS = ("modify", CLIP_URL, "-p", PROMPT, "--no-check")
-COMMAND = [sys.executable, "-m", "luma_cli"]
 ID = "6d0a3f8c1b2e4a59b7c8d9e0f1a2b3c4"
 SIGNALS = int(os.environ.get("LUMA_TEST_SIGNALS", "2"))
 # 120 MB is promised; what Python, requests and TLS take before the first byte is about 45.
 MOST_MEMORY = 120 * MIB
 
 
-def said(code: object, message: str = "", data: object = None) -> bytes:
-    return json.dumps({"code": code, "msg": message, "data": data}).encode()
-
-
 ACCEPTED = said(200, "success", {"taskId": ID})
-
-
-def posts(server: FaultServer) -> int:
-    return sum(each.method == "POST" and each.path.endswith(GENERATE) for each in server.requests)
 
 
 @pytest.fixture
@@ -688,20 +680,6 @@ def test_an_answer_without_end_takes_little_memory_and_its_beginning_is_kept(
 
 
 # --- signals ---
-
-
-@contextlib.contextmanager
-def started(*words: object, **streams: object) -> Iterator[subprocess.Popen[str]]:
-    """luma as a process, which does not outlive the block."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **streams}
-    with subprocess.Popen([*COMMAND, *map(str, words)], **pipes) as process:  # type: ignore[call-overload]
-        timer = threading.Timer(60, process.kill)
-        timer.start()
-        try:
-            yield process
-        finally:
-            timer.cancel()
-            process.kill()
 
 
 class Handle:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CLIP, CLIP_URL, KEY, Result
-from faultserver import Answer, FaultServer, Request, dribble, hang_up, head, redirect, reply, reset, send
+from faultserver import Answer, FaultServer, Request, dribble, envelope, hang_up, head, redirect, reply, reset, send
 
 from luma_cli.api import Client
 from luma_cli.envelope import error_for
@@ -330,11 +330,6 @@ def test_the_threads_of_a_wait_end_with_it() -> None:
 
 
 # --- the service's answers, under the same clock ---
-
-
-def envelope(code: int, data: object = None, message: str = "", status: int = 200, **headers: object) -> Answer:
-    body = json.dumps({"code": code, "msg": message, "data": data}).encode()
-    return reply(body, status, content_type="application/json", **headers)
 
 
 def record(flag: object = 1, task_id: str = ID, **more: object) -> Answer:

@@ -1,7 +1,6 @@
 """The client of kie.ai's HTTP API: addresses, judgement of answers, and what may be sent twice."""
 
 import re
-import secrets
 import time
 from collections.abc import Callable
 from io import BufferedReader, FileIO
@@ -199,6 +198,8 @@ class Client:
 
         Source: vendor's File Upload API, "file-stream-upload". Life of the file: 24 hours or 3 days, its pages differ.
         """
+        import secrets
+
         from requests_toolbelt.multipart.encoder import MultipartEncoder, MultipartEncoderMonitor
 
         name = secrets.token_hex(16) + path.suffix.lower()[:8]

@@ -123,12 +123,9 @@ def test_no_file_has_a_name_that_says_nothing(name: str) -> None:
 
 def loaded_by(*words: str) -> set[str]:
     """The modules that a fresh process has loaded after this command line."""
-    program = (
-        "import sys\nsys.argv = ['luma', *sys.argv[1:]]\nfrom luma_cli.__main__ import run\n"
-        "try:\n    run()\nexcept SystemExit:\n    pass\nprint('\\n'.join(sys.modules), file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
-    return set(done.stderr.splitlines())
+    command = [sys.executable, "-X", "importtime", "-m", "luma_cli", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
 
 
 @pytest.mark.parametrize("words", [["--help"], ["modify", "--help"], ["tasks"], ["config", "list"], ["nosuch"]])

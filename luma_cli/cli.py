@@ -79,7 +79,9 @@ def main(argv: Sequence[str]) -> int:
     output.open_streams()
     signals.install()
     try:
-        return _leave(_run(argv))
+        code = _leave(_run(argv))
+        options.opened.close()
+        return code
     except Stopped as stop:
         signals.let_go()
         _leave(128 + stop.signum)
@@ -89,7 +91,6 @@ def main(argv: Sequence[str]) -> int:
         output.show_running()
         return leave(128 + 13)
     finally:
-        options.opened.close()
         signals.uninstall()
 
 

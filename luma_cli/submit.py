@@ -1,6 +1,7 @@
 """From a clip and a prompt to a task id: upload, write down, send."""
 
 import contextlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,10 +47,23 @@ def show_request(order: Order) -> None:
 
 
 def check_place(order: Order, plan: Plan, journal: Journal, *, makes: bool) -> None:
-    """`saving.check_output` for what the order asks for; an idempotency key may have its files there already."""
+    """`saving.check_output` for what the order asks for; an idempotency key may have its files there already.
+
+    Raises what that does, and UsageError where a clip would be overwritten by its own edit, wished or not.
+    """
+    for name in order.names:
+        if plan.output is not None and _is_same_file(name, plan.output):
+            raise UsageError(f"{name} would be overwritten by its own edit", hint="-o for another place")
     saving.check_output(
         plan, len(order.names), lambda: saving.saved_paths(journal, _tasks_of(order, journal)), makes=makes
     )
+
+
+def _is_same_file(name: str, other: str) -> bool:
+    try:
+        return os.path.samefile(name, other)
+    except (OSError, ValueError):
+        return False  # one of them is not there
 
 
 def _tasks_of(order: Order, journal: Journal) -> set[str]:

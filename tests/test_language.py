@@ -225,6 +225,7 @@ Mona Lisa as the main character
 
 # Short prompts, names, brands and loan words: what a list of foreign words takes for its own most easily.
 MORE_ENGLISH = """\
+auto crash scene, dramatic
 Heavy snow | noir | Film noir | Papier-mâché world | art nouveau poster style | Art Deco | à la Wes Anderson | in a
 Día de los Muertos style | Las Vegas at night | Los Angeles 2049 | La La Land colours | Rio de Janeiro carnival | make
 it très chic | crème brûlée commercial | El Camino driving through the desert | van | a red van | Van Gogh | Vincent

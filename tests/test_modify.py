@@ -492,3 +492,14 @@ def test_the_journal_is_kept_or_not_as_the_switch_says(
 def test_an_output_in_the_way_is_found_by_a_dry_run_too(luma: Luma, sandbox: Sandbox) -> None:
     Path("snow.mp4").write_text("mine")
     assert luma("modify", CLIP_URL, "-p", PROMPT, "-o", "snow.mp4", "-n").code == 11
+
+
+@pytest.mark.parametrize("place", ["a.mp4", "./a.mp4", "link.mp4"])
+def test_a_clip_is_never_overwritten_by_its_own_edit(luma: Luma, sandbox: Sandbox, place: str) -> None:
+    Path("a.mp4").write_bytes(CLIP.read_bytes())
+    os.link("a.mp4", "link.mp4")
+    code, out, err = luma("modify", "a.mp4", "-p", PROMPT, "-o", place, "-f")
+
+    assert (code, out, sandbox.requests) == (2, "", [])
+    assert err.startswith("luma: error: a.mp4 would be overwritten by its own edit\n")
+    assert Path("a.mp4").read_bytes() == CLIP.read_bytes()

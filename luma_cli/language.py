@@ -57,8 +57,8 @@ est aux sur qui que qu'il comme très à en au par por para con como pero este e
 no sem até mas quando esse essa se ou toda todo todos tutto tutta tout tous dei tra fra che dove ma olio met van om te
 dat die als toe uit er aan is haar w z od bez jest jak ale ta tego noc pies ve ile ama daha bu kar và với cho của là
 trong dan ke dari pada itu ini orang api ada kan och ett som det av pe cu una o nu hasta hombre homme ser sein fond
-rouge rojo forte stark warm auto noir nero nera negro oleo óleo fuego rode yap rue ville chez sans sous vers mach med att
-adam cores mit yang dia tua haz pod psa kota novo nuevo mets femme faire bande dessous ja coche mais nova
+rouge rojo forte stark warm noir nero nera negro oleo óleo fuego rode yap rue ville chez sans sous vers mach med att
+adam auto cores mit yang dia tua haz pod psa kota novo nuevo mets femme faire bande dessous ja coche mais nova
 """
 
 # Joints of names: between two capitals they prove nothing at all.

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from luma_cli.api import Client
 from luma_cli.errors import ACCOUNT_ERRORS, LumaError
-from luma_cli.goals import Goal
+from luma_cli.goals import Goal, task_now
 from luma_cli.journal import Journal
 from luma_cli.outcomes import Outcomes
 from luma_cli.task import State, Task
@@ -22,14 +22,13 @@ def ask(goals: Sequence[Goal], client: Client, journal: Journal, outcomes: Outco
     found = []
     for number, goal in enumerate(goals, start=1):
         try:
-            task = client.patiently(lambda goal=goal: client.task(goal.task_id))  # type: ignore[misc]
+            task = task_now(goal.task_id, client, journal)
         except LumaError as error:
             outcomes.fail(error, goal.task_id)
             if isinstance(error, ACCOUNT_ERRORS):
                 outcomes.give_up(error, len(goals) - number)
                 break
             continue
-        journal.learn_if_possible(task, client.base_url)
         row = journal.known(goal.task_id)
         found.append(replace(task, files=row.task.files) if row is not None else task)
     return found

@@ -108,7 +108,7 @@ def _run(argv: Sequence[str]) -> int:
     try:
         # Typer hands the exit code of `typer.Exit` back as the result when it is not standalone.
         # `complete_var`: the completion that Typer brings is not ours, and its variable must not wake it.
-        code = app(args=list(argv) or ["--help"], prog_name="luma", standalone_mode=False, complete_var="")
+        code = app(args=_words(argv), prog_name="luma", standalone_mode=False, complete_var="")
         output.settle()
         return code if isinstance(code, int) else 0
     except UsageError as error:
@@ -128,6 +128,12 @@ def _run(argv: Sequence[str]) -> int:
         raise
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches a user
         return _fail(_internal(error))
+
+
+def _words(argv: Sequence[str]) -> list[str]:
+    """What is meant by no words at all, and by `help COMMAND`, as git has it."""
+    words = list(argv) or ["--help"]
+    return [*words[1:], "--help"] if words[0] == "help" and set(words[1:2]) & set(COMMANDS) else words
 
 
 def _misused(error: UsageError, argv: Sequence[str]) -> int:

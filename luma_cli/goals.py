@@ -3,13 +3,18 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from luma_cli import output
-from luma_cli.errors import FileTrouble, LumaError, StillGenerating, TaskFailed, Unavailable
+from luma_cli.errors import FileTrouble, LumaError, Refused, StillGenerating, TaskFailed, Unavailable
 from luma_cli.names import stem_of
 from luma_cli.outcomes import Outcomes
 from luma_cli.rows import Row
-from luma_cli.task import Task
+from luma_cli.task import VISIBILITY_GRACE, Task
+
+if TYPE_CHECKING:
+    from luma_cli.api import Client
+    from luma_cli.journal import Journal
 
 STDOUT = "-"
 
@@ -62,6 +67,24 @@ class Plan:
 def goal_of(row: Row, now: float) -> Goal:
     """A row of the journal as something to wait for; `now` is a Unix time."""
     return Goal(row.task.task_id, stem_of(row.source) or "video", max(0.0, now - row.submitted_at.timestamp()))
+
+
+def task_now(task_id: str, client: "Client", journal: "Journal") -> Task:
+    """What the service says of a task, written down. One that it does not show yet is as the journal has it.
+
+    Raises:
+        LumaError: the service cannot tell.
+    """
+    try:
+        task = client.patiently(lambda: client.task(task_id))
+    except Refused as error:
+        row = journal.known(task_id)
+        if row is None or not row.is_ours or not error.is_not_found or row.age > VISIBILITY_GRACE:
+            raise
+        output.note(f"{task_id} is not visible at kie.ai yet")
+        return row.task
+    journal.learn_if_possible(task, client.base_url)
+    return task
 
 
 def verdict(task: Task) -> LumaError | None:

@@ -15,9 +15,9 @@ from luma_cli.formats import task_members
 from luma_cli.journal import Journal
 from luma_cli.receiver import Receiver
 from luma_cli.signals import Stopped
-from luma_cli.task import Task, is_link
+from luma_cli.task import VISIBILITY_GRACE, Task, is_link
 from luma_cli.transport import Session, TransportError, exchange
-from luma_cli.wait import LONGEST_PAUSE, VISIBILITY_GRACE, WORKERS, Inbox, Poll
+from luma_cli.wait import LONGEST_PAUSE, WORKERS, Inbox, Poll
 from luma_cli.webhook import Callback
 
 # On a sibling API the record lagged behind the end of its task (observed): ask again after these pauses.

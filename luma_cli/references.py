@@ -102,7 +102,11 @@ def _find_recent(reference: str, journal: Journal) -> Row:
 
 def _find_label(reference: str, journal: Journal) -> Row | None:
     kind, _, number = reference.rpartition("-")
-    return journal.nameless(int(number)) if kind in set(Outcome) and as_int(number) is not None else None
+    if kind not in set(Outcome) or as_int(number) is None:
+        return None
+    row = journal.nameless(int(number))
+    # What was being sent when its label was told may be of unknown outcome by now.
+    return row if row is not None and kind in (row.outcome_now, Outcome.SENDING) else None
 
 
 def _find_prefix(reference: str, journal: Journal) -> Row | None:

@@ -58,9 +58,13 @@ class Row:
         return Outcome.UNKNOWN if self.outcome is Outcome.SENDING and not self.is_in_flight else self.outcome
 
     @property
+    def age(self) -> float:
+        """Seconds since the submission."""
+        return time.time() - self.submitted_at.timestamp()
+
+    @property
     def is_in_flight(self) -> bool:
-        age = time.time() - self.submitted_at.timestamp()
-        return self.outcome is Outcome.SENDING and age < LONGEST_SUBMISSION and is_alive(self.process)
+        return self.outcome is Outcome.SENDING and self.age < LONGEST_SUBMISSION and is_alive(self.process)
 
 
 _STATES = {str(each): each for each in State}

@@ -17,7 +17,7 @@ from luma_cli import download, media, output, partfile, signals, target
 from luma_cli.addresses import without_query
 from luma_cli.api import Client
 from luma_cli.errors import ACCOUNT_ERRORS, FileTrouble, LumaError, MixedOutcomes, UsageError, reason
-from luma_cli.goals import STDOUT, Goal, Plan, verdict
+from luma_cli.goals import STDOUT, Goal, Plan, task_now, verdict
 from luma_cli.journal import Journal
 from luma_cli.names import default_name, extension_of, safe_piece, stem_of
 from luma_cli.outcomes import Outcomes
@@ -261,8 +261,7 @@ def paths_of(task: Task, stem: str, name: str) -> list[Path]:
 
 def _ended(goal: Goal, client: Client, journal: Journal) -> Task:
     """The task with its video. Raises LumaError where it has none (yet)."""
-    task = client.patiently(lambda: client.task(goal.task_id))
-    journal.learn_if_possible(task, client.base_url)
+    task = task_now(goal.task_id, client, journal)
     error = verdict(task)
     if error is not None:
         raise error

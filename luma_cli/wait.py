@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 
 from luma_cli import signals
 from luma_cli.errors import ACCOUNT_ERRORS, LumaError, Refused, StillGenerating, Unavailable
-from luma_cli.task import Task
+from luma_cli.task import VISIBILITY_GRACE, Task
 
-# Right after its creation a task may not be visible yet (siblings' docs, observed); one public client grants 90 s.
-VISIBILITY_GRACE = 90.0
 LONGEST_PAUSE = 120.0
 # A poll in flight at the deadline is given this long; a dribbling server must not hold a wait for ever.
 LAST_POLL_GRACE = 8.0

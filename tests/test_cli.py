@@ -304,6 +304,12 @@ def test_without_a_word_luma_explains_itself(luma: Luma) -> None:
     assert luma()[::2] == (0, "")
 
 
+@pytest.mark.parametrize("words", [["modify"], ["tasks", "adopt"]], ids=" ".join)
+def test_help_of_a_command_is_its_help(luma: Luma, words: list[str]) -> None:
+    assert luma("help", *words) == luma(*words, "--help")
+    assert luma("help", *words)[::2] == (0, "")
+
+
 @pytest.mark.parametrize("words", [["--version"], ["-V", "-q"], ["--version", "--json"], ["--json", "--version"]])
 def test_the_version_is_told_whatever_else_is_asked(luma: Luma, words: list[str]) -> None:
     assert luma(*words) == (0, f"luma {__version__}\n", "")

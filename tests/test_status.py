@@ -118,6 +118,25 @@ def test_refused_submissions_alone_are_no_success(luma: Luma, sandbox: Sandbox, 
     assert luma(command, "refused-1", "refused-2")[:2] == (2, "")
 
 
+def test_a_task_that_is_not_visible_yet_is_generating_and_no_mistake(luma: Luma, sandbox: Sandbox) -> None:
+    sandbox.scenario = "not-visible"
+    task_id = submit(luma)
+
+    code, out, err = luma("status")
+    assert (code, out.split("\t")[:2]) == (0, [task_id, "generating"])
+    assert err == f"luma: {task_id} is not visible at kie.ai yet\n"
+    assert luma("download", submit(luma), "-o", "a.mp4").code == 8
+    assert luma("status", submit(luma), "--exit-status").code == 8
+
+
+def test_a_label_is_taken_at_its_word(luma: Luma, sandbox: Sandbox) -> None:
+    sandbox.scenario = "lost-answer"
+    submit(luma)
+
+    assert luma("tasks", "forget", "refused-1").code == 2
+    assert luma("tasks", "show", "sending-1").code == 0, "it was being sent when somebody saw it"
+
+
 def test_why_a_task_failed_is_told_beside_its_line(luma: Luma, sandbox: Sandbox) -> None:
     sandbox.scenario = "flag3"
     task_id = submit(luma)

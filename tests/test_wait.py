@@ -867,3 +867,13 @@ def test_the_interval_and_the_limit_come_from_the_settings_too(
 
 def test_nothing_to_wait_for_is_said(luma: Luma, sandbox: Sandbox) -> None:
     assert luma("wait") == (0, "", "luma: there is no task to wait for\n")
+
+
+def test_nothing_to_wait_for_does_not_hide_what_nobody_knows(luma: Luma, sandbox: Sandbox) -> None:
+    sandbox.scenario = "lost-answer"
+    luma("modify", CLIP_URL, "-p", "Heavy snow")
+
+    assert luma("wait").err.splitlines() == [
+        "luma: there is no task to wait for",
+        "luma: warning: 1 submission(s) of unknown outcome: luma tasks --state unknown",
+    ]

@@ -70,7 +70,8 @@ def forget(tasks: Tasks) -> None:
     journal = options.open_journal(needed=True)
     rows = references.parse_rows(references.read_references(tasks), journal)
     journal.forget(rows)
-    output.note(f"{len(rows)} forgotten")
+    for row in rows:
+        output.note(f"{row.label} forgotten")
 
 
 @app.command()

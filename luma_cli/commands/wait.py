@@ -52,6 +52,8 @@ def wait(
     goals, outcomes = references.parse_goals(words, journal)
     if not goals:
         say.note("there is no task to wait for")
+    if not tasks and (lost := journal.unsettled()):
+        say.warn(f"{len(lost)} submission(s) of unknown outcome: luma tasks --state unknown")
     saving.check_output(plan, len(goals), lambda: saving.saved_paths(journal, [goal.task_id for goal in goals]))
     with callbacks.open_ear_for((goal.task_id for goal in goals), journal, listen, public_url) as ear:
         finish.finish(goals, client, journal, plan, outcomes, ear.inbox)

@@ -1,14 +1,16 @@
 """How tasks stand now: asked once, or remembered. It loads nothing that downloads, so that `status` starts fast."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
+from luma_cli import output
 from luma_cli.api import Client
 from luma_cli.errors import ACCOUNT_ERRORS, LumaError
 from luma_cli.goals import Goal, task_now
 from luma_cli.journal import Journal
 from luma_cli.outcomes import Outcomes
-from luma_cli.task import State, Task
+from luma_cli.task import SavedFile, State, Task
 
 
 def remember(goals: Sequence[Goal], journal: Journal) -> list[Task]:
@@ -42,5 +44,15 @@ def unfinished(journal: Journal, base_url: str) -> list[str]:
 def missing(journal: Journal, base_url: str) -> list[str]:
     """The ids of this service's finished tasks that are not saved yet, the oldest first."""
     rows = journal.rows(state=State.SUCCEEDED)
-    fits = [row for row in rows if row.base_url == base_url and row.task.has_video and not row.task.files]
-    return [row.task.task_id for row in reversed(fits)]
+    ours = [row.task for row in rows if row.base_url == base_url and row.task.has_video]
+    gone = sum(not all(map(_is_there, task.files)) for task in ours)
+    if gone:
+        output.note(f"{gone} saved before are no longer where they were: luma download TASK saves one again")
+    return [task.task_id for task in reversed(ours) if not task.files]
+
+
+def _is_there(file: SavedFile) -> bool:
+    try:
+        return os.stat(file.path).st_size == file.bytes
+    except OSError:
+        return False

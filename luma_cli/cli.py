@@ -183,7 +183,7 @@ def _help_hint(argv: Sequence[str]) -> str:
 
 def _stop(signum: int) -> int:
     name = signal.Signals(signum).name
-    output.show_stop(SIGNAL_WORDS.get(name, name))
+    output.show_stop(SIGNAL_WORDS.get(name, name), 128 + signum)
     if name == "SIGINT" and os.name == "posix":
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)

@@ -11,7 +11,8 @@ LumaError            1   anything not named below
 ├ MixedOutcomes      9   several tasks ended differently
 ├ OutOfCredits      10   balance or the key's cap                       402 433
 ├ FileTrouble       11   exists, cannot write, disk full, gone, cut
-└ OutcomeUnknown    12   the submission was sent, its answer lost
+├ OutcomeUnknown    12   the submission was sent, its answer lost
+└ Interrupted      128+  a signal ended us; the tasks go on
 """
 
 from dataclasses import dataclass
@@ -118,6 +119,16 @@ class OutcomeUnknown(LumaError):
 
 # What holds for every task of the account: after one of these the next would fail alike.
 ACCOUNT_ERRORS = (KeyRefused, OutOfCredits)
+
+
+class Interrupted(LumaError):
+    """A signal ended us; told like an error, though nothing has failed."""
+
+    retryable = True
+
+    def __init__(self, message: str, exit_code: int, *, hint: str | None = None, task_id: str | None = None) -> None:
+        super().__init__(message, hint=hint, task_id=task_id)
+        self.exit_code = exit_code
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,9 @@ class Plan:
         """The option that saves to the same place, for hints; "" where nothing is saved."""
         if self.output is None:
             return ""
-        return f" -o {'FILE' if self.output == STDOUT else shlex.quote(self.output)}"
+        if self.output == STDOUT:
+            return " -o FILE"
+        return f" -o {shlex.quote(self.output)}{' --force' if self.overwrite else ''}"
 
     def not_saved(self, error: LumaError, task_id: str) -> LumaError:
         """Why a video is not saved, with a way on that does not pay again: no script may take it for "try again"."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from luma_cli import redaction, settings, terminals
 from luma_cli.addresses import shown
-from luma_cli.errors import Declined, FileTrouble, Finding, LumaError, reason
+from luma_cli.errors import Declined, FileTrouble, Finding, Interrupted, LumaError, reason
 from luma_cli.formats import (
     entry_members,
     error_members,
@@ -217,14 +217,17 @@ def way_to_wait(task_ids: Iterable[str]) -> str:
     return f"luma wait {'-- ' if words and words[0].startswith('-') else ''}{' '.join(words)}{_mode.save_option}"
 
 
-def show_stop(what: str) -> None:
+def show_stop(what: str, exit_code: int) -> None:
     """Say that we were stopped, and the command that goes on."""
     running = list(_mode.running)
-    _say(f"luma: {what}" + (f"; {len(running)} task(s) go on" if running else ""))
-    if _mode.way_on is not None:
-        _say(f"hint: {_mode.way_on}")
-    elif running:
-        _say(f"hint: {way_to_wait(running)}")
+    message = what + (f"; {len(running)} task(s) go on" if running else "")
+    hint = _mode.way_on or (way_to_wait(running) if running else None)
+    _say(f"luma: {message}")
+    if hint is not None:
+        _say(f"hint: {hint}")
+    if _mode.as_json:
+        one = running[0] if len(running) == 1 else None
+        _say(redact(format_json({"error": error_members(Interrupted(message, exit_code, hint=hint, task_id=one))})))
 
 
 def show_running() -> None:

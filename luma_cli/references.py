@@ -40,6 +40,8 @@ def read_references(references: Iterable[str] | None) -> list[str]:
     words: list[str] = []
     for reference in references or ():
         words += inputs.stdin_lines() if reference == "-" else [reference]
+    if not words and references:
+        output.note("no task was named on stdin")
     return list(dict.fromkeys(words))
 
 

@@ -90,7 +90,7 @@ _ERROR: dict[str, Any] = {
     "code": TEXT,
     "message": TEXT,
     "hint": _nullable(TEXT),
-    "exitCode": {"enum": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]},
+    "exitCode": {"enum": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 129, 130, 143]},
     "apiCode": {"type": ["integer", "string", "null"]},
     "httpStatus": _nullable(WHOLE),
     "retryable": FLAG,

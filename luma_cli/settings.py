@@ -144,7 +144,7 @@ def known_key(key: str) -> None:
         hint = f"take it out there, then: luma config set {key}"
         raise UsageError(f"{key} is a secret, which is kept in a file of its own", hint=hint)
     near = difflib.get_close_matches(key, KEYS + SECRETS, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"keys: {' '.join(KEYS)}"
+    hint = f"did you mean {near[0]}?" if near else f"keys: {' '.join(KEYS + SECRETS)}"
     raise UsageError(f"unknown setting {key[:60]!a}", hint=hint)
 
 

@@ -39,6 +39,8 @@ def check_place(target: Path) -> None:
         raise UsageError(f"name not allowed: {target.name!a}: {reason}", hint="use -o with another name")
     if not os.path.isdir(target.parent):  # Path.is_dir raises for a long name
         raise FileTrouble(f"there is no folder {target.parent}", hint="make it, or use -o for another place")
+    if target.exists() and not target.is_symlink() and not target.is_file():
+        raise FileTrouble(f"{target} is not a regular file", hint="-o FILE, or -o - for stdout")
     _check_writable(target.parent)
     for path in (target, *(beside(target, suffix) for suffix in SUFFIXES)):
         if path.is_symlink() or (path.exists() and not path.is_file()):

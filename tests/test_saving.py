@@ -111,7 +111,20 @@ def test_all_missing_saves_what_is_not_saved_yet_and_nothing_else(luma: Luma, sa
     luma("download", first, failed)
 
     assert luma("download", "--all-missing", "-o", "out/")[:2] == (0, f"out/b-{second[:8]}.mp4\n")
-    assert luma("download", "--all-missing", "-o", "out/")[:2] == (0, "")
+    assert luma("download", "--all-missing", "-o", "out/") == (0, "", "")
+    Path("out", f"b-{second[:8]}.mp4").unlink()
+    code, out, err = luma("download", "--all-missing", "-o", "out/")
+    assert (code, out) == (0, "")
+    assert err == "luma: 1 saved before are no longer where they were: luma download TASK saves one again\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/null"), reason="no devices here")
+def test_a_device_is_no_place_for_a_video(luma: Luma, sandbox: Sandbox) -> None:
+    submit(luma)
+    assert luma("download", "@last", "-o", "/dev/null")[::2] == (
+        11,
+        "luma: error: /dev/null is not a regular file\nhint: -o FILE, or -o - for stdout\n",
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Ctrl-C, SIGTERM, SIGHUP, closed pipes and stops: real processes, on a terminal and without one."""
 
+import json
 import os
 import queue
 import random
@@ -60,6 +61,29 @@ def test_a_stopped_wait_says_how_to_go_on(sandbox: Sandbox, task_id: str, signum
 
     assert (process.returncode, out) == (code, "")
     assert err == f"luma: {word}; 1 task(s) go on\nhint: luma wait {task_id}\n"
+
+
+def test_a_stopped_wait_says_so_in_json_too(sandbox: Sandbox, task_id: str) -> None:
+    with started("wait", task_id, "--json") as process:
+        hear(process, "generating")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate()
+
+    error = json.loads(err.splitlines()[-1])["error"]
+    assert (process.returncode, error["code"], error["exitCode"]) == (143, "Interrupted", 143)
+    assert (error["hint"], error["taskId"], error["retryable"]) == (f"luma wait {task_id}", task_id, True)
+
+
+def test_a_stopped_save_that_may_overwrite_goes_on_so(luma: Luma, sandbox: Sandbox, task_id: str) -> None:
+    Path("a.mp4").write_text("old")
+    with started("wait", task_id, "-o", "a.mp4", "-f") as process:
+        hear(process, "generating")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+
+    sandbox.finish(task_id)
+    hint = next(line for line in err.splitlines() if line.startswith("hint: "))
+    assert luma(*hint.split()[2:])[:2] == (0, "a.mp4\n")
 
 
 def test_a_stopped_task_is_waited_for_by_the_command_that_was_named(luma: Luma, sandbox: Sandbox, task_id: str) -> None:

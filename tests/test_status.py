@@ -86,7 +86,7 @@ def test_a_dash_with_nothing_behind_it_means_nothing_and_not_the_last(
     submit(luma)
     before = len(sandbox.requests)
 
-    assert luma(command, "-")[:2] == (0, "")
+    assert luma(command, "-") == (0, "", "luma: no task was named on stdin\n")
     assert len(sandbox.requests) == before
 
 

@@ -50,7 +50,7 @@ def wait(
     journal, client = options.open_journal(needed=not tasks), options.connect()
     words = references.read_references(tasks) if tasks else asking.unfinished(journal, client.base_url)
     goals, outcomes = references.parse_goals(words, journal)
-    if not goals:
+    if not goals and not tasks:
         say.note("there is no task to wait for")
     if not tasks and (lost := journal.unsettled()):
         say.warn(f"{len(lost)} submission(s) of unknown outcome: luma tasks --state unknown")

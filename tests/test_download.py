@@ -844,7 +844,7 @@ def test_a_link_or_worse_in_the_place_of_our_files_is_refused(place, suffix, kin
     with FaultServer([(ranged(FILM),)]) as server:
         place.fails(FileTrouble, server.url(), overwrite=True)
         assert server.connections == 0
-    with pytest.raises(FileTrouble, match="refused link|not a regular file"):
+    with pytest.raises(FileTrouble, match=r"refused link|not a regular file"):
         check_target(place.target, overwrite=True)
 
     assert victim.exists() == (kind == "link")

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from luma_cli import output, settings
+from luma_cli import output, settings, signals
 from luma_cli.addresses import host_of, is_loopback
 from luma_cli.envelope import NotAnEnvelope, parse_envelope
 from luma_cli.errors import FileTrouble, Unavailable, UsageError, reason
@@ -51,7 +51,7 @@ def run(server: Sandbox, command: list[str]) -> int:
     state = tempfile.mkdtemp(prefix="luma-sandbox-")
     try:
         words = [shutil.which(command[0]) or command[0], *command[1:]]
-        with subprocess.Popen(words, env=settings.environment_with(_variables(server, state))) as process:
+        with signals.child(words, env=settings.environment_with(_variables(server, state))) as process:
             status = _wait(process)
     except OSError as error:
         raise UsageError(f"cannot run {command[0]}: {reason(error)}") from error

@@ -7,10 +7,11 @@ signal inside the window is taken at its word and raised at once.
 
 import queue
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -111,6 +112,27 @@ def start_thread(target: Callable[..., None], *args: object) -> threading.Thread
     with kept_from_threads():
         thread.start()
     return thread
+
+
+@contextmanager
+def child(command: Sequence[str], **options: Any) -> "Iterator[subprocess.Popen[bytes]]":
+    """A program that runs for the time of the block at most; `options` go to subprocess.
+
+    A signal between its start and our knowing of it would leave it running behind us.
+    """
+    hold()
+    try:
+        process = subprocess.Popen(command, **options)
+    except BaseException:
+        release()
+        raise
+    with process:
+        try:
+            release()
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 def next_of(inbox: "queue.Queue[Any]", patience: float = float("inf")) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from luma_cli import media
+from luma_cli import media, signals
 from luma_cli.errors import FileTrouble, UsageError, reason
 
 # ffmpeg's name of the demuxer for what the first bytes are. Named, since a playlist that poses as a clip could else
@@ -94,16 +94,12 @@ def _command(path: Path, kind: str, start: float, target: Path) -> list[str]:
 
 
 def _run(command: list[str], on_seconds: OnSeconds, path: Path, log: Path) -> None:
-    with log.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
-        try:
-            assert process.stdout is not None  # noqa: S101
-            for line in process.stdout:
-                name, _, value = line.strip().partition(b"=")
-                if name == b"out_time_us" and value.isdigit():
-                    on_seconds(min(int(value) / 1e6, media.MOST_SECONDS), media.MOST_SECONDS)
-        except BaseException:
-            process.kill()
-            raise
+    with log.open("wb") as errors, signals.child(command, stdout=subprocess.PIPE, stderr=errors) as process:
+        assert process.stdout is not None  # noqa: S101
+        for line in process.stdout:
+            name, _, value = line.strip().partition(b"=")
+            if name == b"out_time_us" and value.isdigit():
+                on_seconds(min(int(value) / 1e6, media.MOST_SECONDS), media.MOST_SECONDS)
     if process.returncode != 0:
         said = log.read_bytes().decode("utf-8", "replace").strip().splitlines()
         raise UsageError(f"ffmpeg cannot trim {path.name}: {said[-1] if said else 'no reason given'}")

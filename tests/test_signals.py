@@ -448,3 +448,23 @@ def test_a_helper_thread_leaves_the_signals_to_the_main_one() -> None:
 
     assert {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} <= seen[0]
     assert not {signal.SIGINT, signal.SIGTERM} & signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+CHILD = """
+import os, signal, sys
+from luma_cli import signals
+signals.install()
+stop = lambda: os.kill(os.getppid(), signal.SIGTERM)
+try:
+    with signals.child([sys.executable, "-c", "import time; time.sleep(600)"], preexec_fn=stop):
+        print("not stopped")
+except signals.Stopped:
+    print("stopped")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs fork")
+def test_a_signal_while_a_child_starts_leaves_none_behind() -> None:
+    """The child holds our stdout: were it left behind, reading would go on for ten minutes."""
+    done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "stopped\n"

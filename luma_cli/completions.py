@@ -288,10 +288,10 @@ $script:LumaWords = @{{
 {words}
 }}
 $script:LumaValues = [System.Collections.Hashtable]::new([System.StringComparer]::Ordinal)
-$lumaValues = @'
+$lumaLines = @'
 {values}
 '@
-foreach ($line in $lumaValues -split "`n") {{
+foreach ($line in $lumaLines -split "`n") {{
     if ($line -match "^\\s*'(.*)' = '(.*)'") {{ $script:LumaValues[$Matches[1]] = $Matches[2] }}
 }}
 $script:LumaArguments = @{{
@@ -311,13 +311,14 @@ Register-ArgumentCompleter -Native -CommandName luma, kie-luma -ScriptBlock {{
         if ($script:LumaWords.ContainsKey($next)) {{ $at = $next }}
     }}
     $kind = if ($skip) {{ $script:LumaValues["${{at}}:$skip"] }} else {{ $script:LumaArguments[$at] }}
-    $offers = switch ($kind) {{
-        'files' {{ return }}
-        'commands' {{ return }}
-        'tasks' {{ & $commandAst.CommandElements[0].ToString() __task_ids 2>$null }}
-        default {{ if ($kind) {{ $kind -split ' ' }} }}
+    $offers = @()
+    if (-not $skip -and (-not $kind -or $wordToComplete.StartsWith('-'))) {{
+        $offers = $script:LumaWords[$at]
+    }} elseif ($kind -eq 'tasks') {{
+        $offers = & $commandAst.CommandElements[0].ToString() __task_ids 2>$null
+    }} elseif ($kind -and $kind -notin 'files', 'commands') {{
+        $offers = $kind -split ' '
     }}
-    if (-not $skip -and (-not $kind -or $wordToComplete.StartsWith('-'))) {{ $offers = $script:LumaWords[$at] }}
     $offers | Where-Object {{ $_ -like "$wordToComplete*" }} | ForEach-Object {{
         [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
     }}

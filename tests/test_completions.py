@@ -1,6 +1,7 @@
 """A Tab in each real shell, and what it brings."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -133,3 +134,9 @@ def test_the_script_for_powershell_is_read_by_it() -> None:
     script = f". {FOLDER}/luma.ps1; (TabExpansion2 'luma mod' 8).CompletionMatches.CompletionText"
     done = subprocess.run(["pwsh", "-NoProfile", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "modify"
+
+
+def test_no_two_variables_for_powershell_differ_by_their_case_alone() -> None:
+    """It does not tell them apart: one would overwrite the other."""
+    found = set(re.findall(r"\$(?:script:)?([A-Za-z]\w*)", (FOLDER / "luma.ps1").read_text()))
+    assert len({name.lower() for name in found}) == len(found)

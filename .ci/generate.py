@@ -8,10 +8,10 @@ from pathlib import Path
 
 import typer.main
 
-from luma_cli import completions, topics
-from luma_cli.cli import app
+from luma_cli.cli import completion_scripts, help_topics
+from luma_cli.cli.command_tree import Argument, Command, Option, read_tree
+from luma_cli.cli.main import app
 from luma_cli.errors import EXIT_CODES, ExitCode
-from luma_cli.tree import Argument, Command, Option, read_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 # mdoc wants a date; that of the day the pages were last worked on says more than that of a build.
@@ -46,7 +46,10 @@ def main(argv: list[str]) -> int:
 
 
 def _completions(tree: Command) -> dict[Path, str]:
-    return {ROOT / "completions" / name: completions.script(shell, tree) for shell, name in completions.FILES.items()}
+    return {
+        ROOT / "completions" / name: completion_scripts.script(shell, tree)
+        for shell, name in completion_scripts.FILES.items()
+    }
 
 
 def _pages(tree: Command) -> dict[Path, str]:
@@ -170,7 +173,7 @@ def _commands(tree: Command) -> Iterator[str]:
 
 def _environment() -> Iterator[str]:
     yield ".Sh ENVIRONMENT"
-    items = ((" ".join(f"Ev {name}" for name in names.split()), text) for names, text in topics.ENVIRONMENT)
+    items = ((" ".join(f"Ev {name}" for name in names.split()), text) for names, text in help_topics.ENVIRONMENT)
     yield from _option_list((item, text[0].upper() + text[1:] + ".") for item, text in items)
 
 

@@ -14,7 +14,7 @@ def run() -> None:
     if words in (["--version"], ["-V"]) and _print_version():
         pass
     elif words == ["__task_ids"]:
-        from luma_cli.taskids import recent_ids
+        from luma_cli.journal.recent_ids import recent_ids
 
         print("\n".join(recent_ids()))
     else:
@@ -23,9 +23,9 @@ def run() -> None:
         # Until `main` has a better answer, Ctrl-C ends us without a traceback, as it ends any program.
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-        from luma_cli import cli
+        from luma_cli.cli import main
 
-        cli.leave(cli.main(words))
+        main.leave(main.main(words))
 
 
 def _print_version() -> bool:

@@ -3,14 +3,14 @@
 LumaError            1   anything not named below
 ├ UsageError         2   a local check failed: nothing was sent
 ├ Declined           3   the user said no, or input ended at a prompt
-├ KeyRefused         4   no key, or the service does not accept it      401 403
+├ KeyRejected         4   no key, or the service does not accept it      401 403
 ├ TaskFailed         5   the service gave up on the task                flags 2 3, 501
-├ Refused            6   understood and declined; do not repeat         400 404 405 422 451 505
+├ Rejected            6   understood and declined; do not repeat         400 404 405 422 451 505
 ├ Unavailable        7   network, rate limit, maintenance; later        408 429 455 5xx
 ├ StillGenerating    8   we stopped waiting; the task goes on
 ├ MixedOutcomes      9   several tasks ended differently
 ├ OutOfCredits      10   balance or the key's cap                       402 433
-├ FileTrouble       11   exists, cannot write, disk full, gone, cut
+├ FileError       11   exists, cannot write, disk full, gone, cut
 ├ OutcomeUnknown    12   the submission was sent, its answer lost
 └ Interrupted      128+  a signal ended us; the tasks go on
 """
@@ -25,6 +25,7 @@ class LumaError(Exception):
     `findings` are what the checks before a submission found, where they are the reason.
     """
 
+    code = "internal_error"  # what `--json` calls it: an interface, whatever the class is named
     exit_code = 1
     retryable = False
     findings: "tuple[Finding, ...]" = ()
@@ -58,22 +59,27 @@ class Finding:
 
 
 class UsageError(LumaError):
+    code = "usage_error"
     exit_code = 2
 
 
 class Declined(LumaError):
+    code = "aborted"
     exit_code = 3
 
 
-class KeyRefused(LumaError):
+class KeyRejected(LumaError):
+    code = "key_rejected"
     exit_code = 4
 
 
 class TaskFailed(LumaError):
+    code = "task_failed"
     exit_code = 5
 
 
-class Refused(LumaError):
+class Rejected(LumaError):
+    code = "rejected"
     exit_code = 6
 
     @property
@@ -85,45 +91,52 @@ class Refused(LumaError):
 class Unavailable(LumaError):
     """`retry_after` is how many seconds the service asked to be left alone, where it did."""
 
+    code = "unavailable"
     exit_code = 7
     retryable = True
     retry_after: float | None = None
 
 
 class StillGenerating(LumaError):
+    code = "still_generating"
     exit_code = 8
     retryable = True
 
 
 class MixedOutcomes(LumaError):
+    code = "mixed_outcomes"
     exit_code = 9
 
 
 class OutOfCredits(LumaError):
+    code = "out_of_credits"
     exit_code = 10
 
 
-class FileTrouble(LumaError):
+class FileError(LumaError):
+    code = "file_error"
     exit_code = 11
 
 
 class OutcomeUnknown(LumaError):
     """`raw` keeps what the service answered, for the journal: it may hold the lost id. `row` is the journal's row."""
 
-    WAY_ON = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or submit again with --resubmit"
+    NEXT_STEP = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or submit again with --resubmit"
 
+    code = "outcome_unknown"
     exit_code = 12
     raw: str | None = None
     row: int | None = None
 
 
 # What holds for every task of the account: after one of these the next would fail alike.
-ACCOUNT_ERRORS = (KeyRefused, OutOfCredits)
+ACCOUNT_ERRORS = (KeyRejected, OutOfCredits)
 
 
 class Interrupted(LumaError):
     """A signal ended us; told like an error, though nothing has failed."""
 
+    code = "interrupted"
     retryable = True
 
     def __init__(self, message: str, exit_code: int, *, hint: str | None = None, task_id: str | None = None) -> None:
@@ -149,16 +162,16 @@ EXIT_CODES = (
     ExitCode(6, "refused for good (400, 404, 405, 422, 451, 505, endpoint gone)", "fix the input"),
     ExitCode(
         7,
-        "temporary trouble after retries (network, TLS, 408, 429, 455; 5xx on reads): nothing charged by this call",
+        "temporary failure after retries (network, TLS, 408, 429, 455; 5xx on reads): nothing charged by this call",
         "later",
     ),
     ExitCode(8, "not finished within the limit, or still generating", "luma wait ID"),
     ExitCode(9, "several tasks with different outcomes", "read the lines"),
-    ExitCode(10, "out of credits or the key's cap reached (402, 433)", "top up"),
-    ExitCode(11, "local file trouble: exists, cannot write, disk full, result gone or incomplete", ""),
+    ExitCode(10, "out of credits, the key's cap (402, 433) or your own limit reached", "top up, or raise the limit"),
+    ExitCode(11, "local file problem: exists, cannot write, disk full, result gone or incomplete", ""),
     ExitCode(
         12,
-        "submission sent, answer lost, unreadable or 5xx: outcome unknown",
+        "submission sent, response lost, unreadable or 5xx: outcome unknown",
         "luma tasks, kie.ai/logs, luma tasks adopt ID",
     ),
     ExitCode(129, "hang-up; the task goes on", "luma wait"),

@@ -7,40 +7,37 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
-from luma_cli.cli import COMMANDS
+from luma_cli.cli.help_topics import ENVIRONMENT
+from luma_cli.cli.main import COMMANDS
+from luma_cli.config.settings import KEYS, VARIABLES
 from luma_cli.errors import EXIT_CODES
-from luma_cli.settings import KEYS, VARIABLES
-from luma_cli.topics import ENVIRONMENT
+from support.commands import ROOT
 
 PACKAGE = ROOT / "luma_cli"
 
-# From the bottom to the top. A module imports from floors below its own, `commands/*` also `commands.options`.
+# Style, section 2: from the bottom to the top. A module imports from its own room and from lower floors.
 FLOORS = (
-    {"errors", "task", "addresses", "signals", "names", "language", "tree", "taskids", "redaction"},
-    {"schema", "wire", "configfile", "rows", "envelope", "database"},
-    {"settings", "keystore", "transport", "formats", "target", "manifest", "clips"},
-    {"terminals"},
-    {"api", "wait", "output", "journal", "media", "partfile", "answers", "webhook", "report"},
-    {"github", "download", "checks", "outcomes", "progress", "sandbox", "trim", "receiver", "listings", "inputs"},
-    {"goals", "topics", "completions", "order"},
-    {"references", "asking", "saving", "preferences", "selfcheck", "playground", "inspection"},
-    {"finish", "submit"},
-    {"batch", "callbacks"},
-    {"listening"},
-    {"commands"},
+    {"errors", "files", "signals"},
+    {"api"},
+    {"video", "journal", "config"},
+    {"downloads", "checks"},
+    {"edits"},
+    {"callbacks"},
+    {"output"},
     {"cli"},
     {"__main__"},
 )
 ONLY = {
-    "rich": {"output", "listings", "progress"},
-    "requests": {"transport", "wire", "download", "checks"},
-    # taskids answers a Tab, for which the journal would take too long.
-    "sqlite3": {"database", "taskids"},
-    "typer": {"cli", "commands"},
+    "rich": {"output"},
+    "requests": {"api", "downloads", "checks"},
+    "sqlite3": {"journal"},
+    "typer": {"cli"},
 }
-FLOOR_OF = {module: number for number, floor in enumerate(FLOORS) for module in floor}
+MAX_MODULES = 14
+FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+# Not there yet: rooms that import upwards. This list only shrinks.
+UPWARDS: dict[str, set[str]] = {}
 
 
 def modules() -> list[Path]:
@@ -62,7 +59,7 @@ def imports(path: Path) -> set[str]:
             return
         if isinstance(node, ast.Import):
             found.update(each.name for each in node.names)
-        if isinstance(node, ast.ImportFrom) and node.module in ("luma_cli", "luma_cli.commands"):
+        if isinstance(node, ast.ImportFrom) and node.module == "luma_cli":
             found.update(f"{node.module}.{each.name}" for each in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
@@ -81,6 +78,8 @@ def ours(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_only_go_down(path: Path) -> None:
     own = name_of(path)
+    if own == "sandbox":
+        return
     assert own in FLOOR_OF, f"{own} has no floor: add it to the table on purpose"
     upwards = {name for name in ours(path) if name != own and FLOOR_OF.get(name, 99) >= FLOOR_OF[own]}
     assert upwards == set()
@@ -104,8 +103,8 @@ def test_the_sandbox_imports_nothing_of_ours() -> None:
 
 def test_commands_share_nothing_but_their_options() -> None:
     for path in (PACKAGE / "commands").glob("*.py"):
-        shared = {name for name in imports(path) if name.startswith("luma_cli.commands.")}
-        assert shared <= {"luma_cli.commands.options"}, path.name
+        shared = {name for name in imports(path) if name.startswith("luma_cli.cli.commands.")}
+        assert shared <= {"luma_cli.cli.commands.options"}, path.name
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -134,7 +133,7 @@ def test_what_needs_no_network_loads_neither_requests_nor_rich(words: list[str])
 
 
 def test_the_version_is_answered_before_typer_is_loaded() -> None:
-    assert not loaded_by("--version") & {"typer", "luma_cli.cli"}
+    assert not loaded_by("--version") & {"typer", "luma_cli.cli.main"}
 
 
 @pytest.mark.parametrize("document", ["README.md"])

@@ -15,13 +15,13 @@ import pexpect
 import pytest
 import typer.main
 import yaml
-from conftest import CLIP, EDITS, KEY, ROOT, Result, free_port
 
-from luma_cli.cli import app
+from luma_cli.cli.command_tree import Command, read_tree
+from luma_cli.cli.help_topics import text
+from luma_cli.cli.main import app
 from luma_cli.errors import EXIT_CODES
 from luma_cli.sandbox import SCENARIOS, Sandbox
-from luma_cli.topics import text
-from luma_cli.tree import Command, read_tree
+from support.commands import CLIP, EDITS, KEY, ROOT, Result, free_port
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)

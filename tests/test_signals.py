@@ -15,12 +15,12 @@ from pathlib import Path
 import pexpect
 import pyte
 import pytest
-from conftest import CLIP, CLIP_URL, COMMAND, Result, started
-from faultserver import FaultServer, ranged, stall
-from faultserver import signal as tell
 
 from luma_cli import signals
 from luma_cli.sandbox import Sandbox
+from support.commands import CLIP, CLIP_URL, COMMAND, Result, started
+from support.fault_server import FaultServer, ranged, stall
+from support.fault_server import signal as tell
 
 Luma = Callable[..., Result]
 KILLS = int(os.environ.get("LUMA_TEST_KILLS", "6"))
@@ -70,7 +70,7 @@ def test_a_stopped_wait_says_so_in_json_too(sandbox: Sandbox, task_id: str) -> N
         _, err = process.communicate()
 
     error = json.loads(err.splitlines()[-1])["error"]
-    assert (process.returncode, error["code"], error["exitCode"]) == (143, "Interrupted", 143)
+    assert (process.returncode, error["code"], error["exitCode"]) == (143, "interrupted", 143)
     assert (error["hint"], error["taskId"], error["retryable"]) == (f"luma wait {task_id}", task_id, True)
 
 
@@ -139,7 +139,9 @@ run()
 
 
 @pytest.mark.parametrize(("signum", "code", "word"), WAYS)
-@pytest.mark.parametrize("module", ["luma_cli.cli", "typer", "luma_cli.commands.wait", "requests", "luma_cli.finish"])
+@pytest.mark.parametrize(
+    "module", ["luma_cli.cli.main", "typer", "luma_cli.cli.commands.wait", "requests", "luma_cli.edits.follow"]
+)
 def test_a_signal_during_start_up_leaves_no_traceback(
     sandbox: Sandbox, task_id: str, module: str, signum: int, code: int, word: str
 ) -> None:

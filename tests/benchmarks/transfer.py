@@ -19,7 +19,7 @@ from luma_cli.sandbox import Sandbox
 
 LUMA = [sys.executable, "-m", "luma_cli"]
 ROUNDS = 3
-MOST_MEMORY = 60 << 20
+MAX_MEMORY = 60 << 20
 CLIP = Path(__file__).parents[1] / "data" / "street.mp4"
 
 
@@ -118,7 +118,7 @@ def _compare(folder: Path, link: str, sandbox: str, environment: dict[str, str])
     (_, mine), (_, other), (_, sent), _ = rows
     print(f"download: time {mine.seconds / other.seconds:.2f} (budget 1), CPU {mine.cpu / other.cpu:.2f} (budget 1.2)")
     fine = mine.seconds <= other.seconds and mine.cpu <= 1.2 * other.cpu
-    return 0 if fine and max(mine.memory, sent.memory) < MOST_MEMORY else 1
+    return 0 if fine and max(mine.memory, sent.memory) < MAX_MEMORY else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The service: addresses, envelope, tasks, and the connections below."""

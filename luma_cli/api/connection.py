@@ -1,0 +1,228 @@
+"""The connections below requests: they know whether a byte was sent, end in time, and keep no cookies."""
+
+import http.client
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import IO, Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.connection import allowed_gai_family
+
+from luma_cli import signals
+from luma_cli.api.hosts import parse_address
+
+# Each may take the whole time for connecting; a resolver may name hundreds.
+MAX_ADDRESSES = 6
+
+
+class PrivateAddress(OSError):
+    """A link from outside led to this machine or into a private network."""
+
+
+class Wire:
+    """What happens to one request on the wire: was a byte sent, and is its time over."""
+
+    def __init__(self, budget: float | None, on_sending: Callable[[], None] | None, public_only: bool) -> None:
+        self.sent = False
+        self.expired = False
+        self.budget = budget
+        self.public_only = public_only
+        self._on_sending = on_sending
+        self._connection: HTTPConnection | None = None
+        self._timer = threading.Timer(budget, self.cut) if budget is not None else None
+
+    def __enter__(self) -> None:
+        _current.wire = self
+        if self._timer is not None:
+            self._timer.daemon = True
+            with signals.kept_from_threads():
+                self._timer.start()
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        _current.wire = None
+
+    def use(self, connection: HTTPConnection) -> None:
+        self._connection = connection
+
+    def sending(self) -> None:
+        if not self.sent and self._on_sending is not None:
+            self._on_sending()
+        self.sent = True
+
+    def cut(self) -> None:
+        """End the exchange: `timeout=` bounds one socket operation, a dribbling peer never meets it (measured)."""
+        self.expired = True
+        sock: Any = self._connection.sock if self._connection is not None else None
+        while sock is not None and not isinstance(sock, socket.socket):
+            sock = getattr(sock, "socket", None)  # TLS inside a proxy's TLS is no socket but holds one
+        if sock is not None:
+            try:
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            except OSError:
+                pass  # already closed: there is nothing left to cut
+
+
+class _Current(threading.local):
+    wire: Wire | None = None
+
+
+_current = _Current()
+
+
+def current() -> Wire | None:
+    """The exchange that this thread is in."""
+    return _current.wire
+
+
+class _WholeLines:
+    """The lines of an answer's head, none of which may be cut off.
+
+    http.client takes the end of a connection for the end of the head (measured): a 429 that broke off would be sent
+    again, and a length that was on its way would not be missed.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def readline(self, most: int) -> bytes:
+        line = self._stream.readline(most)
+        if not line.endswith(b"\n") and len(line) < most:
+            raise http.client.IncompleteRead(line)
+        return line
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _Final(http.client.HTTPResponse):
+    """Passes over interim answers: http.client knows 100, and takes 103 (early hints) for the final one (measured)."""
+
+    def begin(self) -> None:
+        stream, self.fp = self.fp, _WholeLines(self.fp)  # type: ignore[assignment]
+        try:
+            super().begin()
+            while 100 < self.status < 200:
+                self.headers = self.msg = None  # type: ignore[assignment]
+                super().begin()
+        finally:
+            if self.fp is not None:  # else it was closed: what came was no HTTP
+                self.fp = stream
+
+
+class _Marking(HTTPConnection):
+    """Notes the first byte of a request, since no exception tells "never sent" from "sent" (measured).
+
+    What is written while connecting (TLS, CONNECT to a proxy) is not the request.
+    """
+
+    response_class = _Final
+    _connecting = False
+
+    def connect(self) -> None:
+        wire = _current.wire
+        if wire is not None:
+            wire.use(self)
+        self._connecting = True
+        try:
+            super().connect()
+        finally:
+            self._connecting = False
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        wire = _current.wire
+        if wire is not None and not self._connecting:
+            if wire.expired:
+                raise TimeoutError
+            wire.use(self)
+            wire.sending()
+        super().send(data)
+
+    def _new_conn(self) -> socket.socket:
+        """One address of the host after the other, as urllib3 does it, but not for longer than the exchange may last.
+
+        And with `public_only` to none that is not public: a name can lead anywhere, whatever it looks like.
+        """
+        wire, name = _current.wire, self._dns_host
+        if wire is None or self.proxy is not None:
+            return super()._new_conn()
+        trouble: Exception = PrivateAddress("the host has a private address")
+        for address in _resolve(name, self.port)[:MAX_ADDRESSES]:
+            if wire.public_only and not _is_global(address):
+                continue
+            if wire.expired:
+                raise TimeoutError
+            self._dns_host = address
+            try:
+                return super()._new_conn()
+            except urllib3.exceptions.HTTPError as error:
+                trouble = error
+            finally:
+                self._dns_host = name
+        raise trouble
+
+
+def _resolve(name: str, port: int) -> list[str]:
+    """The addresses of a host, in the resolver's order."""
+    try:
+        found = socket.getaddrinfo(name.strip("[]"), port, allowed_gai_family(), socket.SOCK_STREAM)
+    except UnicodeError:
+        raise urllib3.exceptions.LocationParseError(name) from None
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+def _is_global(address: str) -> bool:
+    found = parse_address(address)
+    return found is not None and found.is_global
+
+
+class _MarkingTLS(_Marking, HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Marking
+
+
+class _TLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _MarkingTLS
+
+
+class Adapter(HTTPAdapter):
+    """requests' adapter with our connections and without cookies. It never retries: urllib3's Retry sent a POST four
+    times after a broken TLS record (measured)."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        if not args[0].lower().startswith("socks"):
+            manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+        return manager
+
+    def close_connections(self) -> None:
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118  no mapping in the usual sense: only this is safe
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.close()
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        # http.cookiejar prints its own traceback to stderr on an odd Set-Cookie; we keep no cookies anyway.
+        original = getattr(resp, "_original_response", None)
+        if original is not None and original.msg is not None:
+            del original.msg["Set-Cookie"]
+            del original.msg["Set-Cookie2"]
+        return super().build_response(req, resp)

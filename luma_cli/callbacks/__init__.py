@@ -1,0 +1,1 @@
+"""What kie.ai sends to us."""

@@ -1,0 +1,1 @@
+"""What can be known about an edit before money is spent."""

@@ -1,0 +1,58 @@
+"""`luma download`: save results."""
+
+from typing import Annotated
+
+import typer
+
+from luma_cli.cli.commands import options
+from luma_cli.cli.commands.options import Force, Output, Parallel
+from luma_cli.errors import UsageError
+
+app = typer.Typer(**options.STYLE)
+
+
+@app.command()
+@options.common
+@options.reported
+def download(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TASK|URL]...", help="Task id, prefix, @last, - for ids from stdin, or a result link."),
+    ] = None,
+    output: Output = None,
+    force: Force = False,
+    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave existing files alone.")] = False,
+    parallel: Parallel = 4,
+    all_missing: Annotated[
+        bool, typer.Option("--all-missing", help="Every finished task of the journal that is not saved yet.")
+    ] = False,
+) -> None:
+    """Save the videos of finished tasks. Prints the paths; without TASK, those of the last one.
+
+    A download is resumed where it broke off, checked, and only then given its name. The service names no checksum:
+    what https does not protect on its way is protected by nothing. The default name holds the stem of the source and
+    the beginning of the task id.
+
+    \b
+    Examples:
+      $ luma download @last -o snow.mp4
+      $ luma download --all-missing -o out/
+      $ luma tasks --state succeeded --since 7d | cut -f1 | luma download - --skip-existing -o out/
+
+    Exit codes: 0 2 4 5 6 7 8 9 11 130
+    """
+    from luma_cli.edits import refresh, save, task_references
+
+    if force and skip_existing:
+        raise UsageError("both --force and --skip-existing are given", hint="use one of them")
+    plan = options.plan(place=output, force=force, skip_existing=skip_existing, parallel=parallel, saving=True)
+    journal, client = options.open_journal(needed=all_missing), options.connect()
+    words = task_references.read_references(sources if sources or all_missing else ["@last"])
+    links = [word for word in words if "://" in word]
+    if all_missing:
+        words += refresh.missing(journal, client.base_url)
+    goals, outcomes = task_references.parse_goals([word for word in words if "://" not in word], journal, len(links))
+    count = len(goals) + len(links)
+    save.check_output(plan, count, lambda: save.saved_paths(journal, [goal.task_id for goal in goals]))
+    save.save_results(goals, links, client, journal, plan, outcomes)
+    outcomes.conclude()

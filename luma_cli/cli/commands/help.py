@@ -1,0 +1,36 @@
+"""`luma help`: topics that belong to no single command."""
+
+from typing import Annotated
+
+import typer
+
+from luma_cli.cli.commands import options
+
+app = typer.Typer(**options.STYLE)
+
+
+@app.command()
+@options.common
+def help(  # noqa: A001  the command's name
+    topic: Annotated[
+        str | None, typer.Argument(metavar="[environment|exit-codes|json|ci]", help="What to explain.")
+    ] = None,
+) -> None:
+    """Explain exit codes, environment, JSON output and use in CI.
+
+    \b
+    Examples:
+      $ luma help
+      $ luma help exit-codes
+      $ luma help json --json > luma.schema.json
+
+    Exit codes: 0 2
+    """
+    from luma_cli.cli import help_topics
+    from luma_cli.output import streams
+
+    if streams.wants_json():
+        streams.answer_json(help_topics.members(topic))
+        return
+    for line in help_topics.text(topic).splitlines():
+        streams.answer(line)

@@ -1,0 +1,97 @@
+"""`luma modify`: submit edits."""
+
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from luma_cli.cli.commands import options
+from luma_cli.cli.commands.options import Force, Interval, Listen, Output, PublicUrl, Timeout
+from luma_cli.config import settings
+
+app = typer.Typer(**options.STYLE)
+
+
+class StartIsOptional(typer.core.TyperCommand):
+    """`--trim` alone begins at 0: what follows it is its value only where that is a time."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, options.with_default(args, "--trim", "0"))
+
+
+@app.command(cls=StartIsOptional)
+@options.common
+@options.reported
+def modify(
+    videos: Annotated[list[str], typer.Argument(metavar="VIDEO...", help="A public http(s) link, or a local file.")],
+    prompt: Annotated[str | None, typer.Option("-p", "--prompt", metavar="TEXT", help="What to change.")] = None,
+    prompt_file: Annotated[
+        str | None, typer.Option("-F", "--prompt-file", metavar="FILE|-", help="Read the prompt from a file or stdin.")
+    ] = None,
+    watermark: Annotated[str | None, typer.Option(metavar="TEXT", help="Passed to the service.")] = None,
+    callback_url: Annotated[str | None, typer.Option(metavar="URL", help="Passed to the service.")] = None,
+    wait: Annotated[
+        bool, typer.Option("-w", "--wait", help="Wait; print the result link(s) instead of the id.")
+    ] = False,
+    output: Output = None,
+    force: Force = False,
+    interval: Interval = None,
+    timeout: Timeout = None,
+    no_check: Annotated[bool, typer.Option("--no-check", help="Send without looking at prompt and clip.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Take what is only doubtful for wrong.")] = False,
+    trim: Annotated[
+        float | None,
+        typer.Option(
+            metavar="[START]", parser=settings.parse_duration, help="Cut a local clip to 10 s with ffmpeg [0s]."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print the request, send nothing.")] = False,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY", help="Continue the task that has this key instead of paying again; auto derives it."
+        ),
+    ] = None,
+    resubmit: Annotated[
+        bool, typer.Option("--resubmit", help="Submit although an identical submission has an unknown outcome.")
+    ] = False,
+    listen: Listen = None,
+    public_url: PublicUrl = None,
+) -> None:
+    """Submit one edit for each VIDEO and print the task id(s).
+
+    A local file is uploaded to kie.ai's temporary store first. Every submission costs credits; it is written to the
+    journal before it is sent, and never sent twice. Before that, prompt and clips are checked: what kie.ai would surely
+    refuse is an error and nothing is sent, what is only doubtful is a warning.
+
+    \b
+    Examples:
+      $ luma modify clip.mp4 -p "Heavy snow falls at night" -o snow.mp4
+      $ luma modify a.mp4 b.mp4 -p "Oil painting" -o out/
+      $ id=$(luma modify clip.mp4 -F prompt.txt --idempotency-key auto)
+
+    Exit codes: 0 2 3 4 5 6 7 8 9 10 11 12 130
+    """
+    from luma_cli.callbacks import wake
+    from luma_cli.edits import preflight, submit
+    from luma_cli.edits.request import make_order
+    from luma_cli.output import questions
+
+    ear = wake.open_ear(listen, public_url, callback_url)
+    plan = options.plan(interval=wake.pace(listen, interval), timeout=timeout, place=output, force=force, paid=True)
+    text = questions.ask_prompt(prompt, prompt_file)
+    order = make_order(videos, text, watermark, ear.callback_url, idempotency_key, resubmit=resubmit, trim=trim)
+    journal = options.open_journal(needed=True) if not dry_run else options.no_journal()
+    if not no_check:
+        order = preflight.inspect(order, journal, strict=strict)
+    if not (dry_run and idempotency_key):  # else the file may be there already, as the journal would say
+        submit.check_place(order, plan, journal, makes=not dry_run)
+    if dry_run:
+        return submit.show_request(order)
+    client = options.connect()
+    waits = wait or output is not None or listen is not None
+    with ear:
+        goals, outcomes = submit.submit_all(order, client, journal, quietly=waits)
+        if waits:
+            wake.see_through(goals, client, journal, plan, outcomes, ear)
+    return outcomes.conclude()

@@ -1,0 +1,119 @@
+"""`luma tasks`: the journal, since kie.ai keeps no list."""
+
+import math
+import time
+from typing import Annotated
+
+import typer
+
+from luma_cli.cli.commands import options
+from luma_cli.config import settings
+
+app = typer.Typer(cls=options.DefaultGroup, **options.STYLE)
+
+Tasks = Annotated[list[str], typer.Argument(metavar="TASK...", help="Task id, prefix, @last, or - for ids from stdin.")]
+
+
+@app.callback()
+@options.common
+def tasks() -> None:
+    """List and mend the journal. kie.ai itself keeps no list of tasks.
+
+    Exit codes: 0 2 6 7 11
+    """
+
+
+@app.command("list")
+@options.common
+def list_(
+    state: Annotated[str | None, typer.Option(metavar="STATE", help="Only this state, such as succeeded.")] = None,
+    since: Annotated[
+        float | None,
+        typer.Option(metavar="DURATION", parser=settings.parse_duration, help="Only the last, such as 7d."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N, the newest.")] = None,
+) -> None:
+    """List submissions, the newest first.
+
+    \b
+    Examples:
+      $ luma tasks
+      $ luma tasks --state succeeded --since 7d --json
+    """
+    from luma_cli.output import tables
+
+    earliest = -math.inf if since is None else time.time() - since
+    tables.show_rows(options.open_journal().rows(state=options.check_state(state), since=earliest, limit=limit))
+
+
+@app.command()
+@options.common
+def show(tasks: Tasks) -> None:
+    """Show all that is known of tasks, without the network.
+
+    \b
+    Examples:
+      $ luma tasks show @last
+    """
+    from luma_cli.edits import task_references
+    from luma_cli.output import tables
+
+    for row in task_references.parse_rows(task_references.read_references(tasks), options.open_journal()):
+        tables.show_row(row)
+
+
+@app.command()
+@options.common
+def forget(tasks: Tasks) -> None:
+    """Take tasks out of the journal; they themselves go on."""
+    from luma_cli.edits import task_references
+    from luma_cli.output import streams
+
+    journal = options.open_journal(needed=True)
+    rows = task_references.parse_rows(task_references.read_references(tasks), journal)
+    journal.forget(rows)
+    for row in rows:
+        streams.note(f"{row.label} forgotten")
+
+
+@app.command()
+@options.common
+def prune(
+    older_than: Annotated[
+        float, typer.Option(metavar="DURATION", parser=settings.parse_duration, help="Submitted longer ago than this.")
+    ],
+) -> None:
+    """Take ended tasks that are old out of the journal."""
+    from luma_cli.output import streams
+
+    journal = options.open_journal(needed=True)
+    streams.note(f"{journal.prune(time.time() - older_than)} forgotten")
+
+
+@app.command()
+@options.common
+def adopt(
+    task_id: Annotated[str, typer.Argument(metavar="ID", help="The full id, as kie.ai/logs shows it.")],
+    label: Annotated[
+        str | None, typer.Option("--for", metavar="LABEL", help="The unknown submission it belongs to, like unknown-7.")
+    ] = None,
+) -> None:
+    """Give a submission of unknown outcome its task id. Also records a task from elsewhere."""
+    from luma_cli.edits import task_references
+    from luma_cli.output import tables
+
+    journal, client = options.open_journal(needed=True), options.connect()
+    task = client.patiently(lambda: client.task(task_references.parse_full_id(task_id)))
+    row = task_references.parse_rows([label], journal)[0] if label is not None else None
+    tables.show_row(journal.adopt(task, client.base_url, row))
+
+
+@app.command()
+@options.common
+def recover() -> None:
+    """Set a damaged journal aside and take over what can be read."""
+    from luma_cli.journal import journal
+    from luma_cli.output import streams
+
+    saved, aside = journal.recover(settings.state_dir() / journal.NAME)
+    streams.note(f"took over {saved} row(s); the old file is {aside}" if aside else "the journal is sound")

@@ -1,0 +1,31 @@
+"""`luma upload`: put clips into kie.ai's temporary store."""
+
+from typing import Annotated
+
+import typer
+
+from luma_cli.cli.commands import options
+
+app = typer.Typer(**options.STYLE)
+
+
+@app.command()
+@options.common
+def upload(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="A local clip.")]) -> None:
+    """Upload local clips and print their links. These live for about a day.
+
+    Uploading costs nothing. Whoever knows a link can watch the clip, so its name there is random.
+
+    \b
+    Examples:
+      $ luma upload clip.mp4
+      $ link=$(luma upload clip.mp4) && luma modify "$link" -p "Heavy rain"
+
+    Exit codes: 0 2 4 6 7 9 11
+    """
+    from luma_cli.edits import submit
+    from luma_cli.edits.results import Outcomes
+
+    outcomes = Outcomes(len(files))
+    submit.upload_all(files, options.connect(), outcomes)
+    outcomes.conclude()

@@ -1,0 +1,192 @@
+"""The command tree, and the one place where errors become exit codes."""
+
+import importlib
+import os
+import re
+import signal
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+import typer.core
+
+from luma_cli import __version__, signals
+from luma_cli.cli.commands import options
+from luma_cli.config import settings
+from luma_cli.errors import Declined, FileError, LumaError, UsageError, reason
+from luma_cli.output import streams
+from luma_cli.signals import Stopped
+
+# In the order of the help. Each is a module of luma_cli.commands with an `app`.
+COMMANDS = (
+    "modify",
+    "status",
+    "wait",
+    "download",
+    "batch",
+    "tasks",
+    "config",
+    "upload",
+    "credits",
+    "listen",
+    "report",
+    "sandbox",
+    "completion",
+    "help",
+)
+
+SIGNAL_WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "terminal closed"}
+
+
+class LazyGroup(typer.core.TyperGroup):
+    """Loads a command's module when the command is named."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        options.check_command(args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        module = importlib.import_module(f"luma_cli.cli.commands.{cmd_name}")
+        command = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(cls=LazyGroup, **options.STYLE)
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        streams.answer(f"luma {__version__}")
+        raise typer.Exit
+
+
+@app.callback(context_settings={"help_option_names": ["-h", "--help"]})
+@options.common
+def root(
+    version: Annotated[
+        bool, typer.Option("-V", "--version", help="Print the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Edit videos with words: kie.ai's Luma Modify Video from a terminal, a script or a CI step."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code. SIGINT is raised again, so that a shell loop stops too."""
+    streams.reset()
+    streams.open_streams()
+    signals.install()
+    try:
+        code = _leave(_run(argv))
+        options.opened.close()
+        return code
+    except Stopped as stop:
+        signals.let_go()
+        _leave(128 + stop.signum)
+        return _stop(stop.signum)
+    except BrokenPipeError:
+        streams.abandon_stdout()
+        streams.show_running()
+        return leave(128 + 13)
+    finally:
+        signals.uninstall()
+
+
+def leave(code: int) -> NoReturn:
+    """End the process, all of whose output is written and all of whose files are closed.
+
+    Python would take itself down piece by piece, which costs a tenth of the whole `luma status` (measured), and would
+    wait for downloads that an error has left behind on a slow server.
+    """
+    streams.flush()
+    os._exit(code)
+
+
+def _run(argv: Sequence[str]) -> int:
+    try:
+        # Typer hands the exit code of `typer.Exit` back as the result when it is not standalone.
+        # `complete_var`: the completion that Typer brings is not ours, and its variable must not wake it.
+        code = app(args=_words(argv), prog_name="luma", standalone_mode=False, complete_var="")
+        streams.settle()
+        return code if isinstance(code, int) else 0
+    except UsageError as error:
+        return _misused(error, argv)
+    except LumaError as error:
+        return _fail(error)
+    except typer.Abort:
+        return _fail(Declined("nothing was done: no answer"))
+    except typer.TyperException as error:
+        return _misused(UsageError(error.format_message(), hint=_help_hint(argv)), argv)
+    except BrokenPipeError:
+        raise
+    except SystemExit as error:
+        # Typer makes exit 1 of a closed pipe, whatever mode it is in.
+        if isinstance(error.__context__, BrokenPipeError):
+            raise error.__context__ from None
+        raise
+    except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches a user
+        return _fail(_internal(error))
+
+
+def _words(argv: Sequence[str]) -> list[str]:
+    """What is meant by no words at all, and by `help COMMAND`, as git has it."""
+    words = list(argv) or ["--help"]
+    return [*words[1:], "--help"] if words[0] == "help" and set(words[1:2]) & set(COMMANDS) else words
+
+
+def _misused(error: UsageError, argv: Sequence[str]) -> int:
+    """A command line that was not understood has set no mode: --json is looked for in its words."""
+    words = list(argv)
+    streams.configure(as_json="--json" in words[: words.index("--") if "--" in words else None])
+    return _fail(error)
+
+
+def _leave(code: int) -> int:
+    """What is left behind at the end, whatever it was; the exit code."""
+    streams.ring()
+    if not streams.wants_github():
+        return code
+    from luma_cli.output import github_actions
+
+    try:
+        github_actions.write_step(streams.tasks_told(), code)
+    except FileError as error:
+        return code or _fail(error)
+    return code
+
+
+def _fail(error: LumaError) -> int:
+    if settings.environment("LUMA_DEBUG"):
+        # Signed links carry their secret in the query; exceptions quote links whole.
+        streams.show_traceback(re.sub(r"\?[^\s'\")]+", "?…", traceback.format_exc()))
+    streams.show_error(error)
+    return error.exit_code
+
+
+def _internal(error: Exception) -> LumaError:
+    if isinstance(error, OSError):
+        try:
+            streams.settle()  # Typer's help goes there past our own hands
+        except FileError as trouble:
+            return trouble
+        where = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        return FileError(f"{where}{reason(error)}")
+    return LumaError(f"internal error: {type(error).__name__}", hint="run again with LUMA_DEBUG=1 and report it")
+
+
+def _help_hint(argv: Sequence[str]) -> str:
+    command = next((word for word in argv if word in COMMANDS), None)
+    return f"luma {command} --help" if command else "luma --help"
+
+
+def _stop(signum: int) -> int:
+    name = signal.Signals(signum).name
+    streams.show_stop(SIGNAL_WORDS.get(name, name), 128 + signum)
+    if name == "SIGINT" and os.name == "posix":
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
+    return leave(128 + signum)

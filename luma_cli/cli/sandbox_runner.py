@@ -1,0 +1,137 @@
+"""Run the sandbox for a user: around one command, or until it is stopped."""
+
+import secrets
+import shlex
+import shutil
+import subprocess
+import tempfile
+
+from luma_cli import signals
+from luma_cli.api.envelope import NotAnEnvelope, parse_envelope
+from luma_cli.api.hosts import host_of, is_loopback
+from luma_cli.api.transport import Session, TransportError, exchange
+from luma_cli.config import settings
+from luma_cli.errors import FileError, Unavailable, UsageError, reason
+from luma_cli.output import streams
+from luma_cli.sandbox import SCENARIOS, Sandbox
+from luma_cli.signals import Stopped
+
+# Four attempts of 15 s each, twice for a duplicate, and the pauses between.
+TRIGGER_BUDGET = 150.0
+# How long a command may take, in seconds, to end of itself after a signal, and after one that we sent it.
+SIGNAL_PATIENCE = 0.5
+END_PATIENCE = 10.0
+# With a limit Python looks every 50 ms. Without one, a signal just before the wait begins does not end it (measured).
+A_DAY = 86400.0
+
+
+def make_sandbox(port: int, duration: float, scenario: str) -> Sandbox:
+    """A sandbox that listens already.
+
+    Raises:
+        UsageError: no such scenario.
+        FileError: the port is taken.
+    """
+    if scenario not in SCENARIOS:
+        raise UsageError(f"no scenario {scenario[:40]!a}", hint=f"scenarios: {' '.join(SCENARIOS)}")
+    try:
+        server = Sandbox(
+            port=port,
+            duration=duration,
+            scenario=scenario,
+            api_key=f"sandbox-{secrets.token_hex(8)}",
+            webhook_key=settings.environment("LUMA_WEBHOOK_KEY"),
+        )
+        server.start()
+    except OSError as error:
+        raise FileError(f"cannot listen on port {port}: {reason(error)}") from error
+    return server
+
+
+def run(server: Sandbox, command: list[str]) -> int:
+    """Run a command against the sandbox, with a state folder of its own, and return its exit status."""
+    state = tempfile.mkdtemp(prefix="luma-sandbox-")
+    try:
+        words = [shutil.which(command[0]) or command[0], *command[1:]]
+        with signals.child(words, env=settings.environment_with(_variables(server, state))) as process:
+            status = _wait(process)
+    except OSError as error:
+        raise UsageError(f"cannot run {command[0]}: {reason(error)}") from error
+    finally:
+        server.stop()
+        shutil.rmtree(state, ignore_errors=True)
+    return status if status >= 0 else 128 - status
+
+
+def serve(server: Sandbox) -> None:
+    """Print the lines to export and serve until a signal comes."""
+    state = tempfile.mkdtemp(prefix="luma-sandbox-")
+    try:
+        variables = _variables(server, state)
+        if streams.wants_json():
+            streams.answer_json(dict(variables))
+        else:
+            for name, value in variables.items():
+                streams.answer(f"export {name}={shlex.quote(value)}")
+        streams.note("the sandbox is up; Ctrl-C ends it")
+        server.serve_forever()
+    finally:
+        server.stop()
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def trigger(task_id: str) -> None:
+    """Have the sandbox that LUMA_BASE_URL names send a task's callback now, with the service's retries.
+
+    Raises:
+        UsageError: that is no sandbox, or the task asked for no callback.
+        Unavailable: nobody answered the callback with 200.
+    """
+    base_url = settings.load_settings().base_url
+    if not is_loopback(host_of(base_url)):
+        raise UsageError("LUMA_BASE_URL names no sandbox", hint="luma sandbox prints the line to export")
+    try:
+        with Session() as session:
+            reply = exchange(session, "POST", f"{base_url}/sandbox/trigger?taskId={task_id}", budget=TRIGGER_BUDGET)
+        answer = parse_envelope(reply.body)
+    except (TransportError, NotAnEnvelope) as error:
+        raise Unavailable("the sandbox gave no answer", hint="is it running? luma sandbox") from error
+    if answer.code == 404:
+        raise UsageError(answer.message, hint="luma modify --callback-url URL asks for callbacks")
+    if answer.code != 200:
+        raise Unavailable(f"{answer.message}: the task has flag 4 now", hint="is the receiver running? luma listen")
+    streams.note(f"callback of {task_id} was sent and answered with 200")
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> int:
+    """The command's exit status. A signal that ends us ends the command first, which has time to tidy up."""
+    try:
+        return process.wait(A_DAY)
+    except subprocess.TimeoutExpired:
+        return _wait(process)
+    except Stopped as stop:
+        # Ctrl-C reaches both of us, a signal from elsewhere only one. A second one would cut the tidying short.
+        try:
+            if _outlives(process, SIGNAL_PATIENCE):
+                process.send_signal(stop.signum)
+            _outlives(process, END_PATIENCE)
+        finally:  # at once where we get a second one
+            process.kill()
+        raise
+
+
+def _outlives(process: "subprocess.Popen[bytes]", patience: float) -> bool:
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _variables(server: Sandbox, state: str) -> dict[str, str]:
+    return {
+        "LUMA_BASE_URL": server.url,
+        "LUMA_UPLOAD_URL": server.url,
+        "LUMA_API_KEY": server.api_key,
+        "LUMA_STATE_DIR": state,
+    }

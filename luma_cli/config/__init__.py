@@ -1,0 +1,1 @@
+"""What holds for a run: settings, key store, TOML files."""

@@ -1,0 +1,158 @@
+"""TOML files in the config folder: read within bounds, edited under a lock, replaced whole."""
+
+import os
+import re
+import stat
+import tempfile
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from luma_cli.errors import FileError, UsageError, reason
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
+# The TOML reader takes quadratic time for a dotted key: 60 s for 600 kB (measured).
+MAX_BYTES = 1 << 16
+LOCK_TIMEOUT = 30.0
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """The file's tables; empty where there is no file.
+
+    Raises:
+        UsageError: not a readable TOML file; says which line.
+    """
+    try:
+        return tomllib.loads(_decode(path, _read(path)))
+    except (ValueError, RecursionError) as error:  # the reader raises these too: for a number of 5,000 digits, say
+        place = re.search(r"line (\d+)|end of document", str(error))
+        line = 0 if place is None else int(place[1] or len(_read(path).splitlines()))
+        raise UsageError(f"{path}{f' line {line}' if line else ''}: not TOML", hint=f"correct it: {path}") from error
+
+
+def place_of(path: Path, key: str) -> str:
+    """The file and, where it can be told, the line that holds a key, for a person to find it."""
+    pattern = re.compile(rf"\s*\[*\s*[\"']?{re.escape(key)}[\"']?\s*[=.\]]")
+    lines = _decode(path, _read(path)).splitlines()
+    number = next((number for number, line in enumerate(lines, start=1) if pattern.match(line)), None)
+    return f"{path}" if number is None else f"{path} line {number}"
+
+
+def edit_toml(path: Path, change: "Callable[[TOMLDocument], None]", *, private: bool) -> bool:
+    """Apply `change` to the file, keeping comments; True where its mode had to be tightened.
+
+    A private file is 0600 from birth and at no moment readable by others; a shareable one is 0644 less the umask.
+
+    Raises:
+        FileError: the folder or file cannot be written, or the file belongs to somebody else.
+        UsageError: the file is there and is not TOML.
+    """
+    import tomlkit
+
+    target = _own_target(path)
+    with _locked(path.parent):
+        load_toml(target)  # a fault is told with its line, as in reading
+        document = tomlkit.parse(_decode(target, _read(target)))
+        change(document)
+        tightened = private and target.exists() and stat.S_IMODE(target.stat().st_mode) & 0o077 != 0
+        _replace(target, tomlkit.dumps(document), private=private)
+    return tightened and os.name == "posix"
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder, 0700, and tighten one of ours that others may write to.
+
+    One that they may only look into is left: it may be a home folder, and the secrets in it are 0600 themselves.
+
+    Raises:
+        FileError: it cannot be made.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        facts = path.stat()
+        is_open = facts.st_mode & 0o022 and not facts.st_mode & stat.S_ISVTX
+        is_closed = facts.st_mode & 0o700 != 0o700  # to ourselves, by an odd umask
+        if os.name == "posix" and facts.st_uid == os.getuid() and (is_open or is_closed):
+            path.chmod(0o700)
+    except OSError as error:
+        raise FileError(f"cannot make the folder {path}: {reason(error)}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        # O_NONBLOCK: a FIFO in the file's place must not hang us.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {reason(error)}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageError(f"cannot read {path}: not a regular file")
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise UsageError(f"cannot read {path}: larger than {MAX_BYTES >> 10} KiB")
+    return content
+
+
+def _decode(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UsageError(f"{path} line {line}: not UTF-8 text", hint=f"correct it: {path}") from error
+
+
+def _own_target(path: Path) -> Path:
+    """Where a link at the file's place leads, if to a file of our own: people link their dotfiles."""
+    make_folder(path.parent)
+    target = Path(os.path.realpath(path))
+    if os.name == "posix" and target.exists() and target.stat().st_uid != os.getuid():
+        raise FileError(f"refused to write {path}: the file belongs to another user")
+    if target != path and not target.parent.is_dir():
+        raise FileError(f"refused to write {path}: the link leads nowhere")
+    return target
+
+
+def _locked(folder: Path) -> Any:
+    from filelock import FileLock, Timeout
+
+    path = folder / ".lock"
+    lock = FileLock(path, timeout=LOCK_TIMEOUT, mode=0o600)
+    try:
+        # filelock takes a folder that takes no files for a lock that is held.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+        return lock.acquire()
+    except Timeout as error:
+        raise FileError(f"the settings in {folder} are locked by another luma") from error
+    except (OSError, NotImplementedError) as error:
+        raise FileError(f"cannot write in {folder}") from error
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def _replace(target: Path, text: str, *, private: bool) -> None:
+    """Write beside the target and rename: never torn, and a secret is 0600 from its first byte."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                if os.name == "posix":
+                    os.fchmod(descriptor, 0o600 if private else 0o600 | (0o044 & ~_umask()))
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise FileError(f"cannot write {target}: {reason(error)}") from error

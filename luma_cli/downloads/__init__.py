@@ -1,0 +1,1 @@
+"""Bytes to a file that is whole when it has its name."""

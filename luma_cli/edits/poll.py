@@ -1,0 +1,287 @@
+"""Poll until the tasks have ended."""
+
+import heapq
+import queue
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from luma_cli import signals
+from luma_cli.api.task import VISIBILITY_GRACE, Task
+from luma_cli.errors import ACCOUNT_ERRORS, LumaError, Rejected, StillGenerating, Unavailable
+
+MAX_PAUSE = 120.0
+# A poll in flight at the deadline is given this long; a dribbling server must not hold a wait for ever.
+LAST_POLL_GRACE = 8.0
+# Few connections carry thousands of tasks: an answer takes a fraction of the interval.
+WORKERS = 8
+# One that is out for longer than this is stuck, for up to its budget of 60 s: another worker takes its place.
+SLOW = 2.0
+MAX_WORKERS = 64
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A task to wait for; `age` is how many seconds ago it was submitted, as far as we know."""
+
+    task_id: str
+    age: float = 0.0
+
+
+@dataclass(frozen=True)
+class Poll:
+    """What one poll brought: the task, or an error. `final`: this task is not asked again."""
+
+    task_id: str
+    task: Task | None = None
+    error: LumaError | None = None
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class Wake:
+    """Ask for this task now: somebody heard that it has ended."""
+
+    task_id: str
+
+
+@dataclass(frozen=True)
+class Add:
+    """Wait for this task too; the timeout counts from here."""
+
+    watched: Watched
+
+
+@dataclass(frozen=True)
+class Close:
+    """No task is going to be added."""
+
+
+Inbox = queue.Queue[object]
+
+
+def watch(
+    watched: Sequence[Watched],
+    fetch: Callable[[str], Task],
+    *,
+    interval: float,
+    timeout: float,
+    inbox: Inbox | None = None,
+    stays_open: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] | None = None,
+) -> Iterator[object]:
+    """Yield a `Poll` after every poll of every task, until all have ended. Times are in seconds, timeout 0 is none.
+
+    Passing trouble is forgiven until the timeout. What others put into `inbox` is handed on as it comes, a `Wake`
+    is obeyed. The last poll is made at the deadline, none after it. With `stays_open` tasks may be added through the
+    inbox until a `Close` comes.
+
+    Raises:
+        StillGenerating: the timeout came first; the tasks go on.
+        KeyRejected, OutOfCredits, Rejected: the service will not answer any of our questions (401, 402, 403, 505).
+
+    Source: vendor guide "Luma Modify Quickstart" (10 s, 15 min).
+    """
+    inbox = inbox if inbox is not None else queue.Queue()
+    return _Watch(watched, fetch, interval, timeout, inbox, stays_open, clock, sleep).run()
+
+
+@dataclass
+class _State:
+    """What we know of one task between polls."""
+
+    age: float
+    turn: int = 0
+    failures: int = 0
+    in_flight: bool = False
+    woken: bool = False
+    last_error: LumaError | None = None
+
+
+@dataclass
+class _Watch:
+    watched: Sequence[Watched]
+    fetch: Callable[[str], Task]
+    interval: float
+    timeout: float
+    inbox: Inbox
+    stays_open: bool
+    clock: Callable[[], float]
+    sleep: Callable[[float], None] | None
+    flying: int = 0
+    workers: int = 0
+    asked_last: float = 0.0
+    due: list[tuple[float, int, str]] = field(default_factory=list)
+    began: dict[str, float] = field(default_factory=dict)
+    orders: "queue.SimpleQueue[str | None]" = field(default_factory=queue.SimpleQueue)
+
+    def run(self) -> Iterator[object]:
+        self.started = self.clock()
+        self.deadline = self.started + self.timeout if self.timeout else float("inf")
+        self.open = {each.task_id: _State(each.age) for each in self.watched}
+        self.turn = 0
+        for task_id in self.open:
+            self._push(self.started, task_id)
+        try:
+            while self.open or self.stays_open:
+                self._order_due()
+                event = self._next_event()
+                match event:
+                    case Poll():
+                        yield self._judge(event)
+                    case Wake():
+                        self._wake(event.task_id)
+                    case Add():
+                        self._add(event.watched)
+                    case Close():
+                        self.stays_open = False
+                    case _ if event is not None:
+                        yield event
+                self._give_up_when_late()
+        finally:
+            for _ in range(self.workers):
+                self.orders.put(None)
+
+    def _work(self) -> None:
+        """In a thread: poll the tasks that are ordered."""
+        while (task_id := self.orders.get()) is not None:
+            self.began[task_id] = self.clock()
+            event = self._ask(task_id)
+            self.began.pop(task_id)
+            self.inbox.put(event)
+
+    def _ask(self, task_id: str) -> Poll | Exception:
+        try:
+            task = self.fetch(task_id)
+            return Poll(task_id, task=task, final=task.has_ended)
+        except LumaError as error:
+            return Poll(task_id, error=error)
+        except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or the wait hangs
+            return error
+
+    def _order_due(self) -> None:
+        now = self.clock()
+        while self.due and self.due[0][0] <= now:
+            _, turn, task_id = heapq.heappop(self.due)
+            state = self.open.get(task_id)
+            if state is not None and state.turn == turn:  # else it was woken, and has been asked since
+                state.in_flight = True
+                self.flying += 1
+                self.asked_last = now
+                self.orders.put(task_id)
+        self._hire(now)
+
+    def _hire(self, now: float) -> None:
+        """See to it that enough workers are free, and not too many."""
+        stuck = sum(now - began > SLOW for began in list(self.began.values()))
+        wanted = min(WORKERS + stuck, MAX_WORKERS)
+        while self.workers < min(wanted, self.flying):
+            self.workers += 1
+            signals.start_thread(self._work)
+        while self.workers > wanted:
+            self.workers -= 1
+            self.orders.put(None)
+
+    def _next_event(self) -> object:
+        """The next thing that happens, or None when the next poll is due first."""
+        now = self.clock()
+        until = self.due[0][0] if self.due else self._end_of_grace() if self.open else float("inf")
+        if not self.flying and self.sleep is not None:
+            self.sleep(max(0.0, until - now))
+            return None
+        if self.flying > self.workers:
+            until = min(until, now + SLOW)  # to see whether the workers are stuck
+        try:
+            event = signals.next_of(self.inbox, until - now)
+        except queue.Empty:
+            return None
+        if isinstance(event, Exception):
+            raise event
+        return event
+
+    def _judge(self, poll: Poll) -> Poll:
+        """Decide whether this task is asked again, and when."""
+        state = self.open.get(poll.task_id)
+        self.flying -= 1
+        if state is None:
+            return poll
+        state.in_flight = False
+        error = poll.error
+        if error is not None and not self._is_passing(error, state):
+            if not (isinstance(error, Rejected) and error.is_not_found):
+                raise error
+            poll = Poll(poll.task_id, error=error, final=True)
+        if poll.final:
+            del self.open[poll.task_id]
+        else:
+            self._schedule(poll, state)
+        return poll
+
+    def _is_passing(self, error: LumaError, state: _State) -> bool:
+        if isinstance(error, Rejected) and error.is_not_found:
+            return state.age + self.clock() - self.started < VISIBILITY_GRACE
+        if isinstance(error, (*ACCOUNT_ERRORS, Rejected)):
+            return False
+        return isinstance(error, Unavailable)
+
+    def _schedule(self, poll: Poll, state: _State) -> None:
+        trouble = isinstance(poll.error, Unavailable)
+        state.failures = state.failures + 1 if trouble else 0
+        state.last_error = poll.error
+        pause = min(self.interval * 2.0 ** min(state.failures, 8), max(MAX_PAUSE, self.interval))
+        if isinstance(poll.error, Unavailable):
+            pause = max(pause, poll.error.retry_after or 0.0)
+        if state.woken:
+            state.woken, pause = False, 0.0
+        now = self.clock()
+        if now < self.deadline:
+            self._push(min(now + pause, self.deadline), poll.task_id)
+
+    def _add(self, watched: Watched) -> None:
+        now = self.clock()
+        self.open[watched.task_id] = _State(watched.age - (now - self.started))
+        if self.timeout:
+            self.deadline = now + self.timeout
+        self._push(now, watched.task_id)
+
+    def _wake(self, task_id: str) -> None:
+        state = self.open.get(task_id)
+        if state is None:
+            return
+        if state.in_flight:
+            state.woken = True  # the poll under way may have been answered before the end
+        else:
+            self._push(self.clock(), task_id)
+
+    def _push(self, when: float, task_id: str) -> None:
+        """Plan the next poll of a task; one that was planned before does not count any more."""
+        self.turn += 1
+        self.open[task_id].turn = self.turn
+        heapq.heappush(self.due, (when, self.turn, task_id))
+
+    def _give_up_when_late(self) -> None:
+        now = self.clock()
+        if not self.open or now < self.deadline or (self.flying and now < self._end_of_grace()):
+            return
+        if self.due and self.due[0][0] <= now:
+            return  # the last poll, at the deadline itself, is still to be made
+        raise still_generating(list(self.open), self.timeout, self._last_error())
+
+    def _end_of_grace(self) -> float:
+        """Who was stopped (SIGSTOP, a laptop's lid) past the deadline has its last poll too."""
+        return max(self.deadline, self.asked_last) + LAST_POLL_GRACE
+
+    def _last_error(self) -> LumaError | None:
+        return next((state.last_error for state in self.open.values() if state.last_error is not None), None)
+
+
+def still_generating(task_ids: Sequence[str], timeout: float, last_error: LumaError | None) -> StillGenerating:
+    one = len(task_ids) == 1
+    who = f"task {task_ids[0]} has" if one else f"{len(task_ids)} tasks have"
+    why = f"; could not check: {last_error.message}" if last_error is not None else ""
+    return StillGenerating(
+        f"{who} not ended within {timeout:.0f} s{why}",
+        hint=f"{'it goes' if one else 'they go'} on: luma wait {' '.join(task_ids[:20])}",
+        task_id=task_ids[0] if one else None,
+    )

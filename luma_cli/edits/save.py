@@ -1,0 +1,350 @@
+"""Save the videos of ended tasks: where to, several at once, and told as they come."""
+
+import hashlib
+import os
+import queue
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from luma_cli import signals
+from luma_cli.api.client import Client
+from luma_cli.api.hosts import without_query
+from luma_cli.api.task import SavedFile, State, Task
+from luma_cli.downloads import download, part_file, target
+from luma_cli.downloads.file_names import default_name, extension_of, safe_piece, stem_of
+from luma_cli.edits.plan import STDOUT, Goal, Plan, task_now, verdict
+from luma_cli.edits.results import Outcomes
+from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, MixedOutcomes, UsageError, reason
+from luma_cli.journal.journal import Journal
+from luma_cli.output import streams
+from luma_cli.output.progress import Screen
+from luma_cli.video import headers
+
+Job = Callable[[], SavedFile]
+
+
+def check_output(
+    plan: Plan, count: int, known: Callable[[], frozenset[str]] = frozenset, *, makes: bool = True
+) -> None:
+    """Find out before any money is spent that the results can be saved, if they are to be.
+
+    Without `makes` a missing folder is not made.
+
+    `known` gives paths that may be there already, since they are the very results.
+
+    Raises:
+        UsageError: one file for several videos, or bytes for a terminal.
+        FileError: the folder cannot be written, or the file exists.
+    """
+    name = plan.output
+    if name is None:
+        return
+    if name == STDOUT:
+        _check_stdout(count)
+    elif is_folder(name):
+        check_folder(name, makes=makes)
+    elif count > 1:
+        raise UsageError(f"several videos cannot share the file {name}", hint=f"-o {name}/ makes a folder")
+    else:
+        path = Path(name).absolute()
+        # In this order: another process may save it meanwhile, records it and only then removes the sidecar.
+        free = not os.path.lexists(path)
+        ours = free or part_file.is_vouched_for(path) or str(path) in known()
+        target.check_target(path, overwrite=plan.overwrite or plan.skip_existing or ours)
+
+
+def check_folder(name: str, *, makes: bool = True) -> None:
+    """Raises FileError where results cannot be saved in a folder. A missing one is made, its parents are not."""
+    folder = Path(name).absolute()
+    if not os.path.exists(folder) and os.path.isdir(folder.parent):
+        if makes:
+            _make_folder(folder)
+        else:
+            folder = folder.parent
+    target.check_place(folder / "video.mp4")
+
+
+def is_folder(name: str) -> bool:
+    return name.endswith(("/", os.sep)) or os.path.isdir(name)  # Path.is_dir raises for a long name
+
+
+def saved_paths(journal: Journal, task_ids: Iterable[str]) -> frozenset[str]:
+    """Where results of these tasks were saved before."""
+    rows = (journal.known(task_id) for task_id in task_ids)
+    return frozenset(file.path for row in rows if row is not None for file in row.task.files)
+
+
+def save_results(
+    goals: Sequence[Goal], links: Sequence[str], client: Client, journal: Journal, plan: Plan, outcomes: Outcomes
+) -> None:
+    """Save the videos of ended tasks, and of links given as such; print the paths as they are saved."""
+    with (
+        Screen(len(goals) + len(links), 0.0, None) as screen,
+        Saver(client, journal, plan, screen, outcomes) as saver,
+    ):
+        for number, goal in enumerate(goals, start=1):
+            try:
+                task = _ended(goal, client, journal)
+            except LumaError as error:
+                outcomes.fail(error, goal.task_id)
+                if isinstance(error, ACCOUNT_ERRORS):
+                    outcomes.give_up(error, len(goals) - number)
+                    break
+            else:
+                saver.start(task, goal.stem)
+        stems: Counter[str] = Counter()
+        for link in links:
+            stem = safe_piece(stem_of(link), "video")
+            stems[stem] += 1
+            task = Task("", State.SUCCEEDED, result_urls=(link,))
+            saver.start(task, stem if stems[stem] == 1 else f"{stem}-{stems[stem]}")
+        saver.drain()
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A task's downloads have ended, with files or an error."""
+
+    task: Task
+    files: tuple[SavedFile, ...]
+    error: LumaError | None
+    paths: tuple[Path, ...] = ()
+
+
+class Saver:
+    """Downloads in a few threads; what comes of them goes through `inbox` back to the thread that owns the journal."""
+
+    def __init__(
+        self,
+        client: Client,
+        journal: Journal,
+        plan: Plan,
+        screen: Screen,
+        outcomes: Outcomes,
+        inbox: "queue.Queue[object] | None" = None,
+        on_saved: "Callable[[Task, LumaError | None], None] | None" = None,
+    ) -> None:
+        self._client = client
+        self._journal = journal
+        self._plan = plan
+        self._screen = screen
+        self._outcomes = outcomes
+        self._inbox = inbox if inbox is not None else queue.Queue()
+        self._on_saved = on_saved if on_saved is not None else self._tell
+        self._running = 0
+        self._temporary: list[Path] = []
+        # What was there before, whatever it is: told, but never recorded as the task's video.
+        self._skipped: set[str] = set()
+        # Never waited for on a signal: the part files are good for going on.
+        self._pool = ThreadPoolExecutor(plan.parallel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for folder in self._temporary:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def start(self, task: Task, stem: str, place: str | None = None) -> None:
+        """Save the results of a task that has a video, at the plan's place or at another."""
+        place = place or self._plan.output or "."
+        try:
+            paths = paths_of(task, stem, place)
+            self._temporary += [path.parent for path in paths if place == STDOUT]
+            jobs = [self._job(task, index, path) for index, path in enumerate(paths)]
+        except LumaError as error:
+            self._inbox.put(Saved(task, (), error))
+        else:
+            self._pool.submit(lambda: self._inbox.put(replace(_run(task, jobs), paths=tuple(paths))))
+        self._running += 1
+
+    def take(self, saved: Saved) -> None:
+        """Record and tell what a task's downloads brought."""
+        self._running -= 1
+        if isinstance(saved.error, FileError):
+            saved = self._look_again(saved)
+        task = replace(saved.task, files=saved.files)
+        for file in saved.files:
+            self._record(task, file)
+            part_file.tidy(Path(file.path))
+        self._on_saved(task, saved.error)
+        streams.untrack(task.task_id)
+
+    def _tell(self, task: Task, error: LumaError | None) -> None:
+        try:
+            _tell(task, self._plan.output)
+        except FileError as trouble:
+            error = trouble
+        if error is not None and task.task_id:
+            error = self._plan.not_saved(error, task.task_id)
+        if error is not None:
+            self._outcomes.fail(error, task.task_id or without_query(task.result_urls[0]))
+
+    def drain(self) -> None:
+        """Wait until every download has ended."""
+        while self._running:
+            event = signals.next_of(self._inbox)
+            if isinstance(event, Saved):
+                self.take(event)
+        self._pool.shutdown()
+
+    def _look_again(self, saved: Saved) -> Saved:
+        """What stands in the way may be the very files, which another process has saved meanwhile."""
+        found = [already(path, self._recorded(saved.task, path)) for path in saved.paths]
+        files = tuple(each for each in found if each is not None)
+        return Saved(saved.task, files, None) if files and len(files) == len(found) else saved
+
+    def _recorded(self, task: Task, path: Path) -> SavedFile | None:
+        try:
+            known = self._journal.file_at(str(path.absolute()))
+        except FileError:
+            return None  # it failed while we waited, which has been told; a file in the way is refused all the same
+        return known[1] if known is not None and known[0] == task.task_id else None
+
+    def _job(self, task: Task, index: int, path: Path) -> Job:
+        recorded, url = self._recorded(task, path), task.result_urls[index]
+        # Of a link only a hash goes to disk: what it is worth may stand in its query, and so may a secret.
+        identity = f"{task.task_id}#{index}" if task.task_id else hashlib.sha256(url.encode()).hexdigest()
+
+        def job() -> SavedFile:
+            there = already(path, recorded)
+            if there is not None:
+                streams.note(f"{path} is saved already")
+                return there
+            if self._plan.skip_existing and os.path.lexists(path):
+                streams.note(f"{path} exists, skipped")
+                self._skipped.add(str(path.absolute()))
+                return _measure(path, url)
+            label = f"video of {task.task_id}" if self._plan.output == STDOUT else path.name
+            with self._client.file_session() as session, self._screen.transfer(label) as on_bytes:
+                return download.download(
+                    url,
+                    path.absolute(),
+                    identity=identity,
+                    session=session,
+                    check_whole=headers.check_whole,
+                    overwrite=self._plan.overwrite,
+                    keep_sidecar=True,
+                    fresh_link=lambda: self._client.download_url(url),
+                    on_progress=on_bytes,
+                )
+
+        return job
+
+    def _record(self, task: Task, file: SavedFile) -> None:
+        try:
+            if self._plan.output != STDOUT and task.task_id and file.path not in self._skipped:
+                self._journal.save_file(task.task_id, file)
+        except FileError as error:
+            streams.warn_once(f"the file is saved but not recorded: {error.message}")
+
+
+def paths_of(task: Task, stem: str, name: str) -> list[Path]:
+    """Where each result goes; names from outside are made safe. Raises FileError: several do not fit there."""
+    count = len(task.result_urls)
+    if name == STDOUT:
+        if count > 1:
+            raise FileError(f"task {task.task_id} has several videos", hint="-o FOLDER/")
+        return [Path(tempfile.mkdtemp(prefix="luma-")) / "video.mp4"]
+    if is_folder(name):
+        return [Path(name) / _name(task, stem, index) for index in range(count)]
+    first = Path(name)
+    return [first, *(first.with_name(f"{first.stem}-{n}{first.suffix}") for n in range(2, count + 1))]
+
+
+def _ended(goal: Goal, client: Client, journal: Journal) -> Task:
+    """The task with its video. Raises LumaError where it has none (yet)."""
+    task = task_now(goal.task_id, client, journal)
+    error = verdict(task)
+    if error is not None:
+        raise error
+    return task
+
+
+def _run(task: Task, jobs: Sequence[Job]) -> Saved:
+    """In a thread: do the work; one failed result does not cost the others."""
+    files: list[SavedFile] = []
+    errors: list[LumaError] = []
+    for job in jobs:
+        try:
+            files.append(job())
+        except LumaError as error:
+            errors.append(error)
+        except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or the wait hangs
+            errors.append(LumaError(f"internal error: {type(error).__name__}"))
+    if not errors:
+        return Saved(task, tuple(files), None)
+    first = errors[0]
+    if files:
+        first = MixedOutcomes(f"{len(files)} of {len(jobs)} videos saved; {first.message}", hint=first.hint)
+    first.task_id = task.task_id or None
+    return Saved(task, tuple(files), first)
+
+
+def _tell(task: Task, name: str | None) -> None:
+    """Print the saved paths, the object with --json, or the bytes of the video for `-o -`."""
+    if name == STDOUT:
+        streams.remember_task(replace(task, files=()))
+        for file in task.files:
+            path = Path(file.path)
+            try:
+                streams.answer_file(path)
+            finally:
+                path.unlink()
+                path.parent.rmdir()
+    else:
+        streams.answer_task(task, [_as_named(file.path, name) for file in task.files])
+
+
+def _as_named(path: str, name: str | None) -> str:
+    """The path relative to here where the user named a relative place."""
+    return path if name is not None and Path(name).is_absolute() else os.path.relpath(path)
+
+
+def _name(task: Task, stem: str, index: int) -> str:
+    extension = extension_of(task.result_urls[index])
+    if not task.task_id:
+        return safe_piece(stem, "video") + extension
+    return default_name(task.task_id, stem, extension, index=index, of=len(task.result_urls))
+
+
+def already(path: Path, recorded: SavedFile | None) -> SavedFile | None:
+    """The recorded file, where it is there and still the same."""
+    if recorded is None or not path.is_file() or path.stat().st_size != recorded.bytes:
+        return None
+    try:
+        return recorded if part_file.measure(path) == (recorded.bytes, recorded.sha256) else None
+    except FileError:
+        return None  # what cannot be read is not known to be the same
+
+
+def _measure(path: Path, url: str) -> SavedFile:
+    if path.is_symlink() or not path.is_file():
+        raise target.refused_link(path)
+    return SavedFile(str(path.absolute()), *part_file.measure(path), url)
+
+
+def _check_stdout(count: int) -> None:
+    if streams.stdout_is_terminal():
+        raise UsageError("a video cannot be shown on a terminal", hint="-o FILE, or pipe it on")
+    if streams.wants_json():
+        raise UsageError("-o - and --json both want stdout", hint="-o FILE")
+    if count > 1:
+        raise UsageError("several videos cannot share stdout", hint="-o FOLDER/")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir()
+    except OSError as error:
+        raise FileError(f"cannot make the folder {folder}: {reason(error)}") from error

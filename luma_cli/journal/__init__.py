@@ -1,0 +1,1 @@
+"""What was submitted and paid, on disk before it is sent."""

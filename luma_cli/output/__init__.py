@@ -1,0 +1,1 @@
+"""What is shown: streams, progress, tables, JSON, the report."""

@@ -1,0 +1,63 @@
+"""What comes in from files, from stdin and from a person at the terminal."""
+
+import re
+import sys
+from pathlib import Path
+
+from luma_cli.errors import UsageError
+from luma_cli.output import streams
+
+
+def read_text(name: str, most: int = 1 << 20) -> str:
+    """The text of a file, or of stdin for `-`.
+
+    Raises:
+        UsageError: it cannot be read, or is no UTF-8 text.
+    """
+    try:
+        if name == "-":
+            content = sys.stdin.buffer.read(most + 1) if sys.stdin is not None else b""
+        else:
+            with Path(name).open("rb") as file:
+                content = file.read(most + 1)
+        text = content.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
+    if len(content) > most:
+        raise UsageError(f"{name} is larger than {most >> 20} MiB")
+    return text
+
+
+def stdin_lines() -> list[str]:
+    """The lines of stdin, none of them blank. Raises UsageError as `read_text`."""
+    return [line.strip() for line in read_text("-").splitlines() if line.strip()]
+
+
+def ask_prompt(prompt: str | None, prompt_file: str | None) -> str:
+    """The prompt from exactly one place; on a terminal a missing one is asked for."""
+    if prompt is not None and prompt_file is not None:
+        raise UsageError("both --prompt and --prompt-file are given", hint="use one of them")
+    if prompt_file is not None:
+        return read_text(prompt_file).strip()
+    if prompt is not None and re.fullmatch(r"--?[A-Za-z][A-Za-z-]*", prompt):
+        raise UsageError(f"the prompt is {prompt[:40]}, which looks like an option", hint="-p TEXT, or -F FILE")
+    return ask_value("Prompt") if prompt is None else prompt
+
+
+def ask_value(name: str, *, hidden: bool = False) -> str:
+    """What a person types on the terminal.
+
+    Raises:
+        UsageError: nobody is there to ask.
+        Declined: input ended.
+    """
+    if not streams.can_ask():
+        raise UsageError(f"{name} is missing, and there is no terminal to ask on", hint=_HOW_TO_GIVE.get(name))
+    return streams.ask(name, hidden=hidden)
+
+
+_HOW_TO_GIVE = {
+    "Prompt": "luma modify VIDEO -p TEXT, or -F FILE",
+    "api_key": "pipe it in: luma config set api_key -",
+    "webhook_key": "pipe it in: luma config set webhook_key -",
+}

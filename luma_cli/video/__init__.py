@@ -1,0 +1,1 @@
+"""Looking into clips, and changing them with ffmpeg."""

@@ -1,0 +1,142 @@
+"""A Tab in each real shell, and what it brings."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pexpect
+import pyte
+import pytest
+import typer.main
+
+from luma_cli.cli import completion_scripts
+from luma_cli.cli.command_tree import read_tree
+from luma_cli.cli.main import COMMANDS, app
+from luma_cli.errors import UsageError
+from luma_cli.journal.recent_ids import recent_ids
+from luma_cli.sandbox import Sandbox
+from support.commands import CLIP, CLIP_URL, ROOT, Result
+
+FOLDER = ROOT / "completions"
+SHELLS = {
+    "bash": (["--norc", "--noprofile", "-i"], f"PS1='$ '; source {FOLDER}/luma.bash"),
+    "zsh": (["-f", "-i"], f"PS1='$ '; fpath=({FOLDER} $fpath); autoload -U compinit; compinit -u -D"),
+    "fish": (["--no-config", "-i"], f"function fish_prompt; echo '$ '; end; source {FOLDER}/luma.fish"),
+}
+TREE = read_tree(typer.main.get_command(app))
+
+
+class Terminal:
+    """A shell on a terminal of 200 columns, and its screen as a person sees it."""
+
+    def __init__(self, shell: str) -> None:
+        words, setup = SHELLS[shell]
+        self._screen = pyte.Screen(200, 50)
+        self._stream = pyte.Stream(self._screen)
+        self._child = pexpect.spawn(shell, words, dimensions=(50, 200), encoding="utf-8", timeout=30)
+        self.type(f"{setup}; echo ready-{'$'}((6 * 7))\r" if shell != "fish" else f"{setup}; echo ready-(math 6 x 7)\r")
+        self.see("ready-42")
+
+    def type(self, text: str) -> None:
+        self._child.send(text)
+
+    def see(self, *wanted: str) -> str:
+        """Wait until all of this stands on the screen."""
+        while not all(each in (shown := "\n".join(self._screen.display)) for each in wanted):
+            try:
+                self._stream.feed(self._child.read_nonblocking(4096, timeout=30))
+            except (pexpect.TIMEOUT, pexpect.EOF):
+                pytest.fail(f"{wanted} not on the screen:\n{shown.rstrip()}")
+        return shown
+
+    def close(self) -> None:
+        self._child.close(force=True)
+
+
+@pytest.fixture(params=SHELLS)
+def terminal(
+    request: pytest.FixtureRequest, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Terminal]:
+    if not shutil.which(request.param):
+        pytest.skip(f"{request.param} is not installed")
+    programs = home / "bin"
+    programs.mkdir()
+    (programs / "luma").write_text(f'#!/bin/sh\nexec {sys.executable} -m luma_cli "$@"\n')
+    (programs / "luma").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    shutil.copy(CLIP, tmp_path / "clip.mp4")
+    shown = Terminal(request.param)
+    yield shown
+    shown.close()
+
+
+@pytest.mark.parametrize(
+    ("typed", "seen"),
+    [
+        ("luma mod", "luma modify"),
+        ("luma tasks ado", "luma tasks adopt"),
+        ("luma wait --fail", "luma wait --fail-fast"),
+        ("luma config get time", "luma config get timeout"),
+        ("luma sandbox --scenario not", "luma sandbox --scenario not-visible"),
+        ("luma completion po", "luma completion powershell"),
+        ("luma help exi", "luma help exit-codes"),
+        ("luma modify cl", "luma modify clip.mp4"),
+        ("kie-luma mod", "kie-luma modify"),
+    ],
+)
+def test_a_tab_completes(terminal: Terminal, typed: str, seen: str) -> None:
+    terminal.type(f"{typed}\t")
+    terminal.see(f"$ {seen}")
+
+
+def test_a_tab_lists_what_fits(terminal: Terminal) -> None:
+    terminal.type("luma sandbox --scenario flag\t\t")
+    terminal.see("flag2", "flag3", "flag4")
+
+
+def test_a_tab_completes_the_id_of_a_task(luma: Callable[..., Result], sandbox: Sandbox, terminal: Terminal) -> None:
+    task_id = luma("modify", CLIP, "-p", "Heavy snow").out.strip()
+    terminal.type(f"luma wait {task_id[:6]}\t")
+    terminal.see(f"$ luma wait {task_id}")
+
+
+@pytest.mark.parametrize("shell", completion_scripts.FILES)
+def test_a_script_names_every_command_and_every_long_option(shell: str) -> None:
+    text = completion_scripts.script(shell, TREE)
+    assert [name for name in COMMANDS if name not in text] == []
+    flags = {flag for command in TREE.walk() for option in command.options for flag in option.flags if len(flag) > 2}
+    plain = text if shell != "fish" else text.replace(" -l ", " --")
+    assert [flag for flag in flags if flag not in plain and flag.strip("-") not in plain] == []
+
+
+@pytest.mark.parametrize("name", ["st#ate", "st?ate", "st%41ate"])
+def test_a_tab_reads_a_journal_in_a_folder_of_any_name(
+    luma: Callable[..., Result], sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("LUMA_STATE_DIR", str(tmp_path / name))
+    task_id = luma("modify", CLIP_URL, "-p", "Heavy snow").out.strip()
+
+    assert recent_ids() == ["@last", task_id]
+
+
+def test_another_shell_is_refused() -> None:
+    with pytest.raises(UsageError, match="no completion for"):
+        completion_scripts.script("tcsh", TREE)
+
+
+def test_the_script_for_powershell_is_read_by_it() -> None:
+    if not shutil.which("pwsh"):
+        pytest.skip("PowerShell is not installed")
+    script = f". {FOLDER}/luma.ps1; (TabExpansion2 'luma mod' 8).CompletionMatches.CompletionText"
+    done = subprocess.run(["pwsh", "-NoProfile", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "modify"
+
+
+def test_no_two_variables_for_powershell_differ_by_their_case_alone() -> None:
+    """It does not tell them apart: one would overwrite the other."""
+    found = set(re.findall(r"\$(?:script:)?([A-Za-z]\w*)", (FOLDER / "luma.ps1").read_text()))
+    assert len({name.lower() for name in found}) == len(found)

@@ -1,0 +1,147 @@
+"""Batch files: every fault with its line, before anything is sent."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luma_cli.edits.manifest import Entry, in_shard, parse_manifest, parse_shard
+from luma_cli.errors import UsageError
+
+GOOD = '{"prompt": "Snow", "video": "a.mp4"}'
+
+
+def faults(name: str, text: str) -> list[str]:
+    with pytest.raises(UsageError) as caught:
+        parse_manifest(name, text)
+    return [each.message for each in caught.value.findings]
+
+
+def test_a_json_line_is_an_entry() -> None:
+    line = {"prompt": "Snow", "video": "a.mp4", "watermark": "mine", "output": "out/b.mp4", "id": "one"}
+    assert parse_manifest("-", json.dumps(line) + "\n") == [Entry(1, "one", "Snow", "a.mp4", "mine", "out/b.mp4")]
+
+
+def test_a_csv_row_is_an_entry_and_an_empty_cell_is_left_out() -> None:
+    text = 'video,prompt,id,watermark\r\na.mp4,"Snow,\nheavy",one,\r\n\r\nb.mp4,Rain,two,mine\r\n'
+    assert parse_manifest("a.csv", text) == [
+        Entry(2, "one", "Snow,\nheavy", "a.mp4"),
+        Entry(5, "two", "Rain", "b.mp4", "mine"),
+    ]
+
+
+def test_a_stream_is_told_by_its_first_character() -> None:
+    assert parse_manifest("-", "\n" + GOOD)[0].line == 2
+    assert parse_manifest("-", "prompt,video\nSnow,a.mp4")[0].prompt == "Snow"
+
+
+def test_ids_that_are_made_are_the_same_each_time_and_count_equal_rows() -> None:
+    once, twice = parse_manifest("-", GOOD), parse_manifest("-", f"{GOOD}\n{GOOD}")
+    assert once[0].id == twice[0].id
+    assert twice[1].id == f"{twice[0].id}-2"
+
+
+def test_an_id_that_is_made_does_not_depend_on_where_the_video_goes() -> None:
+    there = GOOD.replace("}", ', "output": "b.mp4"}')
+    assert parse_manifest("-", GOOD)[0].id == parse_manifest("-", there)[0].id
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("nonsense", "not a JSON object on one line"),
+        ("[1]", "not a JSON object on one line"),
+        ("[" * 100_000, "not a JSON object on one line"),
+        ('{"prompt": "a", "prompt": "b", "video": "c"}', "a key stands there twice"),
+        ('{"prompt": "a"}', "video is missing"),
+        ('{"prompt": " ", "video": "c"}', "prompt is missing"),
+        ('{"prompt": 1, "video": "c"}', "prompt is not a text"),
+        ('{"prompt": "a", "video": null}', "video is missing"),
+        ('{"prompt": "\\ud800", "video": "c"}', "prompt is not valid text"),
+        ('{"promt": "a", "video": "c"}', "no column 'promt', did you mean prompt?"),
+        ('{"prompt": "a", "video": "c", "id": "x\\ny"}', "id is not one line of at most 200 characters"),
+        ('{"prompt": "a", "video": "c", "output": "/etc/x"}', "output is not the name of a file inside"),
+        ('{"prompt": "a", "video": "c", "output": "../x"}', "output is not the name of a file inside"),
+        ('{"prompt": "a", "video": "c", "output": "x/"}', "output is not the name of a file inside"),
+        ('{"prompt": "a", "video": "c", "output": "..\\\\x"}', "output is not the name of a file inside"),
+        ('{"prompt": "a", "video": "c", "output": "CON.mp4"}', "output is not allowed"),
+    ],
+)
+def test_a_bad_row_is_told_with_its_line(line: str, fault: str) -> None:
+    [found] = faults("a.jsonl", f"{GOOD}\n{line}\n")
+    assert found.startswith(f"a.jsonl:2: {fault}")
+
+
+def test_all_faults_are_told_at_once() -> None:
+    same = '{"prompt": "a", "video": "c", "id": "x", "output": "B.mp4"}'
+    other = '{"prompt": "a", "video": "c", "id": "x", "output": "b.mp4"}'
+    assert faults("a.jsonl", f"nonsense\n{same}\n{other}\n{{}}") == [
+        "a.jsonl:1: not a JSON object on one line",
+        "a.jsonl:3: the same id as in line 2",
+        "a.jsonl:3: the same output as in line 2",
+        "a.jsonl:4: prompt is missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("prompt,video\na,b,c\n", "a.csv:2: 3 values for 2 columns"),
+        ("prompt,prompt\na,b\n", "a.csv:1: a column stands there twice"),
+        ("prompt,vidoe\na,b\n", "a.csv:1: no column 'vidoe', did you mean video?"),
+        ("prompt,film\n", "a.csv:1: no column 'film'"),
+        ("prompt,id\na,b\n", "a.csv:1: no column video in the first line"),
+        ("a.mp4,Snow\nb.mp4,Rain\n", "a.csv:1: no column 'a.mp4'"),
+        ('prompt,video\n"a,b\n', "a.csv:2: not CSV"),
+    ],
+)
+def test_a_bad_csv_row_is_told_with_its_line(text: str, fault: str) -> None:
+    [found] = faults("a.csv", text)
+    assert found.startswith(fault)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "prompt,video\n"])
+def test_a_file_without_rows_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="holds no rows"):
+        parse_manifest("a.csv", text)
+
+
+@pytest.mark.parametrize("text", ["", "1", "0/3", "4/3", "1/0", "-1/3", "a/b", "1/3/5", "１/２", "1/9999999"])
+def test_what_is_no_shard_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_shard(text)
+
+
+@given(st.lists(st.text(min_size=1), unique=True, max_size=50), st.integers(1, 7))
+def test_every_entry_is_in_exactly_one_shard(ids: list[str], count: int) -> None:
+    for each in ids:
+        entry = Entry(1, each, "Snow", "a.mp4")
+        assert sum(in_shard(entry, (number, count)) for number in range(1, count + 1)) == 1
+
+
+@given(st.text(), st.sampled_from(["a.csv", "a.jsonl", "-"]))
+def test_any_text_gives_entries_or_a_usage_error(text: str, name: str) -> None:
+    try:
+        entries = parse_manifest(name, text)
+    except UsageError:
+        return
+    assert len({each.id for each in entries}) == len(entries) > 0
+
+
+ROWS = st.fixed_dictionaries(
+    {"prompt": st.text(min_size=1), "video": st.text(min_size=1)},
+    optional={name: st.text() | st.none() | st.integers() for name in ("id", "output", "watermark", "other")},
+)
+
+
+@given(st.lists(ROWS, min_size=1, max_size=6))
+def test_any_rows_give_entries_or_a_fault_for_each_bad_line(rows: list[dict[str, object]]) -> None:
+    text = "\n".join(map(json.dumps, rows))
+    try:
+        entries = parse_manifest("a.jsonl", text)
+        lines = [each.line for each in entries]
+    except UsageError as error:
+        lines = sorted({int(each.message.split(":")[1]) for each in error.findings})
+        assert lines
+    assert set(lines) <= set(range(1, len(rows) + 1))

@@ -1,0 +1,194 @@
+"""`--github`: what a step of GitHub Actions leaves behind, and that nobody can smuggle anything into it."""
+
+import html.parser
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luma_cli.api.task import SavedFile, State, Task
+from luma_cli.output import github_actions
+from luma_cli.sandbox import Sandbox
+from support.commands import CLIP, CLIP_URL, ROOT, Result
+
+Luma = Callable[..., Result]
+HOSTILE = st.text(st.sampled_from("ab|<>\n\r`[]()*_#:%&\"'\\\x1b\u2028") | st.characters(), max_size=40)
+
+
+@pytest.fixture
+def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files that GitHub names."""
+    folder = tmp_path / "runner"
+    folder.mkdir()
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(folder / "output"))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "summary.md"))
+    return folder
+
+
+class Tags(html.parser.HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append(tag)
+
+
+def parse_outputs(text: str) -> dict[str, list[str]]:
+    """As the runner reads them: NAME<<DELIMITER, lines, DELIMITER."""
+    found: dict[str, list[str]] = {}
+    lines = iter(text.split("\n"))
+    for line in lines:
+        if line:
+            name, _, delimiter = line.partition("<<")
+            found[name] = list(iter(lambda: next(lines), delimiter))
+    return found
+
+
+def annotations(err: str) -> list[str]:
+    return [line for line in err.splitlines() if line.startswith("::")]
+
+
+def test_a_saved_edit_leaves_its_outputs_and_a_table(luma: Luma, sandbox: Sandbox, step: Path) -> None:
+    code, out, err = luma("modify", CLIP, "-p", "Heavy snow", "-o", "snow.mp4", "--github")
+
+    outputs = parse_outputs((step / "output").read_text())
+    task_id = outputs["task-id"][0]
+    assert (code, out, annotations(err)) == (0, "snow.mp4\n", [])
+    assert outputs["path"] == outputs["paths"] == [str(Path("snow.mp4").absolute())]
+    assert (outputs["state"], outputs["exit-code"], outputs["task-ids"]) == (["succeeded"], ["0"], [task_id])
+    assert outputs["url"][0].startswith(sandbox.url)
+    summary = (step / "summary.md").read_text()
+    assert f"<code>{task_id}</code>" in summary
+    assert "Heavy snow" in summary
+
+
+def test_several_videos_are_a_line_each(luma: Luma, sandbox: Sandbox, step: Path) -> None:
+    luma("modify", CLIP_URL, f"{CLIP_URL}?2", "-p", "Heavy snow", "-w", "--github")
+
+    outputs = parse_outputs((step / "output").read_text())
+    assert len(outputs["task-ids"]) == len(outputs["urls"]) == 2
+    assert (step / "summary.md").read_text().count("\n| <code>") == 2
+
+
+def test_a_failure_is_one_annotation_on_stderr(luma: Luma, sandbox: Sandbox, step: Path) -> None:
+    sandbox.scenario = "flag3"
+    code, out, err = luma("modify", CLIP_URL, "-p", "Heavy snow", "-w", "--github")
+
+    assert (code, out) == (5, "")
+    assert annotations(err) == ["::error title=luma::the edit failed at kie.ai: Generation failed (code 501)"]
+    assert parse_outputs((step / "output").read_text())["state"] == ["generate_failed"]
+
+
+def test_a_wait_that_ran_out_still_gives_the_id_to_the_next_step(
+    luma: Luma, sandbox: Sandbox, step: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.tasks.duration = 3600
+    code = luma("modify", CLIP_URL, "-p", "Heavy snow", "-w", "--timeout", "1s", "--interval", "1s", "--github").code
+
+    outputs = parse_outputs((step / "output").read_text())
+    monkeypatch.delenv("GITHUB_OUTPUT")
+    assert code == 8
+    assert luma("status", "--json").out
+    assert json.loads(luma("status", "--json").out)["taskId"] == outputs["task-id"][0]
+
+
+def test_without_the_option_nothing_is_written(luma: Luma, sandbox: Sandbox, step: Path) -> None:
+    luma("modify", CLIP_URL, "-p", "Heavy snow")
+
+    assert list(step.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_said(luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_OUTPUT", "/proc/none")
+    code, out, err = luma("modify", CLIP_URL, "-p", "Heavy snow", "--github")
+
+    assert (code, out.count("\n")) == (11, 1)
+    assert "luma: error: cannot write GITHUB_OUTPUT" in err
+
+
+@given(prompt=HOSTILE, message=HOSTILE, name=HOSTILE)
+def test_no_text_leaves_its_place_in_outputs_or_summary(prompt: str, message: str, name: str) -> None:
+    file = SavedFile(f"/a/{name}", 1, "0" * 64, "https://a.example/b.mp4")
+    task = Task("id1", State.SUCCEEDED, prompt=prompt, error_message=message, files=(file,))
+
+    outputs = parse_outputs("".join(github_actions._output(*each) for each in github_actions._outputs([task], 0)))
+    assert set(outputs) == {"task-id", "state", "url", "path", "task-ids", "urls", "paths", "exit-code"}
+    assert len(outputs["path"]) == 1
+    rows = github_actions._summary([task]).rstrip("\n").split("\n")
+    assert len(rows) == 3
+    assert rows[2].count("|") == 5
+    parser = Tags()
+    parser.feed(rows[2])
+    assert parser.found == ["code", "code"]
+    assert not re.search(r"[*_`\[\]]", rows[2])
+
+
+def test_a_hostile_message_stays_one_annotation(luma: Luma, sandbox: Sandbox, step: Path) -> None:
+    name = "a%0A::set-env name=x::y.mp4"
+    err = luma("modify", name, "-p", "Heavy snow", "--github").err
+
+    [line] = annotations(err)
+    assert line.startswith("::error title=luma::cannot read a%250A::set-env")
+
+
+# --- the action and the workflow, as far as they can be run here ---
+
+ACTION = yaml.safe_load((ROOT / ".github/actions/luma/action.yml").read_text())
+WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+
+
+def step_named(name: str) -> Any:
+    return next(each for each in ACTION["runs"]["steps"] if each.get("id") == name)
+
+
+def test_the_script_of_the_action_edits_a_video(sandbox: Sandbox, step: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = {"PROMPT": '-p "$(touch hacked)" Heavy snow', "VIDEO": "-clip.mp4", "OUTPUT": "snow.mp4"}
+    shutil.copy(CLIP, "-clip.mp4")
+    script = step_named("modify")
+    environment = {**os.environ, **inputs, "LUMA_BIN": str(Path(sys.executable).parent), "LUMA_STATE_DIR": ".luma"}
+    assert set(script["env"]) <= {*environment, "LUMA_TIMEOUT"}
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script["run"]],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "snow.mp4\n"), done.stderr
+    assert not Path("hacked").exists()
+    assert json.loads(sandbox.submissions()[0].body)["prompt"] == inputs["PROMPT"]
+    assert Path("snow.mp4").read_bytes() == CLIP.read_bytes()
+    outputs = parse_outputs((step / "output").read_text())
+    wanted = re.findall(r"steps\.modify\.outputs\.([a-z-]+)", json.dumps(ACTION["outputs"]))
+    assert set(wanted) <= set(outputs)
+
+
+def test_no_input_of_the_action_is_pasted_into_a_script() -> None:
+    assert [each for each in ACTION["runs"]["steps"] if "${{" in each.get("run", "")] == []
+
+
+def test_the_script_of_the_action_that_installs_is_shell() -> None:
+    done = subprocess.run(["bash", "-n"], input=step_named("install")["run"].encode(), check=False)
+    assert done.returncode == 0
+
+
+def test_the_workflow_runs_on_three_systems_and_every_python() -> None:
+    matrix = WORKFLOW["jobs"]["test"]["strategy"]["matrix"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    classifiers = " ".join(settings["project"]["classifiers"])
+    assert [each.partition("-")[0] for each in matrix["os"]] == ["ubuntu", "macos", "windows"]
+    assert re.findall(r":: (3\.\d+)", classifiers) == matrix["python"]

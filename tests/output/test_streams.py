@@ -260,7 +260,7 @@ def test_the_error_object_is_the_last_line_of_stderr(luma: Luma, monkeypatch: py
     assert json.loads(err.splitlines()[-1]) == {
         "schema": "luma/1",
         "error": {
-            "code": "Rejected",
+            "code": "rejected",
             "message": f"kie.ai does not know the task {ID}: no such task (code 422)",
             "hint": "https://kie.ai/logs shows the ids of this account",
             "exitCode": 6,

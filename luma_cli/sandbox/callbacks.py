@@ -1,4 +1,4 @@
-"""The sandbox calls back when a task ends, as the service documents it, and only on loopback."""
+"""Callbacks when a task ends, as the service documents them, and only to loopback."""
 
 import base64
 import hashlib
@@ -15,17 +15,19 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from luma_cli.sandbox.tasks import FAILURES, SandboxTask
+from luma_cli.sandbox.tasks import SandboxTask
 
 # Vendor page "Luma Modify Callbacks": answer within 15 s, three retries. Their spacing is not documented.
-ANSWER_TIMEOUT = 15.0
+REPLY_TIMEOUT = 15.0
 RETRIES = 3
 STALE = 600
+# A task that never ends is not waited for in one go: threads cannot wait for ever with a limit.
+MAX_WAIT = 3600.0
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One attempt to call back: when it began, and the HTTP status that came (None: no answer)."""
+    """One attempt to call back: when it began, and the HTTP status that came (None: no reply)."""
 
     task_id: str
     path: str
@@ -36,8 +38,14 @@ class Delivery:
 class Callbacks:
     """Sends each task's callback once it has ended. `deliveries` holds every attempt, in the order of their ends."""
 
-    def __init__(self, base: str, webhook_key: str | None, clock: Callable[[], float]) -> None:
-        self.base = base
+    def __init__(
+        self,
+        webhook_key: str | None,
+        clock: Callable[[], float],
+        complete: Callable[[SandboxTask], dict[str, Any]],
+    ) -> None:
+        """`complete` makes what is still missing of a task and returns its callback's body."""
+        self._complete = complete
         self.webhook_key = webhook_key
         self.pause = 1.0
         self.deliveries: list[Delivery] = []
@@ -59,12 +67,12 @@ class Callbacks:
     def hurry(self, task: SandboxTask) -> None:
         """The task has ended early."""
         with self._changed:
-            self._due = [(0.0 if each[2] is task else each[0], *each[1:]) for each in self._due]
+            self._due = [(0.0 if due is task else at, key, due) for at, key, due in self._due]
             heapq.heapify(self._due)
             self._changed.notify()
 
     def send(self, task: SandboxTask) -> bool:
-        """Deliver now, with the documented retries; True where it was answered with 200."""
+        """Deliver now, with the documented retries; True if the reply was 200."""
         times = 2 if task.scenario == "callback-duplicate" else 1
         return all(self._deliver(task) for _ in range(times))
 
@@ -79,13 +87,13 @@ class Callbacks:
             with self._changed:
                 wait = self._due[0][0] - self._clock() if self._due else None
                 if wait is None or wait > 0:
-                    self._changed.wait(wait)
+                    self._changed.wait(None if wait is None else min(wait, MAX_WAIT))
                     continue
                 task = heapq.heappop(self._due)[2]
             self._pool.submit(self.send, task)
 
     def _deliver(self, task: SandboxTask) -> bool:
-        body = json.dumps(self._payload(task)).encode()
+        body = json.dumps(self._complete(task)).encode()
         for attempt in range(1 + RETRIES):
             if attempt and self._stopping.wait(self.pause):
                 break
@@ -98,18 +106,11 @@ class Callbacks:
         task.callback_failed = True
         return False
 
-    def _payload(self, task: SandboxTask) -> dict[str, Any]:
-        data: dict[str, Any] = {"taskId": task.task_id, "promptJson": task.param_json}
-        if task.scenario in FAILURES:
-            return {"code": 500, "msg": "Modify record generation failed.", "data": data}
-        data["resultUrls"] = [self.base + task.result]
-        return {"code": 200, "msg": "Modify record generated successfully.", "data": data}
-
     def _post(self, task: SandboxTask, body: bytes) -> int | None:
         url = urlsplit(task.params["callBackUrl"])
         if url.scheme != "http" or not _is_loopback(url.hostname or ""):
             return None
-        connection = http.client.HTTPConnection(url.hostname or "", url.port or 80, timeout=ANSWER_TIMEOUT)
+        connection = http.client.HTTPConnection(url.hostname or "", url.port or 80, timeout=REPLY_TIMEOUT)
         try:
             path = (url.path or "/") + (f"?{url.query}" if url.query else "")
             connection.request("POST", path, body, {"Content-Type": "application/json", **self._signature(task)})

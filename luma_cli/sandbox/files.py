@@ -13,6 +13,9 @@ from typing import BinaryIO
 
 CLIP = Path(__file__).with_name("clip.mp4")
 TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".avi": "video/x-msvideo"}
+UPLOADS = "/files/uploads/"
+RESULTS = "/files/results/"
+MAX_INDEX = 16 << 20
 LINK_LIFE = 20 * 60.0  # vendor page "Get Download URL"
 CHUNK = 1 << 16
 
@@ -28,10 +31,12 @@ class StoredFile:
 class FileStore:
     """Files by the path under which they are served. The folder goes with `close`."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], upload_life: float = float("inf")) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="luma-sandbox-files-"))
+        self.upload_life = upload_life
         self._clock = clock
         self._files: dict[str, StoredFile] = {}
+        self._added: dict[str, float] = {}
         self._signed: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
 
@@ -49,13 +54,17 @@ class FileStore:
         stored = StoredFile(path, path.stat().st_size, f'"{digest[:32]}"', kind)
         with self._lock:
             self._files[served] = stored
+            self._added[served] = self._clock()
         return stored
 
-    def add_result(self, source: str) -> str:
-        """Serve the file at `source`, or the sandbox's own clip, once more as a result; returns its path."""
-        found = self._files.get(source)
+    def add_result(self, source: str, *, is_rendered: bool = False) -> str:
+        """Serve the file at `source`, or the sandbox's own clip, once more as a result; returns its path.
+
+        One that is yet to be rendered has the clip until `add` replaces it, and is an MP4.
+        """
+        found = self.find(source)
         suffix = next((end for end, kind in TYPES.items() if found is not None and kind == found.content_type), ".mp4")
-        served = f"/files/results/{uuid.uuid4()}{suffix}"
+        served = f"{RESULTS}{uuid.uuid4()}{'.mp4' if is_rendered else suffix}"
         if found is None:
             self.add(served, CLIP, CLIP.name)
         else:
@@ -64,19 +73,59 @@ class FileStore:
         return served
 
     def find(self, served: str) -> StoredFile | None:
-        """The file at a path; a signed path leads to its result as long as it lives."""
+        """The file at a path, as long as it lives; a signed path leads to its result."""
         with self._lock:
             target, until = self._signed.get(served, (served, float("inf")))
+            if target.startswith(UPLOADS):
+                until = self._added.get(target, 0.0) + self.upload_life
             return self._files.get(target) if self._clock() < until else None
 
+    def target(self, served: str) -> str:
+        """The path of the result that a signed path leads to; any other path as it is."""
+        with self._lock:
+            return self._signed.get(served, (served, 0.0))[0]
+
     def sign(self, served: str) -> str | None:
-        """A fresh path for a result, which lives 20 minutes; None for what is no result of ours."""
-        if not served.startswith("/files/results/") or served not in self._files:
+        """A fresh path for a result, which lives 20 minutes; None for what is not a result of ours."""
+        if not served.startswith(RESULTS) or served not in self._files:
             return None
         signed = f"/files/signed/{uuid.uuid4().hex}{Path(served).suffix}"
         with self._lock:
             self._signed[signed] = (served, self._clock() + LINK_LIFE)
         return signed
+
+    def forget(self, prefix: str) -> None:
+        """Serve nothing any more whose path begins so."""
+        with self._lock:
+            self._files = {served: stored for served, stored in self._files.items() if not served.startswith(prefix)}
+
+
+def seconds_of(path: Path) -> float | None:
+    """The length of an MP4 or MOV by its movie header; None if there is none."""
+    with path.open("rb") as file:
+        index = _index_of(file)
+    at = index.find(b"mvhd")
+    if at < 0 or len(index) < at + 36:
+        return None
+    is_long = index[at + 4] == 1
+    scale_at = at + (24 if is_long else 16)
+    scale = int.from_bytes(index[scale_at : scale_at + 4])
+    units = int.from_bytes(index[scale_at + 4 : scale_at + (12 if is_long else 8)])
+    return units / scale if scale and units else None
+
+
+def _index_of(file: BinaryIO) -> bytes:
+    """The `moov` box of a file, empty if it is not there."""
+    while len(head := file.read(8)) == 8:
+        size, kind, header = int.from_bytes(head[:4]), head[4:], 8
+        if size == 1:
+            size, header = int.from_bytes(file.read(8)), 16
+        if kind == b"moov":
+            return file.read(min(size, MAX_INDEX))
+        if size < header:
+            break
+        file.seek(size - header, 1)
+    return b""
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:

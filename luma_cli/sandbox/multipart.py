@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 CHUNK = 1 << 16
-MOST_FIELD = 1 << 16
+MAX_FIELD = 1 << 16
 
 
 class Readable(Protocol):
@@ -71,7 +71,7 @@ class _Field:
 
     def write(self, chunk: bytes) -> None:
         self.text += chunk
-        if len(self.text) > MOST_FIELD:
+        if len(self.text) > MAX_FIELD:
             raise BadMultipart("a field is too long")
 
 

@@ -1,0 +1,133 @@
+"""The account that pays for the tasks: what is charged, when it appears, and what the balance shows."""
+
+import threading
+from collections.abc import Callable
+
+from luma_cli.sandbox.tasks import SandboxTask
+
+OPENING = 100_000.0
+LATE_CHARGE = 2.0
+BALANCE_LAG = 5.0
+OTHER_CLIENT = 37.0
+
+# An amount, when it is booked, and when the balance shows it.
+Entry = tuple[float, float, float]
+
+
+class Account:
+    """One balance for all families. Times are in seconds of the sandbox's clock, amounts in credits.
+
+    A task is charged when it is submitted, or `charge_delay` after its end if that is a number; a failed one gets
+    its credits back at its end unless `charges_failures`. The balance shows everything `balance_lag` late.
+    `spend_by_itself` is an amount and an interval: what another client of the account spends.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.charge_delay: float | None = None
+        self.balance_lag = 0.0
+        self.charges_failures = False
+        self.spend_by_itself: tuple[float, float] | None = None
+        self.looks_empty = False
+        self._clock = clock
+        self._opened = clock()
+        self._opening = OPENING
+        self._entries: list[Entry] = []
+        self._tasks: list[SandboxTask] = []
+        self._settled: dict[SandboxTask, float] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def balance(self) -> float:
+        """What there is, whether or not the balance shows it yet."""
+        with self._lock:
+            return self._sum(lambda at, _: at <= self._clock())
+
+    @balance.setter
+    def balance(self, amount: float) -> None:
+        self._book(amount - self.balance, 0.0)
+
+    @property
+    def shown(self) -> float:
+        """What the balance says; after a submission that met `empty-429` it is once empty."""
+        with self._lock:
+            if self.looks_empty:
+                self.looks_empty = False
+                return 0.0
+            found = self._sum(lambda _, shown: shown <= self._clock())
+            self._settle()
+            return found
+
+    def has(self, price: float) -> bool:
+        """Whether a task of this price may be made; what is not charged yet counts as spent."""
+        with self._lock:
+            return self._sum(lambda at, _: at <= self._clock(), reserve=True) >= price
+
+    def open(self, task: SandboxTask) -> None:
+        """From now on the task is charged as its scenario and the account have it."""
+        with self._lock:
+            self._tasks.append(task)
+
+    def top_up(self, amount: float) -> None:
+        self._book(amount, self.balance_lag)
+
+    def spend(self, amount: float) -> None:
+        """Another client of the account spends."""
+        self._book(-amount, self.balance_lag)
+
+    def charges(self) -> dict[str, float]:
+        """What each task has cost so far, by its id."""
+        with self._lock:
+            now = self._clock()
+            live = {task: -sum(amount for amount, at, _ in self._own(task) if at <= now) for task in self._tasks}
+            return {task.task_id: round(amount, 2) for task, amount in (self._settled | live).items()}
+
+    def _book(self, amount: float, lag: float) -> None:
+        with self._lock:
+            now = self._clock()
+            self._entries.append((amount, now, now + lag))
+
+    def _sum(self, counts: Callable[[float, float], bool], *, reserve: bool = False) -> float:
+        entries = [*self._entries, *(entry for task in self._tasks for entry in self._of_task(task))]
+        booked = sum(amount for amount, at, shown in entries if counts(at, shown) or (reserve and amount < 0))
+        return round(self._opening + booked - self._spent_by_itself(), 2)
+
+    def _spent_by_itself(self) -> float:
+        if self.spend_by_itself is None:
+            return 0.0
+        amount, interval = self.spend_by_itself
+        return amount * ((self._clock() - self._opened) // interval)
+
+    def _of_task(self, task: SandboxTask) -> list[Entry]:
+        entries = self._own(task)
+        if task.scenario == "other-client":
+            # Halfway; a task without an end has no half of its time.
+            at = (task.created + task.ends) / 2 if task.ends != float("inf") else task.created
+            entries.append((-OTHER_CLIENT, at, at + self._lag(task)))
+        return entries
+
+    def _own(self, task: SandboxTask) -> list[Entry]:
+        lag, delay = self._lag(task), LATE_CHARGE if task.scenario == "late-charge" else self.charge_delay
+        is_free = task.failure is not None and not self.charges_failures
+        if delay is not None:
+            at = task.ends + delay
+            return [] if is_free else [(-task.price, at, at + lag)]
+        charged = [(-task.price, task.created, task.created + lag)]
+        return [*charged, (task.price, task.ends, task.ends + lag)] if is_free else charged
+
+    def _lag(self, task: SandboxTask) -> float:
+        return BALANCE_LAG if task.scenario == "balance-lag" else self.balance_lag
+
+    def _settle(self) -> None:
+        """What nothing can change any more becomes part of the opening, so that a sum stays short."""
+        now = self._clock()
+        self._opening += sum(amount for amount, _, shown in self._entries if shown <= now)
+        self._entries = [entry for entry in self._entries if entry[2] > now]
+        live = []
+        for task in self._tasks:
+            entries = self._of_task(task)
+            if task.ends > now or any(shown > now for _, _, shown in entries):
+                live.append(task)
+                continue
+            self._opening += sum(amount for amount, _, _ in entries)
+            self._settled[task] = -sum(amount for amount, _, _ in self._own(task))
+        self._tasks = live

@@ -18,7 +18,8 @@ PACKAGE = ROOT / "luma_cli"
 
 # Style, section 2: from the bottom to the top. A module imports from its own room and from lower floors.
 FLOORS = (
-    {"errors", "files", "signals"},
+    {"errors"},
+    {"files", "signals"},
     {"api"},
     {"video", "journal", "config"},
     {"downloads", "checks"},

@@ -17,11 +17,12 @@ _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,256}"')
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
-def check_result_link(link: str, *, public_only: bool, before: str = "") -> None:
+def check_result_link(link: str, *, public_only: bool, before: str = "", allows_plain: bool = False) -> None:
     """Return if a result may lie behind a link, or behind a redirect from the link `before`.
 
     Raises:
-        FileError: not readable, with a login, to a private address, or without TLS (loopback excepted).
+        FileError: not readable, with a login, to a private address, or without TLS (loopback excepted, and any
+            host with `allows_plain`).
     """
     kind = "redirect" if before else "link"
     if not is_link(link) or not host_of(link):
@@ -31,7 +32,8 @@ def check_result_link(link: str, *, public_only: bool, before: str = "") -> None
     if public_only and not is_public(host_of(link)):
         raise FileError(f"refused private address: {kind} to {without_query(link)}")
     is_plain = urlsplit(link).scheme == "http"
-    if is_plain and (urlsplit(before).scheme == "https" or public_only or not is_loopback(host_of(link))):
+    may_be_plain = allows_plain or (not public_only and is_loopback(host_of(link)))
+    if is_plain and (urlsplit(before).scheme == "https" or not may_be_plain):
         raise FileError(f"refused insecure {kind}: {without_query(link)}")
 
 

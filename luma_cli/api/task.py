@@ -47,6 +47,7 @@ class SavedFile:
     bytes: int
     sha256: str
     url: str
+    delivered_sha256: str | None = None
 
 
 @dataclass(frozen=True)

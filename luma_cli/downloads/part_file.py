@@ -6,108 +6,122 @@ is recognised and never continued. It holds no link: those carry their signature
 
 import hashlib
 import json
+import logging
 import os
-import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from filelock import FileLock, Timeout
-
-from luma_cli.downloads.target import (
-    LOCK,
-    PART,
-    SIDECAR,
-    beside,
-    exists,
-    give_name,
-    refused_link,
-    remove,
-    sync_folder,
-    trouble,
-)
+from luma_cli import files
+from luma_cli.downloads.target import LOCK, PART, SIDECAR, beside, is_leftover_link
 from luma_cli.errors import FileError
+
+log = logging.getLogger(__name__)
 
 CHUNK = 1 << 20
 CHECKPOINT = 1.0  # seconds of work that a crash may cost
 MAX_SIDECAR = 1 << 16
 
-# Windows has only O_BINARY; a planted link needs special rights there.
-_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_FLAGS |= getattr(os, "O_NONBLOCK", 0)  # a FIFO in the file's place must not hang us
-
 
 @dataclass(frozen=True)
 class Record:
-    """What the sidecar says: the first `bytes` bytes of the part file come from `identity` and have this SHA-256."""
+    """What the sidecar says: the first `bytes` bytes of the part file come from `identity` and have this SHA-256.
+
+    `saved_bytes` and `saved_sha256` are those of the file that was made from a whole part file to be saved in its
+    stead, just before that gets the name.
+    """
 
     identity: str
     etag: str | None = None
     length: int | None = None
     bytes: int = 0
     sha256: str = hashlib.sha256().hexdigest()
+    saved_bytes: int | None = None
+    saved_sha256: str | None = None
 
     @property
     def is_complete(self) -> bool:
         return self.length == self.bytes
 
+    @property
+    def saved(self) -> tuple[int, str]:
+        """Bytes and SHA-256 of the file that has the name, or was about to get it."""
+        if self.saved_bytes is None or self.saved_sha256 is None:
+            return self.bytes, self.sha256
+        return self.saved_bytes, self.saved_sha256
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Our turn at a target. Not `is_alone`: the file system has no locks, so that another may write at the same time.
+
+    `before` is the last record of the download that we had to wait for, if any.
+    """
+
+    is_alone: bool
+    before: Record | None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A file that is in place: what is saved, and what the file host delivered for it (None: not known any more)."""
+
+    bytes: int
+    sha256: str
+    delivered_sha256: str | None
+
 
 @contextmanager
-def locked(target: Path) -> Iterator[str | None]:
-    """Keep other downloads to `target` out. Gives the identity the one before us worked for, where we had to wait.
+def locked(target: Path, deadline: float | None = None, on_wait: Callable[[str], None] | None = None) -> Iterator[Turn]:
+    """Keep other downloads to `target` out.
+
+    `deadline` is a reading of the monotonic clock, `on_wait` is given the holder once the wait is long.
 
     Raises:
-        FileError: the lock cannot be made, or is a link.
+        FileError: the lock is held until the deadline, cannot be made, or is not ours.
     """
-    path = beside(target, LOCK)
-    lock = FileLock(path)
-    holder = None
+    lock = files.Lock(beside(target, LOCK))
+    seen: list[Record] = []
+
+    def look() -> None:
+        record = read_record(target)
+        if record is not None:
+            seen[:] = [record]
+
+    is_alone = lock.acquire(deadline, on_wait, look)
+    if not is_alone:
+        log.info("no locks in %s: the bytes are compared before they get the name", target.parent)
     try:
-        while not lock.is_locked:
-            try:
-                lock.acquire(timeout=0.1)
-            except Timeout:
-                if not path.exists():  # filelock takes a folder that is gone for a lock that is held
-                    os.close(os.open(path, os.O_CREAT | _FLAGS, 0o600))
-                record = _read_record(target)
-                holder = record.identity if record is not None else holder
-    except NotImplementedError as error:
-        raise FileError(f"the file system of {target.parent} cannot lock", hint="use -o for another place") from error
-    except OSError as error:
-        raise trouble(target, error) from error
-    try:
-        yield holder
+        yield Turn(is_alone, seen[0] if seen else None)
     finally:
-        # Removed while it is held: filelock looks whether the file it locked still has its name.
-        remove(path)
         lock.release()
 
 
-def finished_before(target: Path, identity: str) -> tuple[int, str] | None:
-    """Bytes and SHA-256 of a target that we completed and had no time to tidy up after; None for any other file."""
-    record, part = _read_record(target), beside(target, PART)
+def finished_before(target: Path, identity: str) -> Finished | None:
+    """The target, if a run of ours completed it and had no time to tidy up; None for any other file."""
+    record, part = read_record(target), beside(target, PART)
     if record is None or record.identity != identity or not record.is_complete:
         return None
-    if target.is_symlink() or not target.is_file() or measure(target) != (record.bytes, record.sha256):
+    if target.is_symlink() or not target.is_file() or measure(target) != record.saved:
         return None
-    if part.exists() and part.samefile(target):
-        remove(part)
-    return record.bytes, record.sha256
+    if is_leftover_link(part, target) or record.saved_sha256 is not None:
+        files.remove(part)
+    return Finished(*record.saved, record.sha256)
 
 
 def is_vouched_for(target: Path) -> bool:
     """Whether a file that is there has a sidecar that calls it complete: ours, from a run that was cut short."""
-    record = _read_record(target)
+    record = read_record(target)
     return record is not None and record.is_complete
 
 
 def tidy(target: Path) -> None:
     """Remove the sidecar of a finished file: whoever needed to know the file is recorded knows."""
-    remove(beside(target, SIDECAR))
+    files.remove(beside(target, SIDECAR))
 
 
 def measure(path: Path) -> tuple[int, str]:
@@ -116,7 +130,7 @@ def measure(path: Path) -> tuple[int, str]:
         with path.open("rb") as file:
             return os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise trouble(path, error) from error
+        raise files.file_error(path, error) from error
 
 
 class PartFile:
@@ -133,6 +147,7 @@ class PartFile:
         self.length: int | None = None
         # One tuple, assigned at once: whatever line a signal meets, the digest is that of the bytes.
         self._certain = (0, hashlib.sha256())
+        self._saved: tuple[int | None, str | None] = (None, None)
         self._file = self._sidecar = -1
         self._saved_at = 0.0
 
@@ -146,13 +161,15 @@ class PartFile:
 
     def __enter__(self) -> Self:
         try:
+            if is_leftover_link(self.path, self.target):
+                files.remove(self.path)
             self._file = _opened(self.path, 0o666)
             self._sidecar = _opened(beside(self.target, SIDECAR), 0o600)
             self._load()
         except BaseException as error:
             self._close()
             if isinstance(error, OSError):
-                raise trouble(self.target, error) from error
+                raise files.file_error(self.target, error) from error
             raise
         return self
 
@@ -170,9 +187,9 @@ class PartFile:
             is_empty = False  # the older sidecar vouches for a shorter prefix: work is lost, nothing is wrong
         self._close()
         if not self.offset:
-            remove(beside(self.target, SIDECAR))
+            files.remove(beside(self.target, SIDECAR))
         if is_empty:
-            remove(self.path)
+            files.remove(self.path)
 
     def restart(self, etag: str | None, length: int | None) -> None:
         """Begin again at 0 with a new answer."""
@@ -201,32 +218,77 @@ class PartFile:
             if time.monotonic() - self._saved_at > CHECKPOINT:
                 self._save()
         except OSError as error:
-            raise trouble(self.target, error) from error
+            raise files.file_error(self.target, error) from error
 
-    def publish(self, *, overwrite: bool) -> tuple[int, str]:
-        """Give the file its name, durably. Returns its bytes and SHA-256; the sidecar stays until `tidy`.
+    def tail(self, count: int) -> bytes:
+        """The last `count` bytes of the certain prefix."""
+        try:
+            os.lseek(self._file, self.offset - count, os.SEEK_SET)
+            found = b""
+            while len(found) < count and (chunk := os.read(self._file, count - len(found))):
+                found += chunk
+            os.lseek(self._file, self.offset, os.SEEK_SET)
+            return found
+        except OSError as error:
+            raise files.file_error(self.target, error) from error
+
+    def check_bytes(self) -> None:
+        """Raise FileError if the file is not what was written to it: somebody else wrote, too."""
+        size, digest = self._certain
+        if measure(self.path) != (size, digest.hexdigest()):
+            self.forget()
+            raise FileError(
+                f"{self.path} was changed while it was written", hint="run the same command again, once at a time"
+            )
+
+    def sync(self) -> bool:
+        """Have everything on disk. False: this file system cannot be asked for that."""
+        try:
+            self._save()
+            return files.sync_file(self._file)
+        except OSError as error:
+            self.forget()  # pages that failed to reach the disk count as clean from now on
+            raise files.file_error(self.target, error) from error
+
+    def publish(self, *, overwrite: bool) -> Finished:
+        """Give the file its name; `sync` comes first. The sidecar stays until `tidy`.
 
         Raises:
             FileError: it cannot be saved, or the name is taken (without `overwrite`).
         """
+        size, digest = self._certain
+        self._give_name(self.path, overwrite)
+        return Finished(size, digest.hexdigest(), digest.hexdigest())
+
+    def publish_made(self, made: Path, *, overwrite: bool) -> Finished:
+        """Give the name to a file that was made from the part file, which goes.
+
+        Raises:
+            FileError: it cannot be saved, or the name is taken (without `overwrite`).
+        """
+        self._saved = measure(made)
         try:
             self._save()
-            os.fsync(self._file)
+            with made.open("rb+") as file:
+                files.sync_file(file.fileno())
         except OSError as error:
-            self.forget()  # pages that failed to reach the disk count as clean from now on
-            raise trouble(self.target, error) from error
-        size, digest = self._certain
+            raise files.file_error(self.target, error) from error
+        delivered = self._certain[1].hexdigest()
+        self._give_name(made, overwrite)
+        files.remove(self.path)
+        return Finished(*self._saved, delivered)
+
+    def _give_name(self, path: Path, overwrite: bool) -> None:
         try:
             if not os.path.samestat(os.fstat(self._file), os.lstat(self.path)):
-                raise refused_link(self.path)
+                raise files.refused_link(self.path)
             self._close()  # Windows renames no open file
-            give_name(self.path, self.target, overwrite)
+            files.publish(path, self.target, overwrite=overwrite)
+            files.sync_folder(self.target.parent)
         except FileExistsError as error:
-            raise exists(self.target) from error
+            raise files.exists(self.target) from error
         except OSError as error:
-            raise trouble(self.target, error) from error
-        sync_folder(self.target.parent)
-        return size, digest.hexdigest()
+            raise files.file_error(self.target, error) from error
 
     def _load(self) -> None:
         """Take over what the sidecar vouches for, if the bytes agree and can be continued or are all."""
@@ -247,12 +309,12 @@ class PartFile:
             os.lseek(self._file, offset, os.SEEK_SET)
             self._save()
         except OSError as error:
-            raise trouble(self.target, error) from error
+            raise files.file_error(self.target, error) from error
 
     def _save(self) -> None:
         """Rewrite the sidecar in place: that needs no room on a full disk. A torn one is not readable."""
         size, digest = self._certain
-        record = Record(self.identity, self.etag, self.length, size, digest.hexdigest())
+        record = Record(self.identity, self.etag, self.length, size, digest.hexdigest(), *self._saved)
         content = json.dumps(asdict(record)).encode()
         os.lseek(self._sidecar, 0, os.SEEK_SET)
         os.write(self._sidecar, content)
@@ -267,13 +329,13 @@ class PartFile:
 
 
 def _opened(path: Path, mode: int) -> int:
-    """A file of ours, made where there is none: never through a link, never another name of somebody's file."""
-    descriptor = os.open(path, _FLAGS | os.O_CREAT, mode)
-    facts = os.fstat(descriptor)
-    if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
-        os.close(descriptor)
-        raise refused_link(path)
-    return descriptor
+    """A file of ours, made if there is none. One that others may write to may be theirs at any moment: made anew."""
+    descriptor = files.open_ours(path, mode)
+    if files.is_private(os.fstat(descriptor), path.parent):
+        return descriptor
+    os.close(descriptor)
+    files.remove(path)
+    return files.open_ours(path, mode)
 
 
 def _parse(content: bytes) -> Record | None:
@@ -282,14 +344,26 @@ def _parse(content: bytes) -> Record | None:
         record = Record(**fields)
     except (ValueError, TypeError, RecursionError):
         return None
-    kinds = {"identity": str, "etag": str | None, "length": int | None, "bytes": int, "sha256": str}
+    kinds = {
+        "identity": str,
+        "etag": str | None,
+        "length": int | None,
+        "bytes": int,
+        "sha256": str,
+        "saved_bytes": int | None,
+        "saved_sha256": str | None,
+    }
     fits = all(isinstance(getattr(record, name), kind) for name, kind in kinds.items())
     return record if fits and record.bytes >= 0 else None
 
 
-def _read_record(target: Path) -> Record | None:
+def read_record(target: Path) -> Record | None:
+    """What the sidecar of a target says; None if there is none that is ours."""
+    path = beside(target, SIDECAR)
     try:
-        with open(os.open(beside(target, SIDECAR), _FLAGS), "rb") as sidecar:
-            return _parse(sidecar.read(MAX_SIDECAR))
-    except (OSError, ValueError):  # the latter: a name with a NUL
+        with open(os.open(path, files.OPEN_SAFELY), "rb") as sidecar:
+            facts = os.fstat(sidecar.fileno())
+            files.check_ours(facts, path)
+            return _parse(sidecar.read(MAX_SIDECAR)) if files.is_private(facts, path.parent) else None
+    except (OSError, ValueError, FileError):  # ValueError: a name with a NUL
         return None

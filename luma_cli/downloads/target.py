@@ -1,60 +1,68 @@
-"""The place where a file is to be saved: may it be there, and giving it its name."""
+"""The path that a file is to be saved at: may it be there, and is it the same as another."""
 
-import errno
 import os
-import secrets
 import shutil
+import stat
 import sys
-import tempfile
+import unicodedata
+from hashlib import sha256
 from pathlib import Path
 
-from luma_cli.downloads.file_names import why_not
-from luma_cli.errors import FileError, UsageError, reason
+from luma_cli import files
+from luma_cli.downloads.file_names import VIDEO_EXTENSIONS, why_not
+from luma_cli.errors import FileError, UsageError
 
 SUFFIXES = PART, SIDECAR, LOCK = ".part", ".part.json", ".part.lock"
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# What file systems without hard links answer (vfat, exFAT, some network and FUSE mounts).
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
-
 
 def check_target(target: Path, *, overwrite: bool) -> None:
-    """Return if a file may be saved there, as far as can be told before it comes.
+    """Return if a file may be saved there, as far as can be determined before it comes.
 
     Raises:
         UsageError: the name is not allowed.
         FileError: no folder, no right to write, no room, a link, or the name is taken (without `overwrite`).
     """
-    check_place(target)
+    check_path(target)
     if target.exists() and not overwrite:
-        raise exists(target)
+        raise files.exists(target)
     if free_bytes(target) == 0:
-        raise disk_full(target)
+        raise files.disk_full(target)
 
 
-def check_place(target: Path) -> None:
+def check_path(target: Path) -> None:
     """The part of `check_target` that other downloads cannot change."""
     reason = "its folder has a NUL character" if "\0" in str(target.parent) else why_not(target.name)
     if reason is not None:
         raise UsageError(f"name not allowed: {target.name!a}: {reason}", hint="use -o with another name")
     if not os.path.isdir(target.parent):  # Path.is_dir raises for a long name
-        raise FileError(f"there is no folder {target.parent}", hint="make it, or use -o for another place")
+        raise FileError(f"there is no folder {target.parent}", hint="make it, or use -o to save elsewhere")
     if target.exists() and not target.is_symlink() and not target.is_file():
         raise FileError(f"{target} is not a regular file", hint="-o FILE, or -o - for stdout")
+    if target.is_symlink():
+        raise files.refused_link(target)
     _check_writable(target.parent)
-    for path in (target, *(beside(target, suffix) for suffix in SUFFIXES)):
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise refused_link(path)
+    for path in (beside(target, suffix) for suffix in SUFFIXES):
+        if os.path.lexists(path) and not is_leftover_link(path, target):
+            files.check_ours(os.lstat(path), path)
+
+
+def is_leftover_link(path: Path, target: Path) -> bool:
+    """A part file that is the target's other name: a run was killed after it gave the name and before it was done."""
+    try:
+        facts = path.lstat()
+        return stat.S_ISREG(facts.st_mode) and facts.st_nlink == 2 and os.path.samestat(facts, target.lstat())
+    except OSError:
+        return False
 
 
 def _check_writable(folder: Path) -> None:
-    """Try it: what the file's mode says is not all that can stand in the way (mounts, /proc, access lists)."""
+    """Try it: what the folder's mode says is not all that can stand in the way (mounts, /proc, access lists)."""
     try:
-        tempfile.TemporaryFile(dir=folder).close()
+        files.new_file_facts(folder)
     except OSError as error:
-        if error.errno in _FULL:
-            raise disk_full(folder / "video") from error
-        raise FileError(f"cannot write in {folder}", hint="use -o for another place") from error
+        if error.errno in files.FULL:
+            raise files.disk_full(folder / "video") from error
+        raise FileError(f"cannot write in {folder}", hint="use -o to save elsewhere") from error
 
 
 def free_bytes(target: Path) -> int:
@@ -62,12 +70,12 @@ def free_bytes(target: Path) -> int:
     try:
         usage = shutil.disk_usage(target.parent)
     except OSError as error:
-        raise trouble(target, error) from error
+        raise files.file_error(target, error) from error
     return usage.free if usage.total else sys.maxsize
 
 
 def stamp(target: Path) -> tuple[int, int, int] | None:
-    """What changes when another file takes the name; None where there is none."""
+    """What changes when another file takes the name; None if there is none."""
     try:
         facts = target.lstat()
     except OSError:
@@ -79,85 +87,82 @@ def beside(target: Path, suffix: str) -> Path:
     return target.with_name(target.name + suffix)
 
 
-def trouble(target: Path, error: OSError) -> FileError:
-    if error.errno in _FULL:
-        return disk_full(target)
-    if error.errno == errno.ELOOP:
-        return refused_link(target)
-    return FileError(f"cannot save {target}: {reason(error)}", hint="use -o for another place")
-
-
-def disk_full(target: Path) -> FileError:
-    return FileError(
-        f"disk full in {target.parent}", hint="free some space, then run the same command again: it goes on"
-    )
-
-
-def refused_link(path: Path) -> FileError:
-    return FileError(f"refused link: {path} is a link, or no plain file", hint="remove it, or use -o")
-
-
-def exists(target: Path) -> FileError:
-    return FileError(f"{target} exists", hint="use --force to overwrite it, or -o for another place")
-
-
-def give_name(part: Path, target: Path, overwrite: bool) -> None:
-    if overwrite:
-        os.replace(part, target)
-    elif os.name == "nt":
-        os.rename(part, target)  # there, and only there, this refuses a name that is taken
-    else:
-        try:
-            os.link(part, target, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            # Claim the name first: what is replaced then is only our own empty file.
-            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-            try:
-                os.replace(part, target)
-            except BaseException:
-                remove(target)
-                raise
-        else:
-            os.unlink(part)
-
-
-def save_whole(content: bytes, target: Path, *, overwrite: bool) -> None:
-    """Write a file that has its name only once it is whole on disk.
+def sibling(path: Path, suffix: str) -> Path:
+    """A new empty file of ours in the folder of `path`, for a finished clip: always the same name, none is left over.
 
     Raises:
-        FileError: it cannot be saved, or another file took the name meanwhile.
+        FileError: another user's file has that name, or it cannot be made.
     """
-    part = target.with_name(f".luma-{secrets.token_hex(8)}{PART}")
+    made = _sibling(path, suffix)
+    if os.path.lexists(made):
+        files.check_ours(os.lstat(made), made)
+        files.remove(made)
     try:
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        give_name(part, target, overwrite)
-    except FileExistsError as error:
-        raise exists(target) from error
+        os.close(files.open_ours(made, 0o666))
     except OSError as error:
-        raise trouble(target, error) from error
-    finally:
-        remove(part)
-    sync_folder(target.parent)
+        raise files.file_error(made, error) from error
+    return made
 
 
-def sync_folder(folder: Path) -> None:
+def remove_siblings(path: Path) -> None:
+    """Remove what a run that was killed while it finished a clip has left beside it."""
+    for suffix in VIDEO_EXTENSIONS:
+        files.remove(_sibling(path, suffix))
+
+
+def _sibling(path: Path, suffix: str) -> Path:
+    return path.with_name(f"{files.TEMPORARY}{sha256(os.fsencode(path.name)).hexdigest()[:16]}{suffix}")
+
+
+def real_target(target: Path) -> Path:
+    """Where a file is that was saved as `target`: absolute, as typed if `..` and links leave it there.
+
+    The kernel follows a link before it goes up: `link/../x` is beside what the link leads to, not beside the link.
+    """
+    plain = Path(os.path.normpath(target.absolute()))
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        if os.path.samefile(plain.parent, target.absolute().parent):
+            return plain
     except OSError:
-        pass  # Windows and some network file systems cannot; the file itself is on disk
+        pass  # one of them is not there: the links decide
+    return Path(os.path.realpath(target.absolute().parent)) / target.name
 
 
-def remove(path: Path) -> None:
+def same_target(one: Path, other: Path) -> bool:
+    """Whether two paths are one file, or would be once it is saved."""
+    return target_key(one) == target_key(other)
+
+
+def target_key(target: Path) -> str:
+    """Equal for paths that lead to one file, whether it is there or not.
+
+    Links in folders, `..` and, if the file system ignores it, the case of letters make no difference.
+    """
+    absolute = target.absolute()
+    folder, rest = Path(os.path.realpath(absolute.parent)), absolute.name
+    while not folder.is_dir() and folder != folder.parent:
+        folder, rest = folder.parent, os.path.join(folder.name, rest)
+    if ignores_case(folder):  # as APFS does it, which takes composed and decomposed letters for the same, too
+        rest = unicodedata.normalize("NFC", unicodedata.normalize("NFC", rest).casefold())
     try:
-        path.unlink()
+        facts = folder.stat()
     except OSError:
-        pass  # already gone, or the folder is: what is left over does no harm
+        return os.path.normcase(folder / rest)
+    return f"{facts.st_dev}:{facts.st_ino}/{rest}"  # a folder has many spellings and one number
+
+
+def ignores_case(folder: Path) -> bool:
+    """Whether names in a folder are found in any case of letters, judged by one that is there."""
+    try:
+        with os.scandir(folder) as entries:
+            name = next((entry.name for entry in entries if entry.name.swapcase() != entry.name), None)
+        known = folder / name if name is not None else folder
+        other = known.with_name(known.name.swapcase())
+        return other.name != known.name and os.path.samefile(known, other)
+    except (OSError, ValueError):
+        return False
+
+
+# The names that callers above used before.
+check_place = check_path
+trouble, refused_link, save_whole = files.file_error, files.refused_link, files.save_whole

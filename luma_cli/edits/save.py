@@ -237,7 +237,7 @@ class Saver:
                     keep_sidecar=True,
                     fresh_link=lambda: self._client.download_url(url),
                     on_progress=on_bytes,
-                )
+                ).file
 
         return job
 

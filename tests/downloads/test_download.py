@@ -43,7 +43,7 @@ VIDEO = (DATA / "tiny-front.mp4").read_bytes()
 FILM = random.Random(1).randbytes(300_000)
 REMAKE = random.Random(2).randbytes(300_000)
 SECRET = "sig=canary-4711"
-QUICK = Limits(idle=0.2, window=0.3, least=1000)
+QUICK = Limits(idle=0.2, window=0.3, min_bytes=1000)
 LEFT_OVERS = (".part", ".part.json", ".part.lock")
 
 
@@ -69,7 +69,8 @@ class Place:
             **options,
         }
         target = options.pop("target", self.target)
-        return download(f"{url}?{SECRET}", target, **options)
+        self.done = download(f"{url}?{SECRET}", target, **options)
+        return self.done.file
 
     def fails(self, kind, url, **options):
         """Message and hint of the error, which name no signature."""
@@ -315,13 +316,63 @@ def test_a_part_file_of_an_earlier_run_is_continued(place):
     assert place.target.read_bytes() == FILM
 
 
-def test_a_part_file_that_is_whole_is_finished_without_a_request(place):
-    place.leave_part(FILM, length=len(FILM), etag=None)
-    with FaultServer([(ranged(REMAKE),)]) as server:
+@pytest.mark.parametrize("etag", ['"v1"', None])
+def test_a_part_file_that_is_whole_is_compared_with_the_host_and_not_fetched_again(place, etag):
+    place.leave_part(FILM, length=len(FILM), etag=etag)
+    with FaultServer([(ranged(FILM, etag=etag),)]) as server:
+        saved = place.download(server.url())
+        assert ranges(server) == [f"bytes={len(FILM) - (1 << 16)}-"]
+
+    assert (saved.sha256, place.done.resumed_from) == (hashlib.sha256(FILM).hexdigest(), len(FILM))
+    assert place.target.read_bytes() == FILM
+
+
+def test_a_whole_part_file_is_known_by_its_validator_where_there_are_no_ranges(place):
+    place.leave_part(FILM, length=len(FILM))
+    with FaultServer([(head(content_length=len(FILM), etag='"v1"'), stall())]) as server:
         place.download(server.url())
-        assert server.requests == []
+        assert len(server.requests) == 1
 
     assert place.target.read_bytes() == FILM
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        {"etag": '"v2"'},
+        {"etag": None},
+        {"etag": '"v1"'},
+    ],
+    ids=["another version", "no validator", "the same validator"],
+)
+def test_a_whole_part_file_of_other_bytes_does_not_get_the_name(place, host):
+    place.leave_part(FILM, length=len(FILM), etag=host["etag"] and '"v1"')
+    with FaultServer([(ranged(REMAKE, **host),)]) as server:
+        place.download(server.url())
+
+    assert place.target.read_bytes() == REMAKE
+    assert place.names == ["out.mp4"]
+
+
+def test_a_whole_part_file_waits_for_a_host_that_cannot_be_asked(place):
+    place.leave_part(FILM, length=len(FILM))
+    with FaultServer([reply(b"", 503)]) as server:
+        place.fails(Unavailable, server.url())
+        assert len(server.requests) == 5
+    with FaultServer([(ranged(FILM),)]) as server:
+        place.download(server.url())
+        assert len(server.requests) == 1
+
+    assert place.target.read_bytes() == FILM
+
+
+def test_a_whole_part_file_is_saved_with_a_warning_if_the_host_has_it_no_more(place):
+    place.leave_part(FILM, length=len(FILM))
+    with FaultServer([reply(b"", 410)]) as server:
+        place.download(server.url())
+
+    assert place.target.read_bytes() == FILM
+    assert "no longer has it" in place.done.warnings[0]
 
 
 def test_bytes_that_the_sidecar_does_not_vouch_for_are_fetched_again(place):
@@ -651,7 +702,7 @@ def test_the_limits_end_a_dribble_within_6_minutes():
     limits = Limits()
 
     assert limits.attempts * limits.window + sum([1, 2, 4, 8]) <= 360
-    assert 10 * limits.window < limits.least
+    assert 10 * limits.window < limits.min_bytes
 
 
 # Links and redirects
@@ -892,8 +943,9 @@ def test_without_hard_links_there_is_still_no_overwriting(place, monkeypatch, nu
 SCRIPT = """
 import sys, resource, signal
 from pathlib import Path
-from luma_cli import errors, signals, transport
-from luma_cli.download import download
+from luma_cli import errors, signals
+from luma_cli.api import transport
+from luma_cli.downloads.download import download
 if sys.argv[3] != "0":
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
 signals.install()
@@ -1012,7 +1064,7 @@ def test_two_downloads_of_one_result_make_one_file_and_one_request(place):
             thread.join(10)
         assert len(server.requests) == 1
 
-    assert results[0] == results[1]
+    assert results[0].sha256 == results[1].sha256 == hashlib.sha256(FILM).hexdigest()
     assert place.target.read_bytes() == FILM
     assert place.names == ["out.mp4"]
 

@@ -49,7 +49,7 @@ def connect(on_pause: Callable[[str], None] = lambda _: None) -> "Client":
         UsageError: a setting is wrong.
     """
     ours = settings.load_settings()
-    key = key_store.load_key(ours.config_dir, ours.base_url, ours.upload_url, ours.api_key_command)
+    key = key_store.load_key(ours)
     return Client(ours.base_url, ours.upload_url, key.value, ca_bundle=ours.ca_bundle, on_pause=on_pause)
 
 

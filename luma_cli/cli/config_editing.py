@@ -15,7 +15,8 @@ Entry = tuple[str, str | None, str]
 def all_settings() -> list[Entry]:
     """Name, value and origin of every setting; secrets masked."""
     ours = settings.load_settings()
-    entries: list[Entry] = [(key, ours.text(key), ours.origins[key]) for key in settings.KEYS]
+    keys = (*settings.KEYS, *(f"{settings.PROMPT}{name}" for name in ours.prompts))
+    entries: list[Entry] = [(key, ours.text(key), ours.origins[key]) for key in keys]
     for secret in settings.SECRETS:
         key = _secret_or_none(secret, ours)
         entries.append((secret, key.masked if key else None, key.origin if key else "not set"))
@@ -103,7 +104,7 @@ _DEFAULT_EDITOR = "notepad" if os.name == "nt" else "vi"
 def _secret(name: str, ours: settings.Settings) -> key_store.Key | None:
     if name == "webhook_key":
         return key_store.load_webhook_key(ours.config_dir)
-    return key_store.find_key(ours.config_dir, ours.base_url, ours.upload_url, ours.api_key_command)
+    return key_store.find_key(ours)
 
 
 def _secret_or_none(name: str, ours: settings.Settings) -> key_store.Key | None:

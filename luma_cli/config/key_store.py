@@ -6,20 +6,20 @@
 import os
 import shlex
 import stat
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luma_cli import signals
+from luma_cli.config.addresses import same_service
+from luma_cli.config.environment import expand_home, variable
+from luma_cli.config.key_command import ask_command
+from luma_cli.config.settings import Settings
 from luma_cli.config.toml_files import edit_toml, load_toml
 from luma_cli.errors import KeyRejected, UsageError, reason
 
 NAME = "credentials.toml"
 MAX_KEY = 4096
-# An `api_key_command` may ask a person for a passphrase, but not for ever.
-COMMAND_TIME = 60.0
-WHERE_TO_GET = "make a key at https://kie.ai/api-key, then: luma config set api_key"
+HOW_TO_GET = "make a key at https://kie.ai/api-key, then: luma config set api_key"
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,45 +42,84 @@ def mask(secret: str) -> str:
     return f"{secret[:2]}…{secret[-2:]} ({len(secret)} characters)" if len(secret) >= 16 else "…"
 
 
-def load_key(folder: Path | None, base_url: str, upload_url: str, command: str | None) -> Key:
-    """The API key for this service address. Raises KeyRejected as `find_key`, and where there is none."""
-    key = find_key(folder, base_url, upload_url, command)
+def load_key(ours: Settings) -> Key:
+    """The API key for the service's address. Raises KeyRejected as `find_key`, and if there is none."""
+    key = find_key(ours)
     if key is None:
-        raise KeyRejected("no API key", hint=WHERE_TO_GET)
+        raise KeyRejected("no API key", hint=HOW_TO_GET)
     return key
 
 
-def find_key(folder: Path | None, base_url: str, upload_url: str, command: str | None) -> Key | None:
-    """The API key for this service address, None where there is none.
+def find_key(ours: Settings) -> Key | None:
+    """The API key for the service's address, None if there is none at all.
+
+    LUMA_API_KEY stands beside the address and goes wherever it leads. KIE_API_KEY, a file and a command were made for
+    the addresses of config.toml (else kie.ai's own), a stored key for those that were in force when it was stored.
+    Each goes nowhere else: whoever sets LUMA_BASE_URL would be sent it.
 
     Raises:
-        KeyRejected: one that cannot be sent, one stored for another host, or a file that others can read.
+        KeyRejected: one that cannot be sent, none that is for this address, or a file that others can read.
     """
-    key = _from_environment() or _from_command(command) or _from_file(folder, base_url, upload_url)
-    return None if key is None else Key(clean(key.value, key.origin), key.origin)
+    address = (ours.base_url, ours.upload_url)
+    if value := variable("LUMA_API_KEY"):
+        return Key(clean(value, "LUMA_API_KEY"), "LUMA_API_KEY")
+    named = next((name for name in ("KIE_API_KEY", "LUMA_API_KEY_FILE") if variable(name)), None)
+    named = named or ("api_key_command" if ours.api_key_command is not None else None)
+    if named is not None and _is_for(address, ours.own_addresses):
+        return Key(clean(_value_of(named, ours.api_key_command), named), named)
+    stored = _stored(ours.config_dir)
+    value = _text_in(stored, "api_key")
+    if value and _is_for(address, (stored.get("base_url"), stored.get("upload_url"))):
+        return Key(clean(value, f"api_key in {NAME}"), NAME)
+    if named or value:
+        raise _for_another_address(named or "the stored key", ours)
+    return None
+
+
+def _is_for(address: tuple[str, str], made_for: tuple[object, object]) -> bool:
+    return all(same_service(one, str(other or "")) for one, other in zip(address, made_for, strict=True))
+
+
+def _for_another_address(origin: str, ours: Settings) -> KeyRejected:
+    url = ours.upload_url if same_service(ours.base_url, ours.own_addresses[0]) else ours.base_url
+    if origin == "the stored key":
+        return KeyRejected(
+            f"the stored key belongs to another service address than {url}",
+            hint="luma config set api_key stores one for this address; or set LUMA_API_KEY",
+        )
+    return KeyRejected(
+        f"{origin} was not made for the address {url}",
+        hint="set LUMA_API_KEY beside the address, or: luma config set api_key",
+    )
+
+
+def _value_of(origin: str, command: str | None) -> str:
+    if origin == "KIE_API_KEY":
+        return variable(origin) or ""
+    return _from_file() if origin == "LUMA_API_KEY_FILE" else ask_command(command or "")
 
 
 def goes_before(name: str, command: str | None) -> str | None:
-    """What is asked before the key store: the variable or setting that hides a stored secret, None where none does."""
-    variables = ("LUMA_WEBHOOK_KEY",) if name == "webhook_key" else ("LUMA_API_KEY", "KIE_API_KEY", "LUMA_API_KEY_FILE")
-    found = next((variable for variable in variables if os.environ.get(variable)), None)
+    """What is asked before the key store: the variable or setting that hides a stored secret, None if none does."""
+    names = ("LUMA_WEBHOOK_KEY",) if name == "webhook_key" else ("LUMA_API_KEY", "KIE_API_KEY", "LUMA_API_KEY_FILE")
+    found = next((candidate for candidate in names if variable(candidate)), None)
     return found or ("api_key_command" if command and name == "api_key" else None)
 
 
 def load_webhook_key(folder: Path | None) -> Key | None:
-    """The key that signs callbacks, from LUMA_WEBHOOK_KEY or the key store; None where there is none.
+    """The key that signs callbacks, from LUMA_WEBHOOK_KEY or the key store; None if there is none.
 
     Raises:
         KeyRejected: a blank one, with which anybody could sign, or a file that others can read.
     """
-    if value := os.environ.get("LUMA_WEBHOOK_KEY"):
+    if value := variable("LUMA_WEBHOOK_KEY"):
         return Key(clean(value, "LUMA_WEBHOOK_KEY"), "LUMA_WEBHOOK_KEY")
     value = _text_in(_stored(folder), "webhook_key")
     return Key(clean(value, f"webhook_key in {NAME}"), NAME) if value else None
 
 
 def save_key(folder: Path, value: str, base_url: str, upload_url: str) -> bool:
-    """Store the key for this service and no other; True where the file's mode had to be tightened.
+    """Store the key for this service and no other; True if the file's mode had to be tightened.
 
     Raises:
         KeyRejected: the key holds something that cannot be sent.
@@ -104,8 +143,8 @@ def remove_key(folder: Path, name: str) -> None:
     names = ("api_key", "base_url", "upload_url") if name == "api_key" else (name,)
 
     def change(document: Any) -> None:
-        for each in names:
-            document.pop(each, None)
+        for stored_name in names:
+            document.pop(stored_name, None)
 
     edit_toml(folder / NAME, change, private=True)
 
@@ -118,9 +157,9 @@ def clean(value: str, origin: str) -> str:
     """
     key = value.strip()
     if not key:
-        raise KeyRejected(f"{origin} is empty", hint=WHERE_TO_GET)
+        raise KeyRejected(f"{origin} is empty", hint=HOW_TO_GET)
     if len(key) > MAX_KEY:
-        raise KeyRejected(f"{origin} is too long to be an API key", hint=WHERE_TO_GET)
+        raise KeyRejected(f"{origin} is too long to be an API key", hint=HOW_TO_GET)
     for position, character in enumerate(key, start=1):
         if not "!" <= character <= "~":
             raise KeyRejected(
@@ -129,83 +168,21 @@ def clean(value: str, origin: str) -> str:
     return key
 
 
-def _from_environment() -> Key | None:
-    for variable in ("LUMA_API_KEY", "KIE_API_KEY"):
-        if value := os.environ.get(variable):
-            return Key(value, variable)
-    path = os.environ.get("LUMA_API_KEY_FILE")
-    if not path:
-        return None
+def _from_file() -> str:
+    path = expand_home(variable("LUMA_API_KEY_FILE") or "")
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_KEY * 2)
-    except OSError as error:
-        raise KeyRejected(f"cannot read LUMA_API_KEY_FILE: {reason(error)}", hint=f"check {path}") from error
-    return Key(content.decode("utf-8", "replace"), "LUMA_API_KEY_FILE")
-
-
-def _from_command(command: str | None) -> Key | None:
-    if command is None:
-        return None
-    try:
-        content, code = _run(shlex.split(command))
-    except (OSError, ValueError, IndexError) as error:
-        # The exception quotes the command line, which may hold a secret.
-        raise KeyRejected("api_key_command failed", hint="luma config get api_key_command") from error
-    if code is None:
-        raise KeyRejected(
-            f"api_key_command did not end within {COMMAND_TIME:g} s", hint="luma config get api_key_command"
-        )
-    if code != 0:
-        raise KeyRejected("api_key_command failed", hint="luma config get api_key_command")
-    return Key(content.decode("utf-8", "replace"), "api_key_command")
-
-
-def _run(words: list[str]) -> tuple[bytes, int | None]:
-    """The output and exit code of a command; no code where it, or a child that has its pipe, goes on too long."""
-    content = b""
-
-    def read() -> None:
-        nonlocal content
-        if process.stdout is not None:
-            content = process.stdout.read(MAX_KEY * 2)
-
-    # In our own process group and session, since it may ask a person at the terminal.
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    reader = signals.start_thread(read)
-    try:
-        reader.join(COMMAND_TIME)
-        if reader.is_alive():
-            return b"", None
-        if len(content) == MAX_KEY * 2:  # it may go on for ever, and is no key in any case
-            return content, 0
-        return content, process.wait(COMMAND_TIME)
-    except subprocess.TimeoutExpired:
-        return b"", None
-    finally:
-        process.kill()
-        process.wait()
-        if not reader.is_alive() and process.stdout is not None:  # else a child of the command holds the pipe
-            process.stdout.close()
-
-
-def _from_file(folder: Path | None, base_url: str, upload_url: str) -> Key | None:
-    stored = _stored(folder)
-    value = _text_in(stored, "api_key")
-    if not value:
-        return None
-    if (stored.get("base_url"), stored.get("upload_url")) != (base_url, upload_url):
-        raise KeyRejected(
-            "the stored key belongs to another service address",
-            hint="luma config set api_key stores one for this address; or set LUMA_API_KEY",
-        )
-    return Key(value, NAME)
+    except (OSError, ValueError) as error:
+        what = reason(error) if isinstance(error, OSError) else "not a usable name"
+        raise KeyRejected(f"cannot read LUMA_API_KEY_FILE: {what}", hint=f"check {path}") from error
+    return content.decode("utf-8", "replace")
 
 
 def _text_in(stored: dict[str, Any], name: str) -> str | None:
     value = stored.get(name)
     if value is not None and not isinstance(value, str):
-        raise KeyRejected(f"{name} in {NAME} is no text", hint=f"luma config set {name}")
+        raise KeyRejected(f"{name} in {NAME} is not text", hint=f"luma config set {name}")
     return value
 
 

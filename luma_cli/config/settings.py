@@ -1,21 +1,26 @@
-"""Our folders, config.toml and the environment.
+"""What holds for a run: config.toml and the environment.
 
 Precedence: option, environment, file, default. An empty environment variable counts as unset.
 """
 
 import difflib
-import os
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
-from luma_cli.api.hosts import is_loopback
+from luma_cli.api.models import MODELS
 from luma_cli.api.task import is_link
-from luma_cli.config.toml_files import edit_toml, load_toml, place_of
+from luma_cli.config import folders
+from luma_cli.config.addresses import ca_bundle, parse_service_url
+from luma_cli.config.environment import environment_with as environment_with
+from luma_cli.config.environment import expand_home, is_on, parse_switch, variable
+from luma_cli.config.times import format_duration
+from luma_cli.config.times import parse_duration as parse_duration
+from luma_cli.config.toml_files import edit_toml, line_of, load_toml
 from luma_cli.errors import FileError, LumaError, UsageError
 
-APP = "kie-luma"
 # Sources: vendor page "Get Luma Modify Details" (API host), its File Upload API examples (upload host).
 DEFAULTS = {
     "base_url": "https://api.kie.ai",
@@ -26,6 +31,10 @@ DEFAULTS = {
     "watermark": None,
     "callback_url": None,
     "api_key_command": None,
+    "model": "luma",
+    "daily_credits": None,
+    "audio": "keep",
+    "recipe": "off",
 }
 VARIABLES = {
     "base_url": "LUMA_BASE_URL",
@@ -33,18 +42,24 @@ VARIABLES = {
     "interval": "LUMA_INTERVAL",
     "timeout": "LUMA_TIMEOUT",
     "output_dir": "LUMA_OUTPUT_DIR",
+    "model": "LUMA_MODEL",
+    "daily_credits": "LUMA_DAILY_CREDITS",
 }
 KEYS = tuple(DEFAULTS)
 SECRETS = ("api_key", "webhook_key")
+PROMPT = "prompt."
+MAX_PROMPT = 100_000
 
-_SWITCH = {"on": True, "1": True, "yes": True, "true": True, "off": False, "0": False, "no": False, "false": False}
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_LONGEST = 366 * 86400
+_PROMPT_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for this run. Durations are in seconds; `timeout` 0 means no limit."""
+    """What holds for this run. Durations are in seconds; `timeout` 0 means no limit.
+
+    `audio` is "keep", "none" or a file. `prompts` are those kept by name. `own_addresses` are the service's addresses
+    without the environment: what a key that names no address of its own was made for.
+    """
 
     base_url: str
     upload_url: str
@@ -56,46 +71,72 @@ class Settings:
     api_key_command: str | None
     config_dir: Path | None
     ca_bundle: str | None
+    model: str = "luma"
+    daily_credits: float | None = None
+    audio: str = "keep"
+    recipe: bool = False
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    ffmpeg: str | None = None
+    own_addresses: tuple[str, str] = ("", "")
     origins: dict[str, str] = field(default_factory=dict)
 
     def text(self, key: str) -> str | None:
         """A setting as the user would type it."""
+        if key.startswith(PROMPT):
+            return self.prompts.get(key.removeprefix(PROMPT))
         value = getattr(self, key)
+        if isinstance(value, bool):
+            return "on" if value else "off"
+        if key == "daily_credits" and value is not None:
+            return f"{value:.12g}"
         if isinstance(value, float):
             return format_duration(value)
         return None if value is None else str(value)
 
+    def prompt(self, typed: str) -> str:
+        """The text of a prompt as typed: `@NAME` is the setting `prompt.NAME`, `@@` a plain `@` at the start.
+
+        Raises:
+            UsageError: no prompt of that name is kept.
+        """
+        if typed.startswith("@@"):
+            return typed[1:]
+        if not typed.startswith("@"):
+            return typed
+        name = typed[1:].strip()
+        if name in self.prompts:
+            return self.prompts[name]
+        if not _PROMPT_NAME.fullmatch(name):
+            raise UsageError(f"{typed[:40]!a} does not name a prompt", hint="a plain @ at the start is written @@")
+        near = difflib.get_close_matches(name, self.prompts, n=1, cutoff=0.5)
+        hint = f"did you mean @{near[0]}?" if near else f'luma config set {PROMPT}{name} "…"; a plain @ is written @@'
+        raise UsageError(f"no prompt is kept as {name!a}", hint=hint)
+
 
 def load_settings() -> Settings:
-    """Raises:
-    UsageError: a setting cannot be used; names the file or variable it stands in.
+    """The settings in force.
+
+    Raises:
+        UsageError: a setting cannot be used; names the file or variable it stands in.
     """
     folder = _config_dir_or_none()
     path = folder / "config.toml" if folder is not None else None
     stored = load_config(path) if path is not None else {}
-    texts: dict[str, str | None] = {}
-    origins: dict[str, str] = {}
-    for key, default in DEFAULTS.items():
-        variable = VARIABLES.get(key)
-        from_environment = environment(variable) if variable else None
-        if from_environment is not None:
-            check_setting(key, from_environment, where=str(variable))
-            texts[key], origins[key] = from_environment, str(variable)
-        elif key in stored:
-            texts[key], origins[key] = stored[key], str(path)
-        else:
-            texts[key], origins[key] = default, "default"
+    texts: dict[str, str | None] = {**DEFAULTS, **stored}
+    origins = dict.fromkeys(DEFAULTS, "default") | dict.fromkeys(stored, str(path))
+    for key, name in VARIABLES.items():
+        if (text := variable(name)) is not None:
+            check_setting(key, text, holder=name)
+            texts[key], origins[key] = text, name
+    own = {key: parse_service_url(stored.get(key) or str(DEFAULTS[key])) for key in ("base_url", "upload_url")}
+    values: dict[str, Any] = {key: None if texts[key] is None else _parse(key, str(texts[key])) for key in KEYS}
     return Settings(
-        base_url=str(texts["base_url"]).rstrip("/"),
-        upload_url=str(texts["upload_url"]).rstrip("/"),
-        interval=parse_duration(str(texts["interval"])),
-        timeout=parse_duration(str(texts["timeout"])),
-        output_dir=texts["output_dir"],
-        watermark=texts["watermark"],
-        callback_url=texts["callback_url"],
-        api_key_command=texts["api_key_command"],
+        **values,
         config_dir=folder,
-        ca_bundle=_ca_bundle(),
+        ca_bundle=ca_bundle(),
+        prompts={key.removeprefix(PROMPT): text for key, text in stored.items() if key.startswith(PROMPT)},
+        ffmpeg=_ffmpeg(),
+        own_addresses=(own["base_url"], own["upload_url"]),
         origins=origins,
     )
 
@@ -103,15 +144,14 @@ def load_settings() -> Settings:
 def load_config(path: Path) -> dict[str, str]:
     """config.toml as texts. Raises UsageError for an unknown key or a value that cannot be used, with its line."""
     stored = {}
-    for key, value in load_toml(path).items():
+    for key, value in _flat(load_toml(path)).items():
         try:
             known_key(key)
-            if isinstance(value, bool) or not isinstance(value, (str, int)):
-                raise UsageError(f"{key} must be text", hint=f'write {key} = "…"')
-            check_setting(key, str(value), where=key)
+            text = _text_of(key, value)
+            check_setting(key, text, holder=key)
         except UsageError as error:
-            raise UsageError(f"{place_of(path, key)}: {error.message}", hint=error.hint) from error
-        stored[key] = str(value)
+            raise UsageError(f"{line_of(path, key)}: {error.message}", hint=error.hint) from error
+        stored[key] = text
     return stored
 
 
@@ -124,14 +164,16 @@ def save_setting(key: str, value: str | None) -> None:
     """
     if value is not None:
         known_key(key)
-        check_setting(key, value, where=key)
+        check_setting(key, value, holder=key)
 
-    def change(document: object) -> None:
-        assert isinstance(document, dict)  # noqa: S101  tomlkit's document is one
+    def change(document: Any) -> None:
+        table, name = _table_of(document, key, make=value is not None)
         if value is not None:
-            document[key] = value
-        elif document.pop(key, None) is None:  # one that is none of ours can be removed where it stands
+            table[name] = value
+        elif table.pop(name, None) is None:  # one that is none of ours can be removed from the file
             known_key(key)
+        elif table is not document and not table:
+            document.pop("prompt")
 
     edit_toml(config_dir() / "config.toml", change, private=False)
 
@@ -143,72 +185,145 @@ def known_key(key: str) -> None:
     if key in SECRETS:
         hint = f"take it out there, then: luma config set {key}"
         raise UsageError(f"{key} is a secret, which is kept in a file of its own", hint=hint)
-    near = difflib.get_close_matches(key, KEYS + SECRETS, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"keys: {' '.join(KEYS + SECRETS)}"
+    if key == "prompt" or key.startswith(PROMPT):
+        if _PROMPT_NAME.fullmatch(key.removeprefix(PROMPT)) and key != "prompt":
+            return
+        raise UsageError(
+            f"{key[:60]!a} does not name a prompt", hint="write it like prompt.snow: letters, digits, - and _"
+        )
+    known = (*KEYS, *SECRETS, f"{PROMPT}NAME")
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"keys: {' '.join(known)}"
     raise UsageError(f"unknown setting {key[:60]!a}", hint=hint)
 
 
-def check_setting(key: str, text: str, where: str) -> None:
-    """Raises UsageError for a value that cannot be used; `where` names what holds it."""
+def check_setting(key: str, text: str, holder: str) -> None:
+    """Raises UsageError for a value that cannot be used; `holder` names what holds it."""
     try:
-        if key in ("interval", "timeout"):
-            seconds = parse_duration(text)
-            if key == "interval" and seconds < 1:
-                raise UsageError("interval must be at least 1s")
-        if key in ("base_url", "upload_url"):
-            check_service_url(text)
-        if key == "callback_url" and not is_link(text):
-            raise UsageError("not an absolute http(s) address", hint="write it like https://hooks.example.net/luma")
+        _parse(key, text)
     except UsageError as error:
-        raise UsageError(f"{where}: {error.message}", hint=error.hint) from error
+        raise UsageError(f"{holder}: {error.message}", hint=error.hint) from error
 
 
-def check_service_url(url: str) -> None:
-    """The key travels to this address: https, or plain http on loopback.
-
-    Raises:
-        UsageError: it may not go there.
-    """
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname or "", parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
-    if parts.scheme not in ("http", "https") or not host or parts.username or parts.query or parts.fragment:
-        raise UsageError("not a usable address", hint="write it like https://api.kie.ai")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise UsageError("the key would travel in plain text", hint=f"use https://{host}")
+def parse_credits(text: str) -> float:
+    """An amount of credits. Raises UsageError for less than none, and for what `float` reads besides numbers."""
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text.strip()) is None:
+        raise UsageError(f"{text[:40]!a} is not an amount of credits", hint="write it like 100 or 12.5")
+    return float(text)
 
 
-def parse_duration(text: str) -> float:
-    """Seconds of `90`, `90s`, `15m`, `1h30m`, `7d`.
-
-    Raises:
-        UsageError: not a duration, or longer than a year.
-    """
-    parts = re.fullmatch(r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s?)?", text.strip())
-    if not text.strip() or parts is None:
-        raise UsageError(f"{text[:40]!a} is not a duration", hint="write it like 90, 90s, 15m or 1h30m")
-    days, hours, minutes, seconds = (int(part or 0) for part in parts.groups())
-    total = days * _UNITS["d"] + hours * _UNITS["h"] + minutes * _UNITS["m"] + seconds
-    if total > _LONGEST:
-        raise UsageError(f"{text[:40]!a} is longer than a year")
-    return float(total)
-
-
-def format_duration(seconds: float) -> str:
-    """The shortest text that `parse_duration` reads back: `1h30m`, `15m`, `0s`."""
-    rest, text = round(seconds), ""
-    for unit, size in (("h", 3600), ("m", 60), ("s", 1)):
-        count, rest = divmod(rest, size)
-        if count:
-            text += f"{count}{unit}"
-    return text or "0s"
+def environment(name: str) -> str | None:
+    return variable(name)
 
 
 def config_dir() -> Path:
-    """Raises FileError where the platform names no home."""
-    return _folder("LUMA_CONFIG_DIR", "user_config_path", "the settings")
+    """Raises FileError if the platform names no home."""
+    return _folder(folders.config_folder(), "LUMA_CONFIG_DIR", "the settings")
+
+
+def state_dir() -> Path:
+    """Raises FileError if the platform names no home."""
+    return _folder(folders.state_folder(), "LUMA_STATE_DIR", "the journal")
+
+
+def journal_is_off() -> bool:
+    """Raises UsageError for a LUMA_JOURNAL that says neither yes nor no."""
+    return not is_on("LUMA_JOURNAL", default=True)
+
+
+def osc_is_off() -> bool:
+    """Raises UsageError for a LUMA_OSC that says neither yes nor no."""
+    return not is_on("LUMA_OSC", default=True)
+
+
+def _interval(text: str) -> float:
+    seconds = parse_duration(text)
+    if seconds < 1:
+        raise UsageError("interval must be at least 1s")
+    return seconds
+
+
+def _link(text: str) -> str:
+    if not is_link(text):
+        raise UsageError("not an absolute http(s) address", hint="write it like https://hooks.example.net/luma")
+    return text
+
+
+def _model(text: str) -> str:
+    if text not in MODELS:
+        near = difflib.get_close_matches(text, MODELS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"models: {' '.join(MODELS)}"
+        raise UsageError(f"no model {text[:40]!a}", hint=hint)
+    return text
+
+
+def _audio(text: str) -> str:
+    if not text.strip():
+        raise UsageError("audio is empty", hint="keep, none, or a file")
+    return expand_home(text)
+
+
+def _prompt_text(text: str) -> str:
+    if not text.strip() or len(text) > MAX_PROMPT or "\0" in text:
+        raise UsageError("not a usable prompt", hint='write it like prompt.snow = "Heavy snow falls at night"')
+    return text
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "base_url": parse_service_url,
+    "upload_url": parse_service_url,
+    "interval": _interval,
+    "timeout": parse_duration,
+    "output_dir": expand_home,
+    "callback_url": _link,
+    "model": _model,
+    "daily_credits": parse_credits,
+    "audio": _audio,
+    "recipe": parse_switch,
+}
+
+
+def _parse(key: str, text: str) -> Any:
+    return _prompt_text(text) if key.startswith(PROMPT) else _PARSERS.get(key, str)(text)
+
+
+def _flat(document: dict[str, Any]) -> dict[str, Any]:
+    """The table `prompt` as dotted keys, like everything that a user types and sees."""
+    flat: dict[str, Any] = {}
+    for key, value in document.items():
+        if key == "prompt" and isinstance(value, dict):
+            flat.update({f"{PROMPT}{name}": text for name, text in value.items()})
+        else:
+            flat[key] = value
+    return flat
+
+
+def _text_of(key: str, value: object) -> str:
+    if key == "recipe" and isinstance(value, bool):
+        return "on" if value else "off"
+    if key == "daily_credits" and isinstance(value, float):
+        return f"{value:.12g}"
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise UsageError(f"{key} must be text", hint=f'write {key} = "…"')
+    return str(value)
+
+
+def _table_of(document: Any, key: str, *, make: bool) -> tuple[Any, str]:
+    """The table of config.toml that holds a key, and the key's name in it."""
+    if not key.startswith(PROMPT):
+        return document, key
+    if make and not isinstance(document.get("prompt"), dict):
+        document["prompt"] = {}
+    table = document.get("prompt")
+    return (table if isinstance(table, dict) else {}), key.removeprefix(PROMPT)
+
+
+def _ffmpeg() -> str | None:
+    name = variable("LUMA_FFMPEG")
+    try:
+        return None if name is None else expand_home(name)
+    except UsageError as error:
+        raise UsageError(f"LUMA_FFMPEG: {error.message}", hint=error.hint) from error
 
 
 def _config_dir_or_none() -> Path | None:
@@ -219,63 +334,12 @@ def _config_dir_or_none() -> Path | None:
         return None
 
 
-def state_dir() -> Path:
-    """Raises FileError where the platform names no home."""
-    return _folder("LUMA_STATE_DIR", "user_state_path", "the journal")
+def _folder(path: str | None, name: str, purpose: str) -> Path:
+    if path is None:
+        raise _homeless(name, purpose)
+    return Path(path)
 
 
-def journal_is_off() -> bool:
-    """Raises UsageError for a LUMA_JOURNAL that says neither yes nor no."""
-    return not _is_on("LUMA_JOURNAL")
-
-
-def osc_is_off() -> bool:
-    """Raises UsageError for a LUMA_OSC that says neither yes nor no."""
-    return not _is_on("LUMA_OSC")
-
-
-def _is_on(variable: str) -> bool:
-    text = environment(variable) or "on"
-    if text.lower() not in _SWITCH:
-        raise UsageError(f"{variable}: {text[:40]!a} is neither on nor off", hint=f"{variable}=off, or unset it")
-    return _SWITCH[text.lower()]
-
-
-def environment(name: str) -> str | None:
-    return os.environ.get(name) or None
-
-
-def environment_with(variables: dict[str, str]) -> dict[str, str]:
-    """The environment for a child process."""
-    return {**os.environ, **variables}
-
-
-def _folder(variable: str, kind: str, purpose: str) -> Path:
-    named = environment(variable)
-    if named is not None:
-        return Path(named).absolute()
-    import platformdirs
-
-    try:
-        path = Path(getattr(platformdirs, kind)(APP, appauthor=False))
-    except RuntimeError as error:
-        raise _homeless(variable, purpose) from error
-    if not path.is_absolute():  # older platformdirs answer a literal ~ where there is no home
-        raise _homeless(variable, purpose)
-    return path
-
-
-def _homeless(variable: str, purpose: str) -> LumaError:
-    hint = f"set {variable}" + (" or LUMA_JOURNAL=off" if variable == "LUMA_STATE_DIR" else "")
+def _homeless(name: str, purpose: str) -> LumaError:
+    hint = f"set {name}" + (" or LUMA_JOURNAL=off" if name == "LUMA_STATE_DIR" else "")
     return FileError(f"there is no home folder for {purpose}", hint=hint)
-
-
-def _ca_bundle() -> str | None:
-    """The user's own certificates, as requests would read them; our sessions do not trust the environment."""
-    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        path = environment(variable)
-        if path is not None:
-            if not os.path.exists(path):
-                raise UsageError(f"{variable}: no CA file at {path}", hint=f"correct or unset {variable}")
-            return path
-    return None

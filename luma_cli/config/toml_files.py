@@ -33,12 +33,21 @@ def load_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}{f' line {line}' if line else ''}: not TOML", hint=f"correct it: {path}") from error
 
 
-def place_of(path: Path, key: str) -> str:
-    """The file and, where it can be told, the line that holds a key, for a person to find it."""
-    pattern = re.compile(rf"\s*\[*\s*[\"']?{re.escape(key)}[\"']?\s*[=.\]]")
+def line_of(path: Path, key: str) -> str:
+    """The file and, if it can be found, the line that holds a key; `prompt.snow` may stand in a table `[prompt]`."""
     lines = _decode(path, _read(path)).splitlines()
-    number = next((number for number, line in enumerate(lines, start=1) if pattern.match(line)), None)
+    table, _, name = key.rpartition(".")
+    number = _line_with(lines, re.escape(key).replace(r"\.", r"\s*\.\s*"))
+    if number is None and table:
+        header = _line_with(lines, re.escape(table)) or 0
+        inside = _line_with(lines[header:], re.escape(name))
+        number = header + inside if inside is not None else header or None
     return f"{path}" if number is None else f"{path} line {number}"
+
+
+def _line_with(lines: list[str], key: str) -> int | None:
+    pattern = re.compile(rf"\s*\[*\s*[\"']?{key}[\"']?\s*[=.\]]")
+    return next((number for number, line in enumerate(lines, start=1) if pattern.match(line)), None)
 
 
 def edit_toml(path: Path, change: "Callable[[TOMLDocument], None]", *, private: bool) -> bool:

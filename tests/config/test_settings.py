@@ -55,6 +55,9 @@ def test_a_setting_can_be_set_read_and_removed(luma: Luma, key: str) -> None:
         "interval": "30s",
         "timeout": "1h",
         "callback_url": "https://c.example.com/hook",
+        "model": "luma",
+        "daily_credits": "500",
+        "recipe": "on",
     }
     text = value.get(key, "something")
     default = luma("config", "get", key).out
@@ -62,7 +65,8 @@ def test_a_setting_can_be_set_read_and_removed(luma: Luma, key: str) -> None:
     assert luma("config", "set", key, text)[:2] == (0, "")
     assert luma("config", "get", key)[:2] == (0, f"{text}\n")
     assert luma("config", "unset", key).code == 0
-    assert luma("config", "get", key).out == default != f"{text}\n"
+    assert luma("config", "get", key).out == default
+    assert key == "model" or default != f"{text}\n"
 
 
 def test_option_comes_before_environment_before_file_before_default(
@@ -339,7 +343,7 @@ def test_the_sources_of_the_key_in_their_order(luma: Luma, stored: Path, monkeyp
         elif name:
             monkeypatch.setenv(name, value)
         ours = settings.load_settings()
-        key = key_store.load_key(ours.config_dir, ours.base_url, ours.upload_url, ours.api_key_command)
+        key = key_store.load_key(ours)
         found.append((key.value, key.origin))
     assert found == [
         (KEY, "credentials.toml"),
@@ -473,7 +477,7 @@ def test_a_full_disk_leaves_the_old_content(luma: Luma, folder: Path) -> None:
     before = (folder / "config.toml").read_bytes()
     program = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "from luma_cli.cli import main; import tomlkit, filelock;"
+        "from luma_cli.cli.main import main; import tomlkit, filelock;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4, 4)); sys.exit(main(sys.argv[1:]))"
     )
     words = [sys.executable, "-c", program, "config", "set", "timeout", "25m"]
@@ -528,7 +532,7 @@ HOMELESS = """
 import os, sys
 os.environ.pop("HOME", None)
 os.setgid(12345); os.setuid(12345)
-from luma_cli.cli import main
+from luma_cli.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -656,11 +660,11 @@ def test_a_key_that_cannot_be_used_is_not_listed_as_missing(luma: Luma, stored: 
 
 @posix
 @pytest.mark.parametrize("name", ["api_key", "webhook_key"])
-def test_a_key_that_is_no_text_is_told(luma: Luma, stored: Path, name: str) -> None:
+def test_a_key_that_is_not_text_is_named(luma: Luma, stored: Path, name: str) -> None:
     stored.write_text(f"{name} = 123456789\n")
     assert luma("config", "get", name)[::2] == (
         4,
-        f"luma: error: {name} in credentials.toml is no text\nhint: luma config set {name}\n",
+        f"luma: error: {name} in credentials.toml is not text\nhint: luma config set {name}\n",
     )
 
 
@@ -673,6 +677,8 @@ def test_check_asks_a_command_for_the_key_once(
     script.chmod(0o700)
     monkeypatch.delenv("LUMA_API_KEY")
     luma("config", "set", "api_key_command", script)
+    for name in ("base_url", "upload_url"):
+        luma("config", "set", name, sandbox.url)
 
     assert luma("config", "check").code == 0
     assert (tmp_path / "asked").read_text() == "x\n"
@@ -710,3 +716,111 @@ def test_a_secret_in_the_settings_is_taken_out_there_and_not_from_its_own_file(
     assert luma("config", "unset", "api_key").code == 0
     assert (folder / "config.toml").read_text() == "interval = '9s'\n"
     assert KEY in stored.read_text()
+
+
+# --- prompts by name, models, money ---
+
+
+def test_a_prompt_is_kept_by_name_listed_and_removed(luma: Luma, folder: Path) -> None:
+    assert luma("config", "set", "prompt.snow", "Heavy snow falls at night").code == 0
+    assert luma("config", "set", "prompt.rain-2", "-", stdin="Heavy rain\n").code == 0
+    assert luma("config", "set", "timeout", "20m").code == 0
+
+    assert luma("config", "get", "prompt.snow").out == "Heavy snow falls at night\n"
+    assert "prompt.rain-2\tHeavy rain\n" in luma("config", "list").out
+    assert settings.load_settings().timeout == 1200
+    for name in ("snow", "rain-2"):
+        assert luma("config", "unset", f"prompt.{name}").code == 0
+    assert (folder / "config.toml").read_text().split() == ["timeout", "=", '"20m"']
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['prompt.snow = "Snow"\n', '[prompt]\nsnow = "Snow"\n', 'prompt = { snow = "Snow" }\n', '"prompt".snow="Snow"'],
+)
+def test_a_prompt_is_read_in_every_form_of_toml_and_can_be_changed(luma: Luma, folder: Path, text: str) -> None:
+    folder.mkdir()
+    (folder / "config.toml").write_text(text)
+    assert luma("config", "get", "prompt.snow").out == "Snow\n"
+    assert luma("config", "set", "prompt.snow", "More snow").code == 0
+    assert luma("config", "set", "prompt.rain", "Rain").code == 0
+    assert settings.load_settings().prompts == {"snow": "More snow", "rain": "Rain"}
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["set", "prompt", "Snow"], "does not name a prompt"),
+        (["set", "prompt.", "Snow"], "does not name a prompt"),
+        (["set", "prompt.a b", "Snow"], "does not name a prompt"),
+        (["set", "prompt.snow", " "], "not a usable prompt"),
+        (["get", "promt.snow"], "did you mean prompt.NAME?"),
+        (["set", "model", "lumma"], "did you mean luma?"),
+        (["set", "daily_credits", "many"], "is not an amount of credits"),
+        (["set", "daily_credits", "--", "-5"], "is not an amount of credits"),
+        (["set", "recipe", "perhaps"], "is neither on nor off"),
+        (["set", "audio", ""], "audio is empty"),
+    ],
+)
+def test_what_a_new_setting_cannot_hold_is_refused(luma: Luma, folder: Path, words: list[str], what: str) -> None:
+    code, out, err = luma("config", *words)
+    assert (code, out) == (2, "")
+    assert what in err
+    assert not list(folder.glob("*.toml"))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ('timeout = "5m"\n[prompt]\n\nsnow = 3.5\n', " line 4: prompt.snow must be text"),
+        ('[prompt]\n"a b" = "x"\n', " line 2: 'prompt.a b' does not name a prompt"),
+        ("\nprompt.snow = ''\n", " line 2: prompt.snow: not a usable prompt"),
+        ("prompt = 'x'\n", " line 1: 'prompt' does not name a prompt"),
+        ("daily_credits = true\n", " line 1: daily_credits must be text"),
+        ("\nmodel = 'none'\n", " line 2: model: no model 'none'"),
+    ],
+)
+def test_a_fault_in_a_new_setting_names_its_line(luma: Luma, folder: Path, content: str, what: str) -> None:
+    folder.mkdir()
+    (folder / "config.toml").write_text(content)
+    code, _, err = luma("config", "list")
+    assert (code, f"{folder}/config.toml{what}" in err) == (2, True), err
+
+
+def test_numbers_and_switches_may_be_written_as_toml_has_them(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "config.toml").write_text("daily_credits = 12.5\nrecipe = true\n")
+    ours = settings.load_settings()
+    assert (ours.daily_credits, ours.recipe, ours.text("daily_credits"), ours.text("recipe")) == (
+        12.5,
+        True,
+        "12.5",
+        "on",
+    )
+
+
+def test_variables_come_before_the_file(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
+    luma("config", "set", "daily_credits", "100")
+    monkeypatch.setenv("LUMA_DAILY_CREDITS", "200")
+    monkeypatch.setenv("LUMA_MODEL", "luma")
+    ours = settings.load_settings()
+    assert (ours.daily_credits, ours.origins["daily_credits"]) == (200.0, "LUMA_DAILY_CREDITS")
+    monkeypatch.setenv("LUMA_MODEL", "none")
+    with pytest.raises(UsageError, match="LUMA_MODEL: no model 'none'"):
+        settings.load_settings()
+
+
+@pytest.mark.parametrize(
+    ("typed", "prompt"), [("@snow", "Heavy snow"), ("@@snow", "@snow"), ("Snow", "Snow"), ("a @snow", "a @snow")]
+)
+def test_a_prompt_is_named_with_an_at_sign(luma: Luma, typed: str, prompt: str) -> None:
+    luma("config", "set", "prompt.snow", "Heavy snow")
+    assert settings.load_settings().prompt(typed) == prompt
+
+
+@pytest.mark.parametrize(("typed", "hint"), [("@snwo", "@snow"), ("@", "@@"), ("@home is here", "@@"), ("@x", "@@")])
+def test_a_name_under_which_no_prompt_is_kept_is_an_error(luma: Luma, typed: str, hint: str) -> None:
+    luma("config", "set", "prompt.snow", "Heavy snow")
+    with pytest.raises(UsageError) as caught:
+        settings.load_settings().prompt(typed)
+    assert hint in str(caught.value.hint)

@@ -1,0 +1,97 @@
+"""Which addresses the key may travel to, and whose certificates are trusted on the way."""
+
+import os
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from luma_cli.api.hosts import is_loopback
+from luma_cli.config.environment import expand_home, variable
+from luma_cli.errors import UsageError, reason
+
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+MAX_CA_BYTES = 16 << 20
+# A name or an address as it is written: a percent sign or an odd character in it is read differently by each reader.
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+_PORTS = {"http": 80, "https": 443}
+
+
+def parse_service_url(text: str) -> str:
+    """The address of the service, without what stands around it and without a slash at its end.
+
+    Raises:
+        UsageError: the key may not go there: neither https nor loopback, or not plainly an address.
+    """
+    url = text.strip()
+    if not url.isprintable() or " " in url:
+        raise UsageError("a control character or a blank is in the address", hint="write it like https://api.kie.ai")
+    try:
+        parts = urlsplit(url)
+        usable = _is_plain(parts)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UsageError("not a usable address", hint="write it like https://api.kie.ai")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise UsageError("the key would travel in plain text", hint=f"use https://{parts.hostname}")
+    return url.rstrip("/")
+
+
+def _is_plain(parts: SplitResult) -> bool:
+    """Raises ValueError for a port that is not one."""
+    host, _, _ = parts.netloc.rpartition(":") if re.search(r":[0-9]+$", parts.netloc) else (parts.netloc, "", "")
+    return (
+        parts.scheme in _PORTS
+        and _HOST.fullmatch(host) is not None
+        and parts.port != 0
+        and not (parts.query or parts.fragment)
+    )
+
+
+def same_service(one: str, other: str) -> bool:
+    """Whether two addresses are one, however they are spelled."""
+    return _canonical(one) == _canonical(other)
+
+
+def _canonical(url: str) -> tuple[str, str, int | None, str]:
+    try:
+        parts = urlsplit(url.strip())
+        host, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return "", url, None, ""
+    path = re.sub(r"(/\.?)+$", "", parts.path)
+    return parts.scheme, "localhost" if host == "127.0.0.1" else host, port, path
+
+
+def ca_bundle() -> str | None:
+    """The user's own certificates, as requests would read them; our sessions do not trust the environment.
+
+    Raises:
+        UsageError: there are none in what the variable names.
+    """
+    for name in CA_VARIABLES:
+        path = variable(name)
+        if path is not None:
+            found = expand_home(path)
+            check_ca_bundle(found, name)
+            return found
+    return None
+
+
+def check_ca_bundle(path: str, name: str) -> None:
+    """Raises UsageError if no certificate can be read from the file or folder that variable `name` names."""
+    import ssl  # costs 10 ms, and few have such a bundle
+
+    hint = f"correct or unset {name}"
+    if os.path.isdir(path):
+        return
+    if not os.path.exists(path):
+        raise UsageError(f"{name}: no CA file at {path}", hint=hint)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if not os.path.isfile(path) or os.path.getsize(path) > MAX_CA_BYTES:
+            raise UsageError(f"{name}: {path} is not a file of certificates", hint=hint)
+        context.load_verify_locations(path)
+    except ssl.SSLError as error:
+        raise UsageError(f"{name}: {path} holds no certificates in PEM form", hint=hint) from error
+    except OSError as error:
+        raise UsageError(f"{name}: cannot read {path}: {reason(error)}", hint=hint) from error

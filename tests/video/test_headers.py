@@ -3,6 +3,7 @@ import os
 import shutil
 import struct
 import subprocess
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from luma_cli.video.headers import EXTENSIONS, Media, MediaError, check_whole, probe, sniff
+from luma_cli.video import headers
+from luma_cli.video.headers import EXTENSIONS, Media, MediaError, check_whole, name_of, probe, sniff
 from support.commands import DATA
 
 CLIPS = {path.name: path.read_bytes() for path in sorted(DATA.glob("tiny*"))}
@@ -67,6 +69,10 @@ def probed(data: bytes) -> Media:
     return probe(Counted(data), len(data))
 
 
+def facts(media: Media) -> tuple[str, float | None, int | None, int | None]:
+    return media.container, media.duration, media.width, media.height
+
+
 def complaint(data: bytes) -> str:
     try:
         probed(data)
@@ -107,9 +113,28 @@ HEADS = [
     ("naïve café".encode()[:-1], "text"),
     (b"", None),
     (bytes(64), None),
-    (box(b"ftyp", b"heic", bytes(4)), None),
-    (box(b"ftyp", b"M4A ", bytes(4)), None),
-    (b"RIFF\x24\0\0\0WAVEfmt ", None),
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "lfs"),
+    (b"#EXTM3U\n#EXT-X-VERSION:3\n", "playlist"),
+    (b"0&\xb2u\x8ef\xcf\x11\xa6\xd9\0\xaa\0b\xcel", "wmv"),
+    (b"FLV\x01\x05\0\0\0\t", "flv"),
+    (b"\0\0\x01\xbaD\0\x04\0\x04\x01", "mpegps"),
+    ((b"G@\x11\x10" + bytes(184)) * 3, "mpegts"),
+    ((bytes(4) + b"G@\x11\x10" + bytes(184)) * 3, "mpegts"),
+    (b"G@\x11\x10" + bytes(600), None),
+    (b"\x06\x0e+4\x02\x05\x01\x01\r\x01\x02\x01\x01\x02", "mxf"),
+    (b"RIFF\x24\0\0\0WEBPVP8 ", "webp"),
+    (b"RIFF\x24\0\0\0WAVEfmt ", "wav"),
+    (b"ID3\x04\0\0\0\0\0#TSSE", "mp3"),
+    (b"\xff\xfb\x90d" + bytes(60), "mp3"),
+    (b"\xff\xf1P\x80" + bytes(60), "aac"),
+    (b"fLaC\0\0\0\x22", "flac"),
+    (b"OggS\0\x02" + bytes(8), "ogg"),
+    (b"PK\x03\x04\x14\0", "archive"),
+    (b"%PDF-1.7\n", "pdf"),
+    (box(b"ftyp", b"heic", bytes(4)), "heic"),
+    (box(b"ftyp", b"avif", bytes(4)), "heic"),
+    (box(b"ftyp", b"M4A ", bytes(4)), "m4a"),
+    (box(b"ftyp", b"dash", bytes(4)), "mp4"),
     (bytes(range(128, 192)), None),
 ]
 
@@ -119,24 +144,28 @@ def test_a_file_is_named_by_its_first_bytes(head: bytes, name: str | None) -> No
     assert sniff(head) == name
 
 
-def test_every_video_has_an_extension_and_nothing_else_has() -> None:
-    assert {name for _, name in HEADS} - set(EXTENSIONS) == {"png", "jpeg", "html", "json", "text", None}
+def test_every_kind_has_a_name_for_people() -> None:
+    kinds = {name for _, name in HEADS}
+
+    assert kinds - {None} <= set(headers.NAMES)
+    assert set(EXTENSIONS) <= kinds
+    assert (name_of("mpegts"), name_of(None)) == (headers.NAMES["mpegts"], "an unknown kind of file")
 
 
 @pytest.mark.parametrize("known_size", [True, False])
 @pytest.mark.parametrize(
     ("name", "media"),
     [
-        ("tiny-front.mp4", Media("mp4", 2.0, 64, 36)),
-        ("tiny-end.mp4", Media("mp4", 2.0, 64, 36)),
-        ("tiny-fragmented.mp4", Media("mp4", None, 64, 36)),
-        ("tiny-12s.mp4", Media("mp4", 12.0, 32, 18)),
-        ("tiny.mov", Media("mov", 2.0, 64, 36)),
-        ("tiny.avi", Media("avi", 2.0, 64, 36)),
+        ("tiny-front.mp4", ("mp4", 2.0, 64, 36)),
+        ("tiny-end.mp4", ("mp4", 2.0, 64, 36)),
+        ("tiny-fragmented.mp4", ("mp4", 2.0, 64, 36)),
+        ("tiny-12s.mp4", ("mp4", 12.0, 32, 18)),
+        ("tiny.mov", ("mov", 2.0, 64, 36)),
+        ("tiny.avi", ("avi", 2.0, 64, 36)),
     ],
 )
-def test_real_clips_tell_duration_and_size(name: str, media: Media, known_size: bool) -> None:
-    assert probe(Counted(CLIPS[name]), len(CLIPS[name]) if known_size else None) == media
+def test_real_clips_tell_duration_and_size(name: str, media: object, known_size: bool) -> None:
+    assert facts(probe(Counted(CLIPS[name]), len(CLIPS[name]) if known_size else None)) == media
 
 
 @pytest.mark.parametrize(
@@ -148,20 +177,19 @@ def test_real_clips_tell_duration_and_size(name: str, media: Media, known_size: 
         (b"mvhd\1" + bytes(19) + struct.pack(">IQ", 600, 0xFFFFFFFFFFFFFFFF), None),
         (b"mvhd" + bytes(12) + struct.pack(">II", 0, 5700), None),
         (b"mvhd" + bytes(12) + struct.pack(">II", 600, 0), None),
-        (b"cmov" + bytes(40), None),
     ],
 )
 def test_the_movie_header_gives_the_duration(clock: bytes, duration: float | None) -> None:
-    assert probed(movie(box(clock[:4], clock[4:]))) == Media("mp4", duration, None, None)
+    assert facts(probed(movie(box(clock[:4], clock[4:])))) == ("mp4", duration, None, None)
 
 
 @pytest.mark.parametrize(
     ("mvex", "duration"),
     [
-        (b"", None),
+        (b"", 7.0),
         (box(b"mehd", struct.pack(">4xI", 11000)), 11.0),
         (box(b"mehd", struct.pack(">B3xQ", 1, 11000)), 11.0),
-        (box(b"mehd", bytes(8)), None),
+        (box(b"mehd", bytes(8)), 7.0),
     ],
 )
 def test_fragments_are_as_long_as_their_extension_header_says(mvex: bytes, duration: float | None) -> None:
@@ -172,7 +200,7 @@ def test_a_long_track_header_gives_the_picture_size() -> None:
     tkhd = box(b"tkhd", b"\1" + bytes(87) + struct.pack(">II", 1920 << 16, 1080 << 16))
     trak = box(b"trak", box(b"mdia", box(b"hdlr", bytes(8), b"vide")), tkhd)
 
-    assert probed(movie(trak)) == Media("mp4", None, 1920, 1080)
+    assert facts(probed(movie(trak))) == ("mp4", None, 1920, 1080)
 
 
 def test_a_track_without_video_has_no_picture() -> None:
@@ -217,23 +245,23 @@ def test_an_index_that_reaches_to_the_end_has_size_0() -> None:
 @pytest.mark.parametrize(
     ("data", "media"),
     [
-        (avi((40_000, 50, 64, 36)), Media("avi", 2.0, 64, 36)),
-        (avi((40_000, 50, 64, 36), stream(b"vids", 1, 10, 90, 320, -240)), Media("avi", 9.0, 320, 240)),
-        (avi((40_000, 50, 64, 36), stream(b"auds", 1, 8000, 90, 0, 0)), Media("avi", 2.0, 64, 36)),
-        (avi((40_000, 50, 64, 36), stream(b"vids", 0, 0, 0, 0, 0)), Media("avi", 2.0, 64, 36)),
-        (avi((40_000, 50, 64, 36), stream(b"vids", 1, 10, 50, 64, 36), dmlh(120)), Media("avi", 12.0, 64, 36)),
-        (avi((0, 0, 0, 0), chunk(b"JUNK", b"odd"), stream(b"vids", 1, 2, 3, 4, 5)), Media("avi", 1.5, 4, 5)),
-        (avi((0, 0, 0, 0), stream(b"vids", 1, 2, 3, 4, 5), stream(b"vids", 1, 1, 9, 9, 9)), Media("avi", 1.5, 4, 5)),
+        (avi((40_000, 50, 64, 36)), ("avi", 2.0, None, None)),
+        (avi((40_000, 50, 64, 36), stream(b"vids", 1, 10, 90, 320, -240)), ("avi", 9.0, 320, 240)),
+        (avi((40_000, 50, 64, 36), stream(b"auds", 1, 8000, 90, 0, 0)), ("avi", 2.0, None, None)),
+        (avi((40_000, 50, 64, 36), stream(b"vids", 0, 0, 0, 0, 0)), ("avi", 2.0, 64, 36)),
+        (avi((40_000, 50, 64, 36), stream(b"vids", 1, 10, 50, 64, 36), dmlh(120)), ("avi", 12.0, 64, 36)),
+        (avi((0, 0, 0, 0), chunk(b"JUNK", b"odd"), stream(b"vids", 1, 2, 3, 4, 5)), ("avi", 1.5, 4, 5)),
+        (avi((0, 0, 0, 0), stream(b"vids", 1, 2, 3, 4, 5), stream(b"vids", 1, 1, 9, 9, 9)), ("avi", 9.0, 9, 9)),
         (
             avi((0, 0, 0, 0), b"LIST\xff\0\0\0strl")[:-12] + stream(b"vids", 1, 2, 3, 4, 5)[12:],
-            Media("avi", None, None, None),
+            ("avi", None, None, None),
         ),
-        (avi((0, 0, 0, 0)), Media("avi", None, None, None)),
-        (avi((40_000, 0, 64, 36), dmlh(0)), Media("avi", None, 64, 36)),
+        (avi((0, 0, 0, 0)), ("avi", None, None, None)),
+        (avi((40_000, 0, 64, 36), dmlh(0)), ("avi", None, None, None)),
     ],
 )
-def test_avi_headers_give_duration_and_size(data: bytes, media: Media) -> None:
-    assert probed(data) == media
+def test_avi_headers_give_duration_and_size(data: bytes, media: object) -> None:
+    assert facts(probed(data)) == media
 
 
 @pytest.mark.parametrize("data", [CLIPS["tiny-front.mp4"][:2000], CLIPS["tiny.avi"][:5000]])
@@ -244,9 +272,9 @@ def test_a_cut_file_still_tells_what_its_header_holds(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "not MP4, MOV or AVI: an unknown kind of file"),
-        (CLIPS["tiny.webm"], "not MP4, MOV or AVI: webm"),
-        (b"<html>" + bytes(20), "not MP4, MOV or AVI: html"),
+        (b"", "not MP4, MOV or AVI but an unknown kind of file"),
+        (CLIPS["tiny.webm"], "not MP4, MOV or AVI but a WebM file"),
+        (b"<html>" + bytes(20), "not MP4, MOV or AVI but a web page"),
         (CLIPS["tiny-end.mp4"][:1500], "no header found: the file is incomplete or damaged"),
         (b"RIFF\0\0\0\0AVI ", "no header found: the file is incomplete or damaged"),
         (movie(box(b"mvhd", bytes(8))), "the header is incomplete"),
@@ -316,11 +344,16 @@ def test_a_fragmented_clip_passes_only_where_a_fragment_ends(whole: Callable[[by
     assert passed == ends
 
 
+COMPRESSED = box(
+    b"cmov", box(b"dcom", b"zlib"), box(b"cmvd", bytes(4), zlib.compress(box(b"moov", box(MVHD[:4], MVHD[4:]))))
+)
+
+
 @pytest.mark.parametrize(
     "data",
     [
         CLIPS["tiny.mov"][20:],
-        box(b"mdat") + box(b"moov", box(b"cmov")),
+        box(b"mdat") + box(b"moov", COMPRESSED),
         movie(box(MVHD[:4], MVHD[4:])) + struct.pack(">I4sQ", 1, b"mdat", 20) + b"data",
         movie(box(MVHD[:4], MVHD[4:])) + b"\0\0\0\0mdat" + b"data",
         CLIPS["tiny.avi"] + riff(b"AVIX", chunk(b"LIST", b"movi")),
@@ -346,22 +379,20 @@ MOOV = box(b"moov", box(MVHD[:4], MVHD[4:]))
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "not a video: an empty file"),
-        (b"<!doctype html><p>Sign in", "not a video: html"),
-        (b'{"error": "expired"}', "not a video: json"),
-        (b"Not Found", "not a video: text"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(8), "not a video: png"),
-        (bytes(5000), "not a video: an unknown kind of file"),
+        (b"", "not a video but an empty file"),
+        (b"<!doctype html><p>Sign in", "not a video but a web page"),
+        (b'{"error": "expired"}', "not a video but JSON"),
+        (b"Not Found", "not a video but text"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(8), "not a video but a PNG picture"),
+        (bytes(5000), "not a video but an unknown kind of file"),
         (FTYP, "incomplete: no index (moov)"),
         (FTYP + box(b"moov") + box(b"mdat"), "incomplete: no index (moov)"),
         (FTYP + MOOV, "incomplete: no media data (mdat)"),
         (FTYP + MOOV + box(b"moof") + box(b"mdat") + box(b"moof"), "incomplete: no media data (mdat)"),
+        (FTYP + MOOV + box(b"moof") + box(b"mdat") + b"\0\0\0", "incomplete or damaged: 3 bytes of another fragment"),
         (FTYP + MOOV + b"\0\0\0\x64mdat", "incomplete or damaged: 140 bytes instead of 232"),
-        (FTYP + MOOV + box(b"mdat") + b"abc", "incomplete or damaged: 143 bytes instead of 140"),
-        (FTYP + MOOV + box(b"mdat") + bytes(4096), r"damaged: there is no box '\x00\x00\x00\x00' of 4096 bytes"),
         (riff(b"AVI ", chunk(b"LIST", b"movi")), "incomplete: no header (hdrl) or no media data (movi)"),
         (riff(b"AVI ", chunk(b"LIST", b"hdrl")), "incomplete: no header (hdrl) or no media data (movi)"),
-        (avi((1, 1, 1, 1)) + b"junk" + bytes(4), "damaged: something else follows the AVI"),
         (avi((1, 1, 1, 1)) + b"RIFF", "incomplete or damaged: 104 bytes instead of 100"),
     ],
 )
@@ -370,6 +401,41 @@ def test_what_is_not_a_whole_video_is_refused(data: bytes, message: str, whole: 
         whole(data)
 
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("data", "warning"),
+    [
+        (CLIPS["tiny-front.mp4"] + bytes(4), "4 bytes after its last box"),
+        (CLIPS["tiny-front.mp4"] + bytes(4096), "4096 bytes after its last box"),
+        (CLIPS["tiny-front.mp4"] + b"\0\0\x0b\x01Image_UTC_Data1500", "22 bytes after its last box"),
+        (CLIPS["tiny-front.mp4"] + b"\0\0\x10\0SEFH" + bytes(40), "48 bytes after its last box"),
+        (CLIPS["tiny-end.mp4"] + b"x", "1 byte after its last box"),
+        (CLIPS["tiny-fragmented.mp4"] + bytes(4), "4 bytes after its last box"),
+        (CLIPS["tiny.mov"] + b"\xff" * 9, "9 bytes after its last box"),
+        (CLIPS["tiny.avi"] + b"junk" + bytes(4), "8 bytes after its last box"),
+        (CLIPS["tiny-front.mp4"].replace(b"ftypisom", b"ftypzyx1"), "unknown brand 'zyx1'"),
+    ],
+)
+def test_a_whole_video_in_an_unusual_container_is_warned_about(data: bytes, warning: str, tmp_path: Path) -> None:
+    """The length is proven, and the service has no better one."""
+    path = tmp_path / "clip"
+    path.write_bytes(data)
+
+    assert check_whole(path) == [warning]
+
+
+@pytest.mark.parametrize("name", ["tiny-front.mp4", "tiny-fragmented.mp4"])
+@pytest.mark.parametrize("is_open", [False, True])
+def test_data_that_the_index_names_must_be_there(name: str, is_open: bool, whole: Callable[[bytes], None]) -> None:
+    """The length of the last box is patched, or reaches to the end of any file: only the index knows."""
+    data = CLIPS[name]
+    start = data.rindex(b"mdat") - 4
+    kept = int.from_bytes(data[start : start + 4]) // 3
+    cut = data[:start] + struct.pack(">I", 0 if is_open else kept) + data[start + 4 : start + kept]
+
+    with pytest.raises(MediaError, match="incomplete: its index names"):
+        whole(cut)
 
 
 def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
@@ -387,9 +453,9 @@ NAMES = st.sampled_from(
 def damaged_clips(draw: st.DrawFn) -> bytes:
     """A real clip with some of its numbers and names replaced, and cut."""
     data = bytearray(draw(st.sampled_from(list(CLIPS.values()))))
-    headers = [place for place in range(len(data) - 8) if data[place : place + 4].isalnum()]
+    heads = [place for place in range(len(data) - 8) if data[place : place + 4].isalnum()]
     for _ in range(draw(st.integers(0, 6))):
-        place = draw(st.sampled_from(headers)) + draw(st.sampled_from([-4, 0, 4, 16, 20]))
+        place = draw(st.sampled_from(heads)) + draw(st.sampled_from([-4, 0, 4, 16, 20]))
         piece = draw(NAMES | st.binary(max_size=8) | st.builds(struct.pack, st.sampled_from([">I", "<I"]), NUMBERS))
         data[max(place, 0) : max(place, 0) + len(piece)] = piece
     return bytes(data[: draw(st.integers(0, len(data)) | st.just(len(data)))])
@@ -410,7 +476,7 @@ PATIENT = settings(deadline=None, max_examples=300, suppress_health_check=list(H
 @PATIENT
 @given(ANYTHING)
 def test_sniff_takes_any_bytes(data: bytes) -> None:
-    assert sniff(data) in (*EXTENSIONS, "png", "jpeg", "html", "json", "text", None)
+    assert sniff(data) in (*headers.NAMES, None)
 
 
 @PATIENT
@@ -453,17 +519,15 @@ def test_a_file_of_nothing_but_tiny_boxes_ends(small: bytes, whole: Callable[[by
     [
         (["-movflags", "+faststart"], "clip.mp4", 3.0),
         ([], "clip.mp4", 3.0),
-        (["-movflags", "+frag_keyframe+empty_moov"], "clip.mp4", None),
+        (["-movflags", "+frag_keyframe+empty_moov"], "clip.mp4", 3.0),
         ([], "clip.mov", 3.0),
         ([], "clip.avi", 3.0),
     ],
 )
-def test_clips_fresh_from_ffmpeg_are_understood(
-    options: list[str], name: str, duration: float | None, tmp_path: Path
-) -> None:
+def test_clips_fresh_from_ffmpeg_are_understood(options: list[str], name: str, duration: float, tmp_path: Path) -> None:
     path = tmp_path / name
     source = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10:duration=3"]
     subprocess.run(["ffmpeg", "-loglevel", "error", *source, "-c:v", "mpeg4", *options, str(path)], check=True)
     check_whole(path)
 
-    assert probed(path.read_bytes()) == Media(name[-3:], duration, 320, 180)
+    assert facts(probed(path.read_bytes())) == (name[-3:], duration, 320, 180)

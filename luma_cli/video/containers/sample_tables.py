@@ -1,0 +1,78 @@
+"""The sample tables of an MP4 or MOV track: durations, and how far into the file its samples reach."""
+
+from array import array
+from collections.abc import Sequence
+from itertools import accumulate
+
+from luma_cli.video.containers.boxes import child
+from luma_cli.video.containers.byte_source import Box, ByteSource
+from luma_cli.video.containers.timing import Runs
+
+_SELF_CONTAINED = 1  # flag of a data reference
+
+
+def read_durations(source: ByteSource, stbl: Box | None) -> Runs:
+    runs = Runs()
+    if stts := child(source, stbl, b"stts"):
+        (count,) = source.unpack(stts, ">4xI")
+        for samples, delta in source.entries(stts, 8, count, ">II"):
+            runs.add(samples, delta)
+    return runs
+
+
+def first_shown(source: ByteSource, stbl: Box | None) -> int:
+    """When the first sample is shown, in ticks: pictures that refer to later ones are stored out of order."""
+    ctts = child(source, stbl, b"ctts")
+    if ctts is None or source.unpack(ctts, ">4xI") == (0,):
+        return 0
+    return max(int(source.unpack(ctts, ">12xi")[0]), 0)
+
+
+def data_end(source: ByteSource, stbl: Box | None, minf: Box | None, *, is_sound: bool) -> int:
+    """Where the data of the last sample in the file ends, as the index has it.
+
+    0 if there is no data, or if it lies in another file. Old sounds state sizes of which only the decoder knows the
+    meaning: of samples that are all of one size in a sound, only where its chunks begin is believed.
+    """
+    stsz, chunks = child(source, stbl, b"stsz", b"stz2"), child(source, stbl, b"stco", b"co64")
+    if stsz is None or chunks is None or _is_elsewhere(source, minf):
+        return 0
+    count, layout = source.unpack(chunks, ">4xI")[0], ">Q" if chunks.kind == b"co64" else ">I"
+    offsets = array("Q", (place for (place,) in source.entries(chunks, 8, count, layout)))
+    size, samples = source.unpack(stsz, ">4xII")
+    if not offsets or not samples:
+        return 0
+    if size or stsz.kind == b"stz2":
+        return int(max(offsets)) + (1 if is_sound or stsz.kind == b"stz2" else int(size))
+    ends = array("Q", accumulate((length for (length,) in source.entries(stsz, 12, samples, ">I")), initial=0))
+    return _last_byte(source, stbl, offsets, ends)
+
+
+def _last_byte(source: ByteSource, stbl: Box | None, offsets: Sequence[int], ends: Sequence[int]) -> int:
+    """`ends` are the sizes of all samples added up."""
+    runs = _samples_of_chunks(source, stbl)
+    last = sample = chunk = 0
+    for number, (_, samples) in enumerate(runs):
+        until = runs[number + 1][0] - 1 if number + 1 < len(runs) else len(offsets)
+        while chunk < min(until, len(offsets)):
+            following = min(sample + samples, len(ends) - 1)
+            if following > sample:
+                last = max(last, offsets[chunk] + ends[following] - ends[sample])
+            sample, chunk = following, chunk + 1
+    return last
+
+
+def _samples_of_chunks(source: ByteSource, stbl: Box | None) -> list[tuple[int, int]]:
+    """From which chunk on how many samples are in each."""
+    stsc = child(source, stbl, b"stsc")
+    if stsc is None:
+        return []
+    (count,) = source.unpack(stsc, ">4xI")
+    return [(first, samples) for first, samples in source.entries(stsc, 8, count, ">II4x")]
+
+
+def _is_elsewhere(source: ByteSource, minf: Box | None) -> bool:
+    dref = child(source, child(source, minf, b"dinf"), b"dref")
+    if dref is None or dref.end - dref.start < 20:
+        return False
+    return not source.unpack(dref, ">16xI")[0] & _SELF_CONTAINED

@@ -1,0 +1,124 @@
+"""When the samples of a track are shown: runs of durations, edit lists, frame rates."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+# What a rate that was rounded to the ticks of a clock was meant to be.
+_USUAL_RATES = (
+    *(Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(48)),
+    *(Fraction(50), Fraction(60000, 1001), Fraction(60), Fraction(120000, 1001), Fraction(120), Fraction(240)),
+    *(Fraction(5), Fraction(10), Fraction(12), Fraction(15), Fraction(15000, 1001), Fraction(20), Fraction(100)),
+)
+_EMPTY_EDIT = -1
+
+
+@dataclass
+class Runs:
+    """Durations of samples in ticks, as runs of equal ones."""
+
+    pairs: list[list[int]] = field(default_factory=list)
+    count: int = 0
+    ticks: int = 0
+
+    def add(self, count: int, delta: int) -> None:
+        if count <= 0:
+            return
+        self.count += count
+        self.ticks += count * delta
+        if self.pairs and self.pairs[-1][1] == delta:
+            self.pairs[-1][0] += count
+        else:
+            self.pairs.append([count, delta])
+
+    def extend(self, other: "Runs") -> None:
+        for count, delta in other.pairs:
+            self.add(count, delta)
+
+
+@dataclass(frozen=True)
+class Rate:
+    rate: Fraction | None = None
+    is_variable: bool = False
+
+
+def find_rate(runs: Runs, scale: int) -> Rate:
+    """The frame rate, of a variable one the average.
+
+    The last frame may last as long as it likes, and a rate that does not divide the clock's ticks is off by a tick
+    here and there.
+    """
+    if not runs.count or not runs.ticks or not scale:
+        return Rate()
+    fitted = _without_last(runs)
+    if len(fitted.pairs) == 1:
+        return Rate(Fraction(scale, fitted.pairs[0][1])) if fitted.ticks else Rate()
+    mean = Fraction(fitted.ticks, fitted.count)
+    tolerance = min(Fraction(1), mean / 4)
+    if not mean or _deviation(fitted.pairs, mean) > tolerance:
+        return Rate(Fraction(runs.count * scale, runs.ticks), is_variable=True)
+    return Rate(_usual(scale / mean, Fraction(2, fitted.ticks)))
+
+
+def _without_last(runs: Runs) -> Runs:
+    if runs.count < 3 or len(runs.pairs) == 1:
+        return runs
+    fitted = Runs()
+    for count, delta in runs.pairs[:-1]:
+        fitted.add(count, delta)
+    fitted.add(runs.pairs[-1][0] - 1, runs.pairs[-1][1])
+    return fitted
+
+
+def _deviation(pairs: Iterable[list[int]], mean: Fraction) -> Fraction:
+    """How far, in ticks, any frame begins from its place in an even row."""
+    numerator, denominator = mean.numerator, mean.denominator
+    place = most = 0  # in parts of a tick, since whole numbers are much faster than fractions
+    for count, delta in pairs:
+        place += count * (delta * denominator - numerator)
+        most = max(most, abs(place))
+    return Fraction(most, denominator)
+
+
+def _usual(rate: Fraction, tolerance: Fraction) -> Fraction:
+    near = min(_USUAL_RATES, key=lambda usual: abs(usual - rate))
+    return near if abs(near - rate) <= rate * tolerance else rate.limit_denominator(100_000)
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """What a player shows of a track, in seconds: when it begins, for how long, and what it drops of the beginning."""
+
+    start_offset: float
+    duration: float | None
+    priming: float
+    is_cut: bool  # an edit list leaves more out than the rounding of a clock
+
+
+def present(
+    edits: tuple[tuple[int, int], ...], movie_scale: int, media: Fraction | None, first: Fraction, scale: int
+) -> Presentation:
+    """Apply an edit list, whose lengths are in ticks of `movie_scale` and whose places in ticks of `scale`.
+
+    `media` is how long the samples last in seconds, `first` when the first of them is shown.
+    """
+    if not edits or not movie_scale or not scale:
+        return Presentation(float(first), None if media is None else float(media), 0.0, False)
+    offset, shown, start = Fraction(0), Fraction(0), None
+    is_known = True
+    for length, place in edits:
+        seconds = Fraction(length, movie_scale)
+        if place == _EMPTY_EDIT:
+            offset, shown = (offset + seconds, shown) if start is None else (offset, shown + seconds)
+            continue
+        begin = Fraction(max(place, 0), scale)
+        start = begin if start is None else start
+        left = None if media is None else max(media + first - max(begin, first), Fraction(0))
+        # A length of 0 stands for all that follows, as in files that are written in fragments.
+        seconds = min(seconds, left) if length and left is not None else seconds if length else left or Fraction(0)
+        is_known &= bool(length) or left is not None
+        shown += seconds
+    late = max(first - (start or 0), Fraction(0))
+    priming = max((start or 0) - first, Fraction(0))
+    is_cut = media is not None and media - priming - shown > Fraction(2, movie_scale)
+    return Presentation(float(offset + late), float(shown) if is_known else None, float(priming), is_cut)

@@ -1,27 +1,28 @@
-"""The client of kie.ai's HTTP API: addresses, judgement of answers, and what may be sent twice."""
+"""The client of kie.ai's HTTP API: addresses, judgement of replies, and what may be sent twice."""
 
+import logging
 import re
+import secrets
 import time
 from collections.abc import Callable
-from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any, TypeVar
 
 from luma_cli import signals
 from luma_cli.api import envelope, redaction, task
-from luma_cli.api.envelope import Envelope, NotAnEnvelope
+from luma_cli.api.envelope import Envelope, NoLongerOffered, NotAnEnvelope
 from luma_cli.api.hosts import host_of, is_loopback
+from luma_cli.api.models import DEFAULT_MODEL, LUMA, Model, find_model
 from luma_cli.api.task import Edit, State, Task
 from luma_cli.api.transport import Bearer, Reply, Session, TransportError, exchange, parse_retry_after
+from luma_cli.api.upload import ClipReader, upload_body
 from luma_cli.config import key_store, settings
-from luma_cli.errors import FileError, LumaError, OutcomeUnknown, Rejected, Unavailable, reason
+from luma_cli.errors import FileError, LumaError, OutcomeUnknown, OutOfCredits, Rejected, Unavailable, reason
 
-GENERATE = "/api/v1/modify/generate"
-RECORD_INFO = "/api/v1/modify/record-info"
+GENERATE = LUMA.family.submit_path
 CREDIT = "/api/v1/chat/credit"
 DOWNLOAD_URL = "/api/v1/common/download-url"
 STREAM_UPLOAD = "/api/file-stream-upload"
-UPLOAD_FOLDER = "luma-cli"
 
 # Over the limit a submission is dropped, not queued, so a whole window must pass (vendor's platform page).
 RATE_WINDOW = 10.0
@@ -34,11 +35,19 @@ READ_PAUSES = (1.0, 2.0)
 MAX_SILENCE = 5.0
 MAX_RAW = 1 << 16
 MAX_CREDITS = 1e15
+# An upload slower than 50 kB/s is taken for a peer that plays with us. `UPLOAD_IDLE` bounds the wait for the reply.
+UPLOAD_BUDGET = 120.0
+MIN_UPLOAD_RATE = 50_000
+UPLOAD_IDLE = 120.0
 
-# Answers that surely created nothing (vendor's code list); everything else about a submission is "unknown".
+# Replies that surely created nothing (vendor's code list); everything else about a submission is "unknown".
 REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 422, 433, 451, 455, 505})
+# No task has this id, so that asking about it tells only whether the endpoint is there. Nothing is ever submitted to
+# find that out: the service bills nonsense too (seen by users).
+IMPOSSIBLE_ID = "0" * 32
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 def connect(on_pause: Callable[[str], None] = lambda _: None) -> "Client":
@@ -56,7 +65,7 @@ def connect(on_pause: Callable[[str], None] = lambda _: None) -> "Client":
 class Client:
     """One account at one service address. The key goes to these two hosts and nowhere else.
 
-    `on_pause` hears why we wait, where that takes longer than a person would put up with silently.
+    `on_pause` hears why we wait, if that takes longer than a person would put up with silently.
     """
 
     def __init__(
@@ -75,10 +84,11 @@ class Client:
         self.api_key = api_key
         self._auth = Bearer(api_key)
         self._ca_bundle = ca_bundle
-        self._session = Session(ca_bundle=ca_bundle)
+        self._session = self._new_session()
         self._on_pause = on_pause
         self._clock = clock
         self._sleep = sleep
+        self._limited: Edit | None = None
 
     def close(self) -> None:
         self._session.close()
@@ -92,70 +102,86 @@ class Client:
         """A session for file hosts: it shares nothing with ours and knows no key."""
         return Session(ca_bundle=self._ca_bundle, public_only=not self.is_local)
 
-    def submit(self, edit: Edit, *, rate_retries: int = MAX_RATE_RETRIES) -> str:
+    def submit(self, edit: Edit, *, rate_retries: int = MAX_RATE_RETRIES, known_price: float | None = None) -> str:
         """Send the one request that costs money and return the task id.
 
         Sent again only when it surely created nothing: the connection was never made, or the service said 429 (so
-        often: `rate_retries`).
+        often: `rate_retries`). On the first 429 the balance is asked once: empty, or below `known_price` in credits,
+        it is no rate limit that ends by waiting.
         Signals are held back from the first byte on (`signals.hold`); the caller calls `signals.release` once the id
         is safe.
 
         Raises:
-            OutcomeUnknown: sent, and no answer says that nothing was created; `raw` has what came back.
+            OutcomeUnknown: sent, and no reply says that nothing was created; `raw` has what came back.
             KeyRejected, OutOfCredits, Rejected, Unavailable: nothing was created.
         """
         started = self._clock()
         unconnected = limited = 0
         while True:
             try:
-                return self._submit_once(edit)
+                return self._submit_once(edit, attempt=1 + unconnected + limited)
             except TransportError as error:
                 unconnected += 1
-                patient = self._clock() - started < CONNECT_PATIENCE and unconnected < MAX_CONNECT_RETRIES
-                if error.fault not in ("connect", "dns") or not patient:
-                    raise Unavailable(
-                        f"{error.message}; nothing was sent", hint="check the network and try again"
-                    ) from error
-                pause, trouble = 2.0 ** (unconnected - 1), error.message
+                is_patient = self._clock() - started < CONNECT_PATIENCE and unconnected < MAX_CONNECT_RETRIES
+                if error.fault not in ("connect", "dns") or not is_patient:
+                    raise _unreachable(error, "; nothing was sent") from error
+                pause, message = 2.0 ** (unconnected - 1), error.message
             except Unavailable as error:
                 limited += 1
-                if error.api_code != 429 or limited > rate_retries:
+                if error.api_code != 429:
                     raise
-                pause = max(RATE_WINDOW, error.retry_after or 0.0)
-                if pause > MAX_PAUSE:
-                    raise Unavailable(
-                        "kie.ai asks to wait longer than a submission may: nothing was created",
-                        hint="try again later",
-                        api_code=429,
-                    ) from error
-                trouble = error.message
+                signals.release()
+                self._check_balance(edit, known_price)
+                pause, message = _rate_pause(error, limited > rate_retries), error.message
             signals.release()
-            self._wait(pause, trouble)
+            self._wait(pause, message)
 
-    def task(self, task_id: str) -> Task:
-        """Ask once how a task stands.
+    def task(self, task_id: str, model: str = DEFAULT_MODEL) -> Task:
+        """Ask once how a task of a model stands.
 
         Raises:
-            Rejected: the service does not know the task (404, 422), or has switched the endpoint off.
-            Unavailable: passing trouble; may be asked again.
+            Rejected: the service does not know the task (404, 422), or no longer offers the model.
+            Unavailable: a temporary failure; may be asked again.
             KeyRejected, OutOfCredits: as they say.
+            UsageError: there is no such model.
         """
+        row = find_model(model)
         try:
-            answer = self._call("GET", RECORD_INFO, params={"taskId": task_id})
+            reply = self._call("GET", row.family.record_path, params={"taskId": task_id}, model=row)
         except LumaError as error:
             error.task_id = task_id
-            if error.api_code in (501, 531):  # "generation failed": final for this task (vendor's code list)
-                return Task(task_id, State.GENERATE_FAILED, error_code=error.api_code, error_message=error.message)
+            if error.api_code in task.FINAL_CODES:  # final for this task (vendor's code list)
+                return Task(
+                    task_id,
+                    State.GENERATE_FAILED,
+                    error_code=error.api_code,
+                    error_message=error.message,
+                    model=row.name,
+                )
             if isinstance(error, Rejected) and error.is_not_found:
-                said = error.message.removeprefix(envelope.MEANINGS[error.api_code or 404].words)
-                error.message = f"kie.ai does not know the task {task_id}{said}"
+                words = error.message.removeprefix(envelope.MEANINGS[error.api_code or 404].words)
+                error.message = f"kie.ai does not know the task {task_id}{words}"
                 error.hint = "https://kie.ai/logs shows the ids of this account"
             raise
-        if not isinstance(answer.data, dict):
-            raise Unavailable("kie.ai gave an odd answer about the task", task_id=task_id)
-        if answer.data.get("taskId") not in (None, task_id):
-            raise Unavailable("the answer was for another task", task_id=task_id)
-        return task.from_api(answer.data, task_id)
+        if not isinstance(reply.data, dict):
+            raise Unavailable("kie.ai gave an unexpected reply about the task", task_id=task_id)
+        if reply.data.get("taskId") not in (None, task_id):
+            raise Unavailable("the reply was for another task", task_id=task_id)
+        return task.from_api(reply.data, task_id, row)
+
+    def endpoint_answers(self, model: str = DEFAULT_MODEL) -> bool:
+        """Whether the service still has the endpoint of a model: asks once about a task that cannot exist.
+
+        Raises:
+            KeyRejected, OutOfCredits, Unavailable: as for `task`.
+        """
+        try:
+            self.task(IMPOSSIBLE_ID, model)
+        except NoLongerOffered:
+            return False
+        except Rejected:
+            pass  # it does not know the task: that is a reply
+        return True
 
     def credits(self) -> float:
         """The balance in credits; may be fractional.
@@ -167,27 +193,27 @@ class Client:
         if isinstance(balance, str) and re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", balance):
             balance = float(balance)
         if isinstance(balance, bool) or not isinstance(balance, (int, float)) or not abs(balance) < MAX_CREDITS:
-            raise Unavailable("kie.ai gave an odd answer about the balance")
+            raise Unavailable("kie.ai gave an unexpected reply about the balance")
         return float(balance)
 
     def server_date(self) -> str | None:
-        """The Date header of an answer. Raises Unavailable where there is none."""
+        """The Date header of a reply. Raises Unavailable if there is none."""
         try:
             return exchange(self._session, "GET", self.base_url + CREDIT, auth=self._auth).headers.get("Date")
         except TransportError as error:
-            raise Unavailable(error.message) from error
+            raise _unreachable(error) from error
 
     def download_url(self, url: str) -> str:
         """A fresh link, valid for 20 minutes, for a result of kie.ai's own.
 
         Raises:
             Rejected: not a file of kie.ai's (422).
-            Unavailable: passing trouble.
+            Unavailable: a temporary failure.
         """
-        answer = self._call("POST", DOWNLOAD_URL, json={"url": url})
-        if not task.is_link(answer.data):
-            raise Unavailable("kie.ai gave an odd answer instead of a link")
-        return str(answer.data)
+        reply = self._call("POST", DOWNLOAD_URL, json={"url": url})
+        if not task.is_link(reply.data):
+            raise Unavailable("kie.ai gave an unexpected reply instead of a link")
+        return str(reply.data)
 
     def upload(self, path: Path, on_progress: Callable[[int, int], None]) -> str:
         """Put a local file into kie.ai's temporary store and return its public address.
@@ -195,34 +221,28 @@ class Client:
         The name there is random, since links hold no secret but the name. `on_progress` gets bytes sent and in all.
 
         Raises:
-            FileError: the file cannot be read.
+            FileError: the file cannot be read, or changed meanwhile.
             Rejected, KeyRejected, Unavailable: as for `task`.
 
         Source: vendor's File Upload API, "file-stream-upload". Life of the file: 24 hours or 3 days, its pages differ.
         """
-        import secrets
-
-        from requests_toolbelt.multipart.encoder import MultipartEncoder, MultipartEncoderMonitor
-
         name = secrets.token_hex(16) + path.suffix.lower()[:8]
         try:
-            with _Readable(FileIO(path)) as file:
-                size = path.stat().st_size
-                encoder = MultipartEncoder(
-                    {"uploadPath": UPLOAD_FOLDER, "fileName": name, "file": (name, file, "application/octet-stream")}
-                )
-                monitor = MultipartEncoderMonitor(encoder, lambda seen: on_progress(min(seen.bytes_read, size), size))
-                answer = self._call(
+            with ClipReader(path) as clip:
+                body = upload_body(clip, name, on_progress)
+                reply = self._call(
                     "POST",
                     STREAM_UPLOAD,
                     base=self.upload_url,
-                    budget=600.0 + size / 50_000,  # slower than 50 kB/s is taken for a peer that plays with us
-                    data=monitor,
-                    headers={"Content-Type": monitor.content_type},
+                    budget=UPLOAD_BUDGET + clip.size / MIN_UPLOAD_RATE,
+                    idle=UPLOAD_IDLE,
+                    data=body,
+                    headers={"Content-Type": body.content_type},
                 )
+                clip.check_unchanged()
         except OSError as error:
             raise FileError(f"cannot read {path.name}: {reason(error)}") from error
-        link = answer.data.get("downloadUrl") if isinstance(answer.data, dict) else None
+        link = reply.data.get("downloadUrl") if isinstance(reply.data, dict) else None
         if not task.is_link(link):
             raise Unavailable("the upload host gave no usable link", hint="try again later")
         return str(link)
@@ -232,10 +252,10 @@ class Client:
         self._sleep(seconds)
 
     def patiently(self, read: Callable[[], T]) -> T:
-        """Call a reading method, and again after a pause when it met passing trouble.
+        """Call a reading method, and again after a pause when it met a temporary failure.
 
         Raises:
-            Unavailable: the trouble did not pass. Other errors at once.
+            Unavailable: it did not pass. Other errors at once.
         """
         for pause in READ_PAUSES:
             try:
@@ -246,89 +266,153 @@ class Client:
                 self._wait(max(pause, error.retry_after or 0.0), error.message)
         return read()
 
+    def _new_session(self) -> Session:
+        return Session(ca_bundle=self._ca_bundle)
+
     def _wait(self, pause: float, why: str) -> None:
+        log.info("%s: trying again in %.0f s", why, pause)
         if pause > MAX_SILENCE:
             self._on_pause(f"{why}: trying again in {pause:.0f} s")
         self._sleep(pause)
 
-    def _submit_once(self, edit: Edit) -> str:
+    def _check_balance(self, edit: Edit, known_price: float | None) -> None:
+        """Raises OutOfCredits if an empty account is the reason for a 429 (seen at a sister site of the same makers).
+
+        Asked once for a submission, however often it is tried again.
+        """
+        if self._limited == edit:
+            return
+        self._limited = edit
+        try:
+            balance = self.credits()
+        except LumaError as error:
+            log.info("the balance cannot be determined: %s", error.message)
+            return
+        log.info("asked after a 429: the balance is %.12g credits", balance)
+        if balance <= 0 or balance < (known_price or 0.0):
+            raise OutOfCredits(
+                f"not enough credits at kie.ai, nothing was created: the balance is {balance:.12g}",
+                hint=envelope.MEANINGS[402].hint,
+                api_code=429,
+            )
+
+    def _submit_once(self, edit: Edit, attempt: int) -> str:
         """Raises TransportError only when nothing was sent."""
+        model = find_model(edit.model)
         try:
             # A session of its own: a connection kept from before may be dead, and would leave the outcome unknown.
-            with Session(ca_bundle=self._ca_bundle) as session:
+            with self._new_session() as session:
                 reply = exchange(
                     session,
                     "POST",
-                    self.base_url + GENERATE,
+                    self.base_url + model.family.submit_path,
                     json=edit.payload(),
                     auth=self._auth,
+                    attempt=attempt,
                     on_sending=signals.hold,
                 )
         except TransportError as error:
             if not error.sent:
                 raise
             raise _unknown(f"submitted, but {error.message}", error.raw, self.api_key) from error
-        return _judge_submission(reply, self.api_key)
+        return _judge_submission(reply, self.api_key, edit, model)
 
     def _call(
-        self, method: str, path: str, *, base: str | None = None, budget: float = 60.0, **request: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        base: str | None = None,
+        model: Model | None = None,
+        **request: Any,
     ) -> Envelope:
         """One exchange that may be repeated: its envelope if the code is 200, else the error it stands for."""
         try:
-            reply = exchange(
-                self._session, method, (base or self.base_url) + path, auth=self._auth, budget=budget, **request
-            )
+            reply = exchange(self._session, method, (base or self.base_url) + path, auth=self._auth, **request)
         except TransportError as error:
-            raise Unavailable(error.message, hint="check the network and try again") from error
-        answer = _judge(reply, self.api_key)
-        if isinstance(answer, LumaError):
-            raise answer
-        return answer
+            raise _unreachable(error) from error
+        result = _judge(reply, self.api_key, model)
+        if isinstance(result, LumaError):
+            raise result
+        return result
 
 
-class _Readable(BufferedReader):
-    """A file whose trouble is not taken for that of the connection it is read for."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        try:
-            return super().read(size)
-        except OSError as error:
-            raise FileError(f"cannot read {Path(str(self.name)).name}: {reason(error)}") from error
+def _unreachable(error: TransportError, addition: str = "") -> Unavailable:
+    hint = "check the network and try again"
+    if error.fault == "machine":
+        hint = "end other programs, or raise the limit of processes (ulimit -u)"
+    return Unavailable(f"{error.message}{addition}", hint=hint)
 
 
-def _judge(reply: Reply, api_key: str) -> Envelope | LumaError:
+def _rate_pause(error: Unavailable, is_last: bool) -> float:
+    """How long to leave the service alone after a 429. Raises Unavailable if that is for too long, or too often."""
+    if is_last:
+        raise error
+    pause = max(RATE_WINDOW, error.retry_after or 0.0)
+    if pause > MAX_PAUSE:
+        raise Unavailable(
+            "kie.ai asks to wait longer than a submission may: nothing was created",
+            hint="try again later",
+            api_code=429,
+        ) from error
+    return pause
+
+
+def _judge(reply: Reply, api_key: str, model: Model | None = None) -> Envelope | LumaError:
     """The body's code comes before the HTTP status: most errors arrive as HTTP 200 (vendor's schema, observed).
 
-    An answer that quotes the key must not carry it into the journal.
+    A reply that quotes the key must not carry it into the journal. `model` is the one whose endpoint was asked.
     """
     try:
-        answer = envelope.parse_envelope(reply.body, api_key)
+        found = envelope.parse_envelope(reply.body, api_key)
     except NotAnEnvelope:
         host = redaction.scrub(host_of(reply.headers.get("Location", "")), api_key)
-        error = envelope.error_without_envelope(reply.status, host)
+        error = envelope.error_without_envelope(reply.status, host, model)
     else:
-        if answer.code == 200:
-            return answer
-        error = envelope.error_for(answer.code, answer.message, reply.status)
+        if found.code == 200:
+            return found
+        error = envelope.error_for(found.code, found.message, reply.status)
+        if model is not None and envelope.says_withdrawn(found.code, found.message):
+            error = envelope.no_longer_offered(
+                model, message=found.message, api_code=found.code, http_status=reply.status
+            )
     if isinstance(error, Unavailable):
         error.retry_after = parse_retry_after(reply.headers)
     return error
 
 
-def _judge_submission(reply: Reply, api_key: str) -> str:
-    """The task id, or the error: a refusal only where the answer says for certain that nothing was created."""
-    answer = _judge(reply, api_key)
-    if isinstance(answer, Envelope):
-        task_id = answer.data.get("taskId") if isinstance(answer.data, dict) else None
+def _judge_submission(reply: Reply, api_key: str, edit: Edit, model: Model) -> str:
+    """The task id, or the error: a refusal only if the reply says for certain that nothing was created."""
+    result = _judge(reply, api_key, model)
+    if isinstance(result, Envelope):
+        task_id = result.data.get("taskId") if isinstance(result.data, dict) else None
         if task.is_task_id(task_id):
             return str(task_id)
-        raise _unknown("accepted, but the answer has no usable task id", reply.body, api_key)
-    if reply.status == 429 or answer.api_code == 429:
-        answer.api_code = 429
-        raise answer
-    if answer.api_code in REFUSALS or (answer.api_code is None and reply.status in (401, 403, 404)):
-        raise answer
-    raise _unknown(f"submitted, but {answer.message}", reply.body, api_key, answer.api_code, reply.status)
+        raise _unknown("accepted, but the reply has no usable task id", reply.body, api_key)
+    code = result.api_code
+    if reply.status == 429 or code == 429:
+        result.api_code = 429
+        raise result
+    if code == 404 and not isinstance(result, NoLongerOffered):
+        raise envelope.no_longer_offered(
+            model, message=_message_of(reply, api_key), api_code=404, http_status=reply.status
+        )
+    if code == 422 and not edit.callback_url and not isinstance(result, NoLongerOffered):
+        # Documented as optional, and yet wanted by another family (seen by users).
+        result.hint = f"{result.hint}; if these are right, try --callback-url"
+    if code in REFUSALS or (code is None and reply.status in (401, 403, 404, 410)):
+        raise result
+    message = _message_of(reply, api_key)
+    words = f"kie.ai: {message} (code {code})" if message else f"submitted, but {result.message}"
+    raise _unknown(words, reply.body, api_key, code, reply.status)
+
+
+def _message_of(reply: Reply, api_key: str) -> str:
+    """What the service says in words; "" if it says nothing."""
+    try:
+        return envelope.parse_envelope(reply.body, api_key).message[: envelope.MAX_MESSAGE]
+    except NotAnEnvelope:
+        return ""
 
 
 def _unknown(

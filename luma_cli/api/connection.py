@@ -24,11 +24,16 @@ class PrivateAddress(OSError):
     """A link from outside led to this machine or into a private network."""
 
 
-class Wire:
-    """What happens to one request on the wire: was a byte sent, and is its time over."""
+class NoThread(OSError):
+    """The system starts no more threads, so that the exchange could not be ended in time."""
+
+
+class Exchange:
+    """One request and its reply: was a byte sent, was the connection there before, and is the time over."""
 
     def __init__(self, budget: float | None, on_sending: Callable[[], None] | None, public_only: bool) -> None:
         self.sent = False
+        self.reused = False
         self.expired = False
         self.budget = budget
         self.public_only = public_only
@@ -37,25 +42,30 @@ class Wire:
         self._timer = threading.Timer(budget, self.cut) if budget is not None else None
 
     def __enter__(self) -> None:
-        _current.wire = self
         if self._timer is not None:
             self._timer.daemon = True
-            with signals.kept_from_threads():
-                self._timer.start()
+            try:
+                with signals.kept_from_threads():
+                    self._timer.start()
+            except RuntimeError as error:  # "can't start new thread" (ulimit -u, a small container)
+                raise NoThread from error
+        _current.exchange = self
 
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        _current.wire = None
+        _current.exchange = None
 
     def use(self, connection: HTTPConnection) -> None:
         self._connection = connection
 
-    def sending(self) -> None:
-        if not self.sent and self._on_sending is not None:
-            self._on_sending()
+    def sending(self, is_new: bool) -> None:
+        if not self.sent:
+            self.reused = not is_new
+            if self._on_sending is not None:
+                self._on_sending()
         self.sent = True
 
     def cut(self) -> None:
@@ -72,19 +82,19 @@ class Wire:
 
 
 class _Current(threading.local):
-    wire: Wire | None = None
+    exchange: Exchange | None = None
 
 
 _current = _Current()
 
 
-def current() -> Wire | None:
+def current() -> Exchange | None:
     """The exchange that this thread is in."""
-    return _current.wire
+    return _current.exchange
 
 
 class _WholeLines:
-    """The lines of an answer's head, none of which may be cut off.
+    """The lines of a reply's head, none of which may be cut off.
 
     http.client takes the end of a connection for the end of the head (measured): a 429 that broke off would be sent
     again, and a length that was on its way would not be missed.
@@ -93,9 +103,9 @@ class _WholeLines:
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
-    def readline(self, most: int) -> bytes:
-        line = self._stream.readline(most)
-        if not line.endswith(b"\n") and len(line) < most:
+    def readline(self, limit: int) -> bytes:
+        line = self._stream.readline(limit)
+        if not line.endswith(b"\n") and len(line) < limit:
             raise http.client.IncompleteRead(line)
         return line
 
@@ -104,7 +114,7 @@ class _WholeLines:
 
 
 class _Final(http.client.HTTPResponse):
-    """Passes over interim answers: http.client knows 100, and takes 103 (early hints) for the final one (measured)."""
+    """Passes over interim responses: http.client knows 100, and takes 103 for the final one (measured)."""
 
     def begin(self) -> None:
         stream, self.fp = self.fp, _WholeLines(self.fp)  # type: ignore[assignment]
@@ -128,9 +138,8 @@ class _Marking(HTTPConnection):
     _connecting = False
 
     def connect(self) -> None:
-        wire = _current.wire
-        if wire is not None:
-            wire.use(self)
+        if _current.exchange is not None:
+            _current.exchange.use(self)
         self._connecting = True
         try:
             super().connect()
@@ -138,14 +147,15 @@ class _Marking(HTTPConnection):
             self._connecting = False
 
     def send(self, data: Any) -> None:
-        if self.sock is None:
+        is_new = self.sock is None
+        if is_new:
             self.connect()
-        wire = _current.wire
-        if wire is not None and not self._connecting:
-            if wire.expired:
+        exchange = _current.exchange
+        if exchange is not None and not self._connecting:
+            if exchange.expired:
                 raise TimeoutError
-            wire.use(self)
-            wire.sending()
+            exchange.use(self)
+            exchange.sending(is_new)
         super().send(data)
 
     def _new_conn(self) -> socket.socket:
@@ -153,23 +163,23 @@ class _Marking(HTTPConnection):
 
         And with `public_only` to none that is not public: a name can lead anywhere, whatever it looks like.
         """
-        wire, name = _current.wire, self._dns_host
-        if wire is None or self.proxy is not None:
+        exchange, name = _current.exchange, self._dns_host
+        if exchange is None or self.proxy is not None:
             return super()._new_conn()
-        trouble: Exception = PrivateAddress("the host has a private address")
+        failure: Exception = PrivateAddress("the host has a private address")
         for address in _resolve(name, self.port)[:MAX_ADDRESSES]:
-            if wire.public_only and not _is_global(address):
+            if exchange.public_only and not _is_global(address):
                 continue
-            if wire.expired:
+            if exchange.expired:
                 raise TimeoutError
             self._dns_host = address
             try:
                 return super()._new_conn()
             except urllib3.exceptions.HTTPError as error:
-                trouble = error
+                failure = error
             finally:
                 self._dns_host = name
-        raise trouble
+        raise failure
 
 
 def _resolve(name: str, port: int) -> list[str]:
@@ -178,7 +188,7 @@ def _resolve(name: str, port: int) -> list[str]:
         found = socket.getaddrinfo(name.strip("[]"), port, allowed_gai_family(), socket.SOCK_STREAM)
     except UnicodeError:
         raise urllib3.exceptions.LocationParseError(name) from None
-    return list(dict.fromkeys(str(each[4][0]) for each in found))
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def _is_global(address: str) -> bool:
@@ -220,7 +230,7 @@ class Adapter(HTTPAdapter):
                     pool.close()
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        # http.cookiejar prints its own traceback to stderr on an odd Set-Cookie; we keep no cookies anyway.
+        # http.cookiejar prints its own traceback to stderr on an unreadable Set-Cookie; we keep no cookies anyway.
         original = getattr(resp, "_original_response", None)
         if original is not None and original.msg is not None:
             del original.msg["Set-Cookie"]

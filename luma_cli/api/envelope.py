@@ -1,9 +1,11 @@
-"""The service's answers: `{"code", "msg", "data"}` read strictly, and each code as an error of ours."""
+"""The service's replies: `{"code", "msg", "data"}` read strictly, and each code as an error of ours."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from luma_cli.api.models import MODELS, Model, describe_clip
 from luma_cli.api.redaction import scrub
 from luma_cli.api.task import as_int, as_text
 from luma_cli.errors import KeyRejected, LumaError, OutOfCredits, Rejected, TaskFailed, Unavailable
@@ -29,12 +31,16 @@ MEANINGS = {
     401: Meaning(KeyRejected, "kie.ai refused the API key", KEY_HINT),
     402: Meaning(OutOfCredits, "not enough credits at kie.ai", "top up at https://kie.ai/pricing"),
     403: Meaning(KeyRejected, "kie.ai does not let this key or address in", "check the key's IP allow-list at kie.ai"),
-    404: Meaning(Rejected, "kie.ai knows no such thing", None),
+    404: Meaning(Rejected, "kie.ai cannot find it", None),
     405: Meaning(Rejected, "kie.ai does not allow this call", "luma config get base_url"),
-    408: Meaning(Unavailable, "kie.ai got no answer from its model in time", "try again later"),
+    408: Meaning(Unavailable, "kie.ai got no result from its model in time", "try again later"),
     422: Meaning(Rejected, "kie.ai refused the input", "check the prompt and the clip"),
     429: Meaning(Unavailable, "kie.ai's rate limit is reached, nothing was created", "try again in a minute"),
-    433: Meaning(OutOfCredits, "the usage cap of this key is reached", "raise the cap at https://kie.ai/api-key"),
+    433: Meaning(
+        OutOfCredits,
+        "the usage cap of this key is reached",
+        "raise it at https://kie.ai/api-key, or wait until tomorrow",  # it is a daily one (seen by users)
+    ),
     451: Meaning(Rejected, "kie.ai could not fetch the video", "check that the link opens without a login"),
     455: Meaning(Unavailable, "kie.ai is under maintenance", "try again later"),
     500: Meaning(Unavailable, "kie.ai had an internal error", "try again later"),
@@ -45,8 +51,25 @@ MEANINGS = {
 }
 
 
+# A withdrawn model answers 422 with such words (seen by users, 2026). Only wording and hint go by them.
+_WITHDRAWN = re.compile(
+    r"\b(page|model)\b.{0,60}\b(not exist|doesn't exist|not (been |yet )?published|isn't published|unpublished)"
+    r"|(页面|模型).{0,20}(不存在|未发布)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
 class NotAnEnvelope(ValueError):
     """The body is not what the service documents; the text says in few words why."""
+
+
+class NoLongerOffered(Rejected):
+    """The model is gone, and every task of it would be refused alike."""
+
+    @property
+    def is_not_found(self) -> bool:
+        """Never about a single task."""
+        return False
 
 
 @dataclass(frozen=True)
@@ -57,7 +80,7 @@ class Envelope:
 
 
 def parse_envelope(body: bytes, secret: str = "") -> Envelope:
-    """Read an answer's body, whatever its Content-Type says, and take out the secret where the service quotes it.
+    """Read a reply's body, whatever its Content-Type says, and take out the secret if the service quotes it.
 
     Strict where leniency costs money (measured): of duplicate keys the last would win (500, then 200, reads as 200),
     and True, 200.0 and NaN would pass for numbers. A code as decimal text counts.
@@ -66,18 +89,18 @@ def parse_envelope(body: bytes, secret: str = "") -> Envelope:
         NotAnEnvelope: anything else.
     """
     try:
-        answer = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
-        answer = scrub(answer, secret)
+        reply = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        reply = scrub(reply, secret)
     except RecursionError:
         raise NotAnEnvelope("nested too deeply") from None
     except ValueError as error:
         raise NotAnEnvelope(str(error) if isinstance(error, NotAnEnvelope) else "not the expected JSON") from None
-    if not isinstance(answer, dict):
+    if not isinstance(reply, dict):
         raise NotAnEnvelope("not the expected JSON")
-    code = as_int(answer.get("code"))
+    code = as_int(reply.get("code"))
     if code is None:
         raise NotAnEnvelope("no usable code")
-    return Envelope(code, as_text(answer.get("msg")) or "", answer.get("data"))
+    return Envelope(code, as_text(reply.get("msg")) or "", reply.get("data"))
 
 
 def error_for(code: int, message: str, http_status: int | None) -> LumaError:
@@ -85,17 +108,40 @@ def error_for(code: int, message: str, http_status: int | None) -> LumaError:
     meaning = MEANINGS.get(code)
     if meaning is None:
         kind = Unavailable if 500 <= code <= 599 else LumaError
-        meaning = Meaning(kind, "kie.ai answered with an unknown code")
-    said = f": {message[:MAX_MESSAGE]}" if message else ""
+        meaning = Meaning(kind, "kie.ai replied with an unknown code")
+    text = f": {message[:MAX_MESSAGE]}" if message else ""
     return meaning.error(
-        f"{meaning.words}{said} (code {code})", hint=meaning.hint, api_code=code, http_status=http_status
+        f"{meaning.words}{text} (code {code})", hint=meaning.hint, api_code=code, http_status=http_status
     )
 
 
-def error_without_envelope(status: int, location: str) -> LumaError:
-    """The error for an HTTP answer that holds no envelope. `location` is where a redirect would lead, if any."""
-    if status == 401:
-        return error_for(401, "", status)
+def no_longer_offered(
+    model: Model, *, message: str = "", api_code: int | None = None, http_status: int | None = None
+) -> NoLongerOffered:
+    """The service has withdrawn a model; the hint names one of its sisters."""
+    sister = MODELS["wan-2.7-edit" if model.name != "wan-2.7-edit" else "happyhorse"]
+    text = f": {message[:MAX_MESSAGE]}" if message else ""
+    code = f"code {api_code}" if api_code is not None else f"HTTP {http_status}"
+    return NoLongerOffered(
+        f"kie.ai no longer offers {model.name}{text} ({code})",
+        hint=f"try --model {sister.name} ({describe_clip(sister.limits)}); https://kie.ai shows what is offered now",
+        api_code=api_code,
+        http_status=http_status,
+    )
+
+
+def says_withdrawn(code: int | None, message: str) -> bool:
+    """Whether a refusal says in words that the page or model is gone, or is the code for a feature switched off."""
+    return code == 505 or (code in (404, 422) and _WITHDRAWN.search(message) is not None)
+
+
+def error_without_envelope(status: int, location: str, model: Model | None = None) -> LumaError:
+    """The error for an HTTP reply that holds no envelope.
+
+    `location` is the host that a redirect would lead to, if any; `model` the one whose endpoint was asked.
+    """
+    if status in (401, 429):
+        return error_for(status, "", status)
     if status == 403:
         return KeyRejected(
             "blocked at the edge of kie.ai (HTTP 403), which is seldom about the key",
@@ -103,17 +149,17 @@ def error_without_envelope(status: int, location: str) -> LumaError:
             http_status=status,
         )
     if status in (404, 410):
+        if model is not None:
+            return no_longer_offered(model, http_status=status)
         return Rejected(
             f"kie.ai no longer offers this endpoint (HTTP {status})",
-            hint="luma config get base_url; see https://kie.ai for what it offers now",
+            hint="check luma config get base_url; https://kie.ai shows what is offered now",
             http_status=status,
         )
-    if status == 429:
-        return error_for(429, "", status)
     if 300 <= status < 400:
-        where = f" to {location[:MAX_MESSAGE]}" if location else ""
-        return Unavailable(f"unexpected redirect{where}, not followed", http_status=status)
-    return Unavailable(f"kie.ai gave no readable answer (HTTP {status})", hint="try again later", http_status=status)
+        target = f" to {location[:MAX_MESSAGE]}" if location else ""
+        return Unavailable(f"unexpected redirect{target}, not followed", http_status=status)
+    return Unavailable(f"kie.ai gave no readable reply (HTTP {status})", hint="try again later", http_status=status)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,22 +1,35 @@
 """Which hosts are this machine, which are private, and how to name a link without its secrets."""
 
 import ipaddress
+import re
 import socket
+import unicodedata
 from urllib.parse import urlsplit
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Of ASCII only what names and addresses are made of: a resolver, a proxy and we might read the rest differently.
+# Letters of other scripts are left to IDNA, but none that it takes for a dot.
+_NAME = re.compile(r"(?:[A-Za-z0-9._-]|[^\x00-\x7f\s\u3002\uff0e\uff61])+")
 
 
 def host_of(url: str) -> str:
-    """The host of a link, lower case; "" where there is none."""
+    """The host of a link, lower case; "" if there is none."""
     try:
-        return (urlsplit(url).hostname or "").rstrip(".")
+        return urlsplit(url).hostname or ""
     except ValueError:
         return ""
 
 
-def place_of(url: str) -> str:
-    """The host of a link, with its port where it names one."""
+def is_host(host: str) -> bool:
+    """A name or an address, as `urlsplit` gives it, in characters that everybody reads alike."""
+    if ":" in host:
+        return _literal(host) is not None
+    is_plain = unicodedata.normalize("NFKC", host) == unicodedata.normalize("NFC", host)  # else `１２７` is 127
+    return is_plain and host.isprintable() and _NAME.fullmatch(host) is not None
+
+
+def address_of(url: str) -> str:
+    """The host of a link, with its port if it names one."""
     try:
         port = urlsplit(url).port
     except ValueError:
@@ -42,14 +55,21 @@ def shown(name: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    if host == "localhost":  # NAME.localhost is only as local as the resolver makes it
+    """Exactly `localhost`, or what reads as such an address and nothing else.
+
+    NAME.localhost is only as local as the resolver makes it, and a zone (`127.0.0.1%25x.evil.test`) may be a name.
+    """
+    if host == "localhost":
         return True
-    address = parse_address(host)
+    address = _literal(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
     return address is not None and address.is_loopback
 
 
 def is_public(host: str) -> bool:
     """False for loopback, private and link-local addresses in any spelling, and for names of a local network."""
+    host = unicodedata.normalize("NFKC", host).lower().rstrip(".")
     if host == "localhost" or host.endswith((".localhost", ".local", ".internal", ".lan", ".home.arpa")):
         return False
     address = parse_address(host)
@@ -68,6 +88,14 @@ def parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | 
         except (OSError, UnicodeEncodeError, ValueError):
             return None
     return _embedded(address) or address if isinstance(address, ipaddress.IPv6Address) else address
+
+
+def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address in its standard spelling, without a zone."""
+    try:
+        return None if "%" in host else ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
 def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

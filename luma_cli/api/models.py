@@ -1,16 +1,27 @@
 """What differs between kie.ai's edit models, as data: one row each.
 
+A model of a known family is one row in `MODELS` and one fixture in `tests/api/records/`.
+
 Sources: vendor's OpenAPI pages (2026-08-19) and public clients of the platform (March to October 2026).
 """
 
-from dataclasses import dataclass
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from luma_cli.api.options import Option, Value, same_name
+from luma_cli.errors import UsageError
+
+DEFAULT_MODEL = "luma"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a model takes. Seconds, bytes and pixels; None where nothing is documented.
+    """What a model takes. Seconds, bytes and pixels; None if nothing is documented.
 
-    `doubtful_bytes`: above it a link may fail upstream. `languages`: the prompt's, as ISO 639-1 codes.
+    `doubtful_bytes`: above it a link may fail upstream. `languages`: the prompt's, as ISO 639-1 codes. `min_side` is
+    that of the shorter side, `max_side` that of the longer one.
     """
 
     max_seconds: float
@@ -27,12 +38,346 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Family:
+    """Addresses and record of models that share an API.
+
+    Paths into a record are written with dots and lead through JSON that stands inside of text (`resultJson` and
+    `paramJson` are such texts); of several the first that holds something counts. `states` are names of
+    `task.State` for what stands in `state`. With `fails_by_error` an error code or message is a failure, whatever the
+    state says. `inputs` is the member of the request that holds prompt, clip and settings; "" is the request itself.
+    """
+
+    submit_path: str
+    record_path: str
+    inputs: str
+    state: str
+    states: Mapping[int | str, str]
+    results: tuple[str, ...]
+    sources: tuple[str, ...]
+    echoes: tuple[str, ...]
+    error_code: str
+    error_message: str
+    fails_by_error: bool
+    callback_ids: tuple[str, ...]
+    callback_field: str = "callBackUrl"
+    credits: str = "creditsConsumed"
+    create_time: str = "createTime"
+    complete_time: str = "completeTime"
+
+
+@dataclass(frozen=True)
 class Model:
-    """One edit model: the name that users type, and what the service wants for it."""
+    """One edit model: the name that users type, and what the service wants for it.
+
+    `fixed` are the parts of a request that are always the same. `watermark_fields` take a text; if there are none, a
+    watermark is only on or off by `--set`, or not offered. `has_sound`: its results may bring sound of their own.
+    """
 
     name: str
+    title: str
+    family: Family
     limits: Limits
+    prompt_field: str = "prompt"
+    clip_field: str = "videoUrl"
+    watermark_fields: tuple[str, ...] = ()
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    options: tuple[Option, ...] = ()
+    has_sound: bool = False
+    is_priced_per_second: bool = False
+
+    @property
+    def watermark(self) -> str:
+        """What a watermark is here: `text`, `switch` (by --set) or `none`."""
+        if self.watermark_fields:
+            return "text"
+        return "switch" if any(option.name == "watermark" for option in self.options) else "none"
 
 
-LUMA = Model("luma", Limits(max_seconds=10.0, languages=("en",)))
-MODELS = {model.name: model for model in (LUMA,)}
+# Source: vendor page "Get Luma Modify Details": 4 means the video was made and only the callback failed.
+_FLAGS: Mapping[int | str, str] = {
+    0: "generating",
+    1: "succeeded",
+    2: "create_failed",
+    3: "generate_failed",
+    4: "succeeded",
+}
+
+_MODIFY = Family(
+    submit_path="/api/v1/modify/generate",
+    record_path="/api/v1/modify/record-info",
+    inputs="",
+    state="successFlag",
+    states=_FLAGS,
+    results=("response.resultUrls",),
+    sources=("response.originUrls",),
+    echoes=("paramJson",),
+    error_code="errorCode",
+    error_message="errorMessage",
+    fails_by_error=False,
+    callback_ids=("data.taskId",),
+)
+# A failure may keep flag 0 and set only code or message (seen by a client).
+_ALEPH = Family(
+    submit_path="/api/v1/aleph/generate",
+    record_path="/api/v1/aleph/record-info",
+    inputs="",
+    state="successFlag",
+    states=_FLAGS,
+    results=("response.resultVideoUrl", "response.resultUrls"),
+    sources=(),
+    echoes=("paramJson",),
+    error_code="errorCode",
+    error_message="errorMessage",
+    fails_by_error=True,
+    callback_ids=("taskId", "task_id"),
+)
+_JOBS = Family(
+    submit_path="/api/v1/jobs/createTask",
+    record_path="/api/v1/jobs/recordInfo",
+    inputs="input",
+    state="state",
+    states={
+        "waiting": "generating",
+        "queuing": "generating",
+        "generating": "generating",
+        "success": "succeeded",
+        "fail": "generate_failed",
+    },
+    results=("resultJson.resultUrls",),
+    sources=(),
+    echoes=("param.input", "param"),
+    error_code="failCode",
+    error_message="failMsg",
+    fails_by_error=False,
+    callback_ids=("data.taskId",),
+)
+
+_SEED = Option("seed", "int", ranges=((0, 2**31 - 1),))
+_RESOLUTION = Option("resolution", "choice", choices=("720p", "1080p"))
+_AUDIO = Option("audio_setting", "choice", choices=("auto", "origin"))
+
+LUMA = Model(
+    "luma",
+    "Luma Modify Video",
+    _MODIFY,
+    Limits(max_seconds=10.0, languages=("en",)),
+    # The vendor's page documents one spelling and its records echo the other: both are sent, with the same value.
+    watermark_fields=("watermark", "waterMark"),
+)
+MODELS = {
+    model.name: model
+    for model in (
+        LUMA,
+        Model(
+            "aleph",
+            "Runway Aleph",
+            _ALEPH,
+            Limits(max_seconds=5.0),  # it uses only the first 5 s of a clip
+            watermark_fields=("waterMark",),
+            options=(
+                Option("aspectRatio", "choice", choices=("16:9", "9:16", "4:3", "3:4", "1:1", "21:9")),
+                Option("seed", "int"),
+                Option("referenceImage", "link"),
+                Option("uploadCn", "bool"),
+            ),
+        ),
+        Model(
+            "wan-2.7-edit",
+            "Wan 2.7 Video Edit",
+            _JOBS,
+            Limits(
+                max_seconds=10.0,
+                min_seconds=2.0,
+                max_link_bytes=100 * 10**6,
+                doubtful_bytes=None,
+                min_side=240,
+                max_side=4096,
+                max_prompt=5000,
+                languages=("en", "zh"),
+            ),
+            clip_field="video_url",
+            fixed={"model": "wan/2-7-videoedit"},
+            options=(
+                Option("negative_prompt", "text"),
+                Option("reference_image", "link"),
+                _RESOLUTION,
+                Option("aspect_ratio", "ratio"),
+                Option("duration", "int", ranges=((0, 0), (2, 10))),
+                _AUDIO,
+                Option("prompt_extend", "bool"),
+                Option("watermark", "bool"),
+                _SEED,
+            ),
+            has_sound=True,
+        ),
+        Model(
+            "happyhorse",
+            "HappyHorse Video Edit",
+            _JOBS,
+            Limits(
+                max_seconds=60.0,
+                min_seconds=3.0,
+                max_link_bytes=100 * 10**6,
+                doubtful_bytes=None,
+                min_side=320,
+                max_side=2160,
+                min_frame_rate=8.0,
+            ),
+            clip_field="video_url",
+            fixed={"model": "happyhorse/video-edit"},
+            # The spelling of the list is not documented: it is sent only if somebody names it.
+            options=(Option("reference_image", "links", max_items=5), _RESOLUTION, _AUDIO, _SEED),
+            has_sound=True,
+            is_priced_per_second=True,
+        ),
+    )
+}
+
+
+def find_model(name: str) -> Model:
+    """The row of a model.
+
+    Raises:
+        UsageError: there is no such model; the nearest name is in the hint.
+    """
+    wanted = name.strip().lower()
+    if wanted in MODELS:
+        return MODELS[wanted]
+    near = difflib.get_close_matches(wanted, MODELS, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}? See luma help models" if near else f"the models are {', '.join(MODELS)}"
+    raise UsageError(f"there is no model {name[:60]!a}", hint=hint)
+
+
+def parse_options(model: Model, settings: Iterable[str]) -> dict[str, Value]:
+    """The values of `--set NAME=VALUE`, under the vendor's names. A list may be given in several settings.
+
+    Raises:
+        UsageError: a name that the model does not know, one that has an option of its own, a wrong value.
+    """
+    given: dict[str, object] = {}
+    for setting in settings:
+        name, separator, value = setting.partition("=")
+        if not separator or not name.strip():
+            raise UsageError(f"{setting[:60]!a} is not a setting", hint="write it like --set seed=7")
+        option = _find_option(model, name)
+        if option.name not in given:
+            given[option.name] = value
+        elif option.kind == "links":
+            given[option.name] = f"{given[option.name]},{value}"
+        else:
+            raise UsageError(f"{option.name} is set twice", hint=f"leave one --set {option.name}=… out")
+    return check_options(model, given)
+
+
+def check_options(model: Model, options: Mapping[str, object]) -> dict[str, Value]:
+    """The same for values that have a type already, like those of the `set` object of a batch row.
+
+    Raises:
+        UsageError: as `parse_options`.
+    """
+    checked: dict[str, Value] = {}
+    for name, value in options.items():
+        option = _find_option(model, name)
+        if option.name in checked:
+            raise UsageError(f"{option.name} is set twice", hint="give it once")
+        checked[option.name] = option.parse(value)
+    return {name: checked[name] for name in sorted(checked)}
+
+
+def canonical_options(model: Model, options: Mapping[str, object]) -> str:
+    """The settings as one text that is equal for equal settings, however they were spelled; "" for none.
+
+    Raises:
+        UsageError: as `check_options`.
+    """
+    checked = check_options(model, options)
+    return json.dumps(checked, sort_keys=True, separators=(",", ":")) if checked else ""
+
+
+def check_watermark(model: Model, watermark: str | None) -> None:
+    """Raises UsageError for a text as watermark when the model takes none."""
+    if not watermark or model.watermark == "text":
+        return
+    if model.watermark == "switch":
+        raise UsageError(
+            f"{model.name} takes no text as watermark, only on or off", hint="use --set watermark=true instead"
+        )
+    raise UsageError(f"{model.name} puts no watermark into its results", hint="leave --watermark out")
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """A row of `luma help models`: plain facts in words."""
+
+    name: str
+    title: str
+    clip: str
+    prompt: str
+    watermark: str
+    sound: str
+    price: str
+    options: tuple[tuple[str, str], ...]
+
+
+def describe_models() -> tuple[ModelDescription, ...]:
+    """The table of models in words, the default one first."""
+    return tuple(_describe(model) for model in MODELS.values())
+
+
+def describe_clip(limits: Limits) -> str:
+    """What a clip may be, in a few words."""
+    facts = [f"{limits.min_seconds:g} to {limits.max_seconds:g} s", f"up to {limits.max_link_bytes // 10**6} MB"]
+    if limits.max_upload_bytes != limits.max_link_bytes:
+        facts.append(f"{limits.max_upload_bytes // 10**6} MB as a local file")
+    if limits.min_side is not None and limits.max_side is not None:
+        facts.append(f"{limits.min_side} to {limits.max_side} pixels a side")
+    if limits.min_frame_rate is not None:
+        facts.append(f"over {limits.min_frame_rate:g} frames per second")
+    return ", ".join(facts)
+
+
+def _describe(model: Model) -> ModelDescription:
+    limits = model.limits
+    names = {"en": "English", "zh": "Chinese"}
+    prompt = [" or ".join(names[language] for language in limits.languages)] if limits.languages else []
+    if limits.max_prompt is not None:
+        prompt.append(f"up to {limits.max_prompt} characters")
+    return ModelDescription(
+        name=model.name,
+        title=model.title,
+        clip=describe_clip(limits),
+        prompt=", ".join(prompt) or "no documented limit",
+        watermark={"text": "--watermark TEXT", "switch": "--set watermark=true", "none": "none"}[model.watermark],
+        sound="may bring its own (--set audio_setting)" if model.has_sound else "none, --audio keep adds the source's",
+        price="per second" if model.is_priced_per_second else "per edit",
+        options=tuple((option.name, option.values) for option in model.options),
+    )
+
+
+def _find_option(model: Model, name: str) -> Option:
+    wanted = same_name(name)
+    known = {same_name(option.name): option for option in model.options}
+    if wanted in known:
+        return known[wanted]
+    if (own := _own_options(model).get(wanted)) is not None:
+        raise UsageError(f"{name.strip()} cannot be set: it has an option of its own", hint=f"use {own}")
+    near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
+    if near:
+        hint = f"did you mean {known[near[0]].name}?"
+    elif known:
+        hint = f"it knows {', '.join(option.name for option in model.options)}"
+    else:
+        hint = "it has none; luma help models lists those of the others"
+    raise UsageError(f"{model.name} has no setting {name.strip()[:60]!a}", hint=hint)
+
+
+def _own_options(model: Model) -> dict[str, str]:
+    """What `--set` leaves to other options, by the name that the model has for it and by those of its sisters."""
+    own = {"prompt": "--prompt", "model": "--model", "clip": "VIDEO"}
+    for sister in MODELS.values():
+        own[same_name(sister.prompt_field)] = "--prompt"
+        own[same_name(sister.clip_field)] = "VIDEO"
+        own[same_name(sister.family.callback_field)] = "--callback-url"
+    if model.watermark == "text":
+        own["watermark"] = "--watermark"
+    return own

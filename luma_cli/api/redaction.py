@@ -1,39 +1,134 @@
 """Secrets out of what is shown or kept."""
 
+import base64
 import re
+from collections.abc import Iterator
 from typing import Any
+
+from luma_cli.api.hosts import without_query
 
 MARK = "[key]"
 # No service gives out keys as short as this; taking "test" out of every text would only harm.
 MIN_SECRET = 6
+# A text may break off within the secret: this much of its beginning counts as all of it.
+MIN_PREFIX = 8
 
-_ESCAPED = re.compile(r"\\+u([0-9a-fA-F]{4})")
+# A character as JSON, a link or a shell may spell it.
+_UNIT = re.compile(r"\\+u([0-9a-fA-F]{4})|%([0-9a-fA-F]{2})|\\+|(.)", re.DOTALL)
+# A link up to the next blank, and the address of a request without its host (urllib3 names it so).
+_LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_QUERY = re.compile(r"(?<![\w?&=:/])(/[^\s?]*)\?\S*=\S*")
+_CLOSING = re.compile(r"[\s'\"()<>\[\]{},.;:!]*$")
 
 
 def redact(text: str, secret: str) -> str:
-    return text.replace(secret, MARK) if len(secret) >= MIN_SECRET else text
+    """The text without the secret and without any beginning of it that has 8 characters or more.
+
+    Spelled as it is, in the escapes of JSON or of a link, or in Base64.
+    """
+    if len(secret) < MIN_SECRET:
+        return text
+    text = _cut(text, secret, MIN_PREFIX)
+    if "\\" in text or "%" in text:
+        text = _cut_escaped(text, secret)
+    for encoded in _encodings(secret):
+        text = _cut(text, encoded, MIN_PREFIX + 2)
+    return text
 
 
 def scrub(value: Any, secret: str) -> Any:
     """A JSON value without the secret in any of its texts, names of members among them.
 
-    A text that holds it in JSON's escapes, as JSON inside of JSON does, is withheld as a whole.
-
     Raises:
         RecursionError: the value is nested too deeply.
     """
     if isinstance(value, str):
-        return _scrub_text(value, secret)
+        return redact(value, secret)
     if isinstance(value, list):
-        return [scrub(each, secret) for each in value]
+        return [scrub(item, secret) for item in value]
     if isinstance(value, dict):
-        return {_scrub_text(name, secret): scrub(each, secret) for name, each in value.items()}
+        return {redact(name, secret): scrub(item, secret) for name, item in value.items()}
     return value
 
 
-def _scrub_text(text: str, secret: str) -> str:
-    text = redact(text, secret)
-    if "\\" not in text or len(secret) < MIN_SECRET:
-        return text
-    meant = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text).replace("\\", "")
-    return MARK if secret.replace("\\", "") in meant else text
+def scrub_links(text: str) -> str:
+    """A text whose links have neither query nor login, whatever follows them: a signature may hold quotes too."""
+    if "://" in text:
+        text = _LINK.sub(_bare_link, text)
+    return _QUERY.sub(lambda found: f"{found[1]}?…{_closing(found[0])}", text) if "?" in text else text
+
+
+def _bare_link(found: re.Match[str]) -> str:
+    link, mark, _ = found[0].replace("#", "?", 1).partition("?")
+    if not mark:
+        closing = _closing(link)
+        link = link[: len(link) - len(closing)]
+        return (without_query(link) if "@" in link else link) + closing
+    return f"{without_query(link) if '@' in link else link}?…{_closing(found[0])}"
+
+
+def _closing(text: str) -> str:
+    """Quotes, brackets and full stops at the end of a text: of the sentence, not of the link."""
+    found = _CLOSING.search(text)
+    return found[0] if found is not None else ""
+
+
+def _cut(text: str, secret: str, min_prefix: int) -> str:
+    """The text with each long enough beginning of the secret replaced."""
+    parts, done = [], 0
+    for start, end in _find(text, secret, min_prefix):
+        parts += [text[done:start], MARK]
+        done = end
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def _cut_escaped(text: str, secret: str) -> str:
+    """The same for a text in whose escapes the secret may hide.
+
+    If the secret has backslashes itself, none can be told from those of the escapes: the text is withheld as a whole.
+    """
+    characters, spans = [], []
+    for found in _UNIT.finditer(text):
+        hexadecimal = found[1] or found[2]
+        character = chr(int(hexadecimal, 16)) if hexadecimal else found[3] or ""
+        if character not in ("", "\\"):
+            characters.append(character)
+            spans.append(found.span())
+    plain = "".join(characters)
+    if "\\" in secret:
+        return MARK if secret.replace("\\", "")[:MIN_PREFIX] in plain else text
+    parts, done = [], 0
+    for start, end in _find(plain, secret, MIN_PREFIX):
+        parts += [text[done : spans[start][0]], MARK]
+        done = spans[end - 1][1]
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+def _find(text: str, secret: str, min_prefix: int) -> Iterator[tuple[int, int]]:
+    """Where beginnings of the secret stand; those that overlap (`aaaaaaaaab`) are one."""
+    beginning = secret[:min_prefix]
+    at = text.find(beginning) if beginning else -1
+    while at >= 0:
+        start, end = at, at
+        while 0 <= at <= end:
+            end = max(end, at + _common(text, at, secret))
+            at = text.find(beginning, at + 1)
+        yield start, end
+
+
+def _common(text: str, at: int, secret: str) -> int:
+    length = 0
+    while length < len(secret) and text[at + length : at + length + 1] == secret[length]:
+        length += 1
+    return length
+
+
+def _encodings(secret: str) -> Iterator[str]:
+    """The secret as it stands inside of Base64, which depends on what stands before it."""
+    for shift in range(3):
+        encoded = base64.b64encode(b"\0" * shift + secret.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+        whole = encoded[(0, 2, 3)[shift] : (len(secret.encode("utf-8", "surrogatepass")) + shift) * 8 // 6]
+        if len(whole) > MIN_PREFIX + 1:
+            yield whole
+            if "+" in whole or "/" in whole:
+                yield whole.replace("+", "-").replace("/", "_")

@@ -1,4 +1,4 @@
-"""What links and answers of file hosts say, none of it believed."""
+"""What links and response headers of file hosts say, none of it believed."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def check_result_link(link: str, *, public_only: bool, before: str = "", allows_
 
     Raises:
         FileError: not readable, with a login, to a private address, or without TLS (loopback excepted, and any
-            public host with `allows_plain`).
+            host with `allows_plain`).
     """
     kind = "redirect" if before else "link"
     if not is_link(link) or not host_of(link):
@@ -32,8 +32,7 @@ def check_result_link(link: str, *, public_only: bool, before: str = "", allows_
     if public_only and not is_public(host_of(link)):
         raise FileError(f"refused private address: {kind} to {without_query(link)}")
     is_plain = urlsplit(link).scheme == "http"
-    may_be_plain = is_public(host_of(link)) if allows_plain else False
-    may_be_plain |= not public_only and is_loopback(host_of(link))
+    may_be_plain = allows_plain or (not public_only and is_loopback(host_of(link)))
     if is_plain and (urlsplit(before).scheme == "https" or not may_be_plain):
         raise FileError(f"refused insecure {kind}: {without_query(link)}")
 

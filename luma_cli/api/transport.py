@@ -5,10 +5,13 @@ requests 2.34 and urllib3 2.8); each place where we differ says why.
 """
 
 import http.client
+import json
+import logging
 import platform
 import re
 import socket
 import ssl
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,18 +26,24 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3 import exceptions as u3
 
 from luma_cli import __version__
-from luma_cli.api.connection import Adapter, PrivateAddress, Wire, current
-from luma_cli.api.hosts import host_of, is_loopback, place_of
+from luma_cli.api.connection import Adapter, Exchange, NoThread, PrivateAddress, current
+from luma_cli.api.hosts import address_of, host_of, is_loopback, without_query
+from luma_cli.api.redaction import redact, scrub_links
 
 # Cloudflare in front of both hosts answers Python's default agent with 403 "error code: 1010" (observed).
 USER_AGENT = f"kie-luma/{__version__} (Python {platform.python_version()})"
 CONNECT_TIMEOUT = 10.0
 EXCHANGE_BUDGET = 60.0
 MAX_JSON = 1 << 20
+# No header stretches a pause beyond this, whatever it says and even without a time limit.
+MAX_RETRY_AFTER = 300.0
+MAX_LOGGED = 2048
+
+log = logging.getLogger(__name__)
 
 
 class TransportError(Exception):
-    """No whole answer. `sent`: at least one byte of the request was handed to a standing connection.
+    """No whole reply. `sent`: at least one byte of the request was handed to a standing connection.
 
     The message is our own: the exceptions of requests quote keys and signed links. `raw` is what was read until then.
     """
@@ -58,10 +67,10 @@ class Bearer(AuthBase):
     """The key as an auth object: `.netrc` replaces an Authorization header, but never this."""
 
     def __init__(self, api_key: str) -> None:
-        self._api_key = api_key
+        self.api_key = api_key
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._api_key}"
+        request.headers["Authorization"] = f"Bearer {self.api_key}"
         return request
 
 
@@ -69,11 +78,18 @@ class Session(requests.Session):
     """A session that follows no redirect, keeps no cookie and reads no `.netrc`.
 
     `ca_bundle` is a file of trusted certificates, None for the built-in ones. With `public_only` it refuses to speak
-    to loopback and private addresses, wherever a name resolves to.
+    to loopback and private addresses, wherever a name resolves to. `clock` only measures what is logged.
     """
 
-    def __init__(self, *, ca_bundle: str | None = None, public_only: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        ca_bundle: str | None = None,
+        public_only: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__()
+        self.clock = clock
         self.trust_env = False  # .netrc would replace the key or add another host's login
         self.verify = ca_bundle or True
         self.public_only = public_only
@@ -88,7 +104,7 @@ class Session(requests.Session):
 
     def close(self) -> None:
         """urllib3 leaves the connections of a pool to the garbage collector: 300 downloads used up 64 descriptors."""
-        for adapter in {id(each): each for each in self.adapters.values()}.values():
+        for adapter in {id(adapter): adapter for adapter in self.adapters.values()}.values():
             if isinstance(adapter, Adapter):
                 adapter.close_connections()
         super().close()
@@ -104,19 +120,37 @@ def exchange(
     url: str,
     *,
     budget: float = EXCHANGE_BUDGET,
-    most: int = MAX_JSON,
+    idle: float | None = None,
+    max_bytes: int = MAX_JSON,
+    attempt: int = 1,
     on_sending: Callable[[], None] | None = None,
     **request: Any,
 ) -> Reply:
-    """Send one request and read the whole answer, within `budget` seconds and `most` bytes.
+    """Send one request and read the whole reply, within `budget` seconds and `max_bytes`.
+
+    `idle` bounds one wait for bytes, in seconds; the attempt's number is for the log.
 
     Raises:
-        TransportError: no whole answer.
+        TransportError: no whole reply.
     """
-    with opened(session, method, url, budget=budget, read_timeout=budget, on_sending=on_sending, **request) as response:
-        # Nothing of ours stands in a redirect, and its body may be endless (300 MB, or a byte a second).
-        body = b"" if response.is_redirect else _read_all(response, most)
-        return Reply(response.status_code, response.headers, body)
+    started = session.clock()
+    current_exchange = Exchange(budget, on_sending, session.public_only)
+    secret = getattr(request.get("auth"), "api_key", "")
+    try:
+        with _opened(session, method, url, current_exchange, idle or budget, request) as response:
+            # Nothing of ours stands in a redirect, and its body may be endless (300 MB, or a byte a second).
+            body = b"" if response.is_redirect else _read_all(response, max_bytes)
+            reply = Reply(response.status_code, response.headers, body)
+    except TransportError as error:
+        _log(method, url, error.message, current_exchange, session.clock() - started, attempt)
+        raise
+    outcome = f"HTTP {reply.status}{_code_of(body)}, {len(body)} bytes"
+    _log(method, url, outcome, current_exchange, session.clock() - started, attempt)
+    if log.isEnabledFor(logging.DEBUG):
+        if "json" in request:
+            log.debug("sent: %s", _loggable(json.dumps(request["json"]).encode(), secret))
+        log.debug("received: %s", _loggable(body, secret))
+    return reply
 
 
 @contextmanager
@@ -130,17 +164,32 @@ def opened(
     on_sending: Callable[[], None] | None = None,
     **request: Any,
 ) -> Iterator[requests.Response]:
-    """An answer whose body has not been read yet. `budget` bounds the whole block in seconds, None leaves it open.
+    """A response whose body has not been read yet. `budget` bounds the whole block in seconds, None leaves it open.
 
     Raises:
-        TransportError: the request or, inside the block, the reading of its answer failed.
+        TransportError: the request or, inside the block, the reading of the response failed.
     """
-    wire = Wire(budget, on_sending, session.public_only)
-    proxied = False
+    started = session.clock()
+    current_exchange = Exchange(budget, on_sending, session.public_only)
+    with _opened(session, method, url, current_exchange, read_timeout, request) as response:
+        _log(method, url, f"HTTP {response.status_code}", current_exchange, session.clock() - started)
+        yield response
+
+
+@contextmanager
+def _opened(
+    session: Session,
+    method: str,
+    url: str,
+    current_exchange: Exchange,
+    read_timeout: float,
+    request: Mapping[str, Any],
+) -> Iterator[requests.Response]:
+    is_proxied = False
     try:
         proxies = session.proxies_for(url)
-        proxied = select_proxy(url, proxies) is not None
-        with wire:
+        is_proxied = select_proxy(url, proxies) is not None
+        with current_exchange:
             response = session.request(
                 method,
                 url,
@@ -155,47 +204,66 @@ def opened(
             finally:
                 response.close()
     except (requests.RequestException, u3.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
-        # ValueError: about 1 % of mutated answers leave the RequestException family (measured).
-        message, fault = _explain(error, url, wire, proxied=proxied)
-        raise TransportError(message, sent=wire.sent, fault=fault) from error
+        # ValueError: about 1 % of mutated responses leave the RequestException family (measured).
+        message, fault = _explain(error, url, current_exchange, is_proxied=is_proxied)
+        raise TransportError(message, sent=current_exchange.sent, fault=fault) from error
+
+
+def _log(method: str, url: str, outcome: str, done: Exchange, seconds: float, attempt: int = 1) -> None:
+    connection = "reused connection" if done.reused else "new connection"
+    again = f", attempt {attempt}" if attempt > 1 else ""
+    log.info("%s %s: %s, %.0f ms, %s%s", method, without_query(url), outcome, seconds * 1000, connection, again)
+
+
+def _code_of(body: bytes) -> str:
+    """The code of an envelope for the log; the judgement is made elsewhere."""
+    found = re.search(rb'"code"\s*:\s*"?(-?[0-9]{1,9})', body[:MAX_LOGGED])
+    return f" (code {found[1].decode()})" if found is not None else ""
+
+
+def _loggable(body: bytes, secret: str) -> str:
+    """The beginning of a body on one line, without the key and without what links keep secret."""
+    text = redact(body[: 4 * MAX_LOGGED].decode("utf-8", "backslashreplace"), secret)
+    return scrub_links(text)[:MAX_LOGGED]
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from digits or an HTTP date; None where the header is missing or makes no sense.
+    """Seconds to wait, from digits or an HTTP date, 5 minutes at most; None if there is no header that makes sense.
 
     kie.ai documents no Retry-After; a proxy in between may send one.
     """
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,100}", text):
-        return float(text)
+        return min(float(text), MAX_RETRY_AFTER)
     if not 20 <= len(text) <= 40:
         return None
     try:
         when = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)
+        seconds = (when - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None  # urllib3's parser raises for these, and for digits over 4,300 (measured)
+    return min(max(0.0, seconds), MAX_RETRY_AFTER)
 
 
-def _read_all(response: requests.Response, most: int) -> bytes:
-    """The whole body, decoded. A body over `most` bytes, before or after decoding, is refused."""
+def _read_all(response: requests.Response, max_bytes: int) -> bytes:
+    """The whole body, decoded. A body over `max_bytes`, before or after decoding, is refused."""
     body = bytearray()
     try:
         while chunk := response.raw.read1(65536, decode_content=False):
             body += chunk
-            if len(body) > most:
-                raise TransportError("the answer is too large", sent=True, raw=bytes(body[:65536]), fault="too_large")
+            if len(body) > max_bytes:
+                raise TransportError("the reply is too large", sent=True, raw=bytes(body[:65536]), fault="too_large")
     except (u3.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
-        wire = current()
-        slow = isinstance(error, u3.ReadTimeoutError) or (wire is not None and wire.expired)
-        message = "the answer is too slow" if slow else "the answer is incomplete"
+        done = current()
+        slow = isinstance(error, u3.ReadTimeoutError) or (done is not None and done.expired)
+        message = "the reply is too slow" if slow else "the reply is incomplete"
         raise TransportError(message, sent=True, raw=bytes(body)) from error
-    return _decode(bytes(body), response.headers.get("Content-Encoding", ""), most)
+    return _decode(bytes(body), response.headers.get("Content-Encoding", ""), max_bytes)
 
 
-def _decode(body: bytes, encoding: str, most: int) -> bytes:
+def _decode(body: bytes, encoding: str, max_bytes: int) -> bytes:
     """Undo gzip where a server sends it although identity was asked for.
 
     urllib3 returns a cut gzip stream without a word when the compressed length matches (measured).
@@ -203,30 +271,31 @@ def _decode(body: bytes, encoding: str, most: int) -> bytes:
     if encoding.strip().lower() in ("", "identity"):
         return body
     if encoding.strip().lower() not in ("gzip", "x-gzip"):
-        raise TransportError("the answer has an unknown encoding", sent=True, raw=body[:65536])
+        raise TransportError("the reply has an unknown encoding", sent=True, raw=body[:65536])
     decoder = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
-        plain = decoder.decompress(body, most + 1)
+        plain = decoder.decompress(body, max_bytes + 1)
     except zlib.error as error:
-        raise TransportError("the answer is not readable", sent=True, raw=body[:65536]) from error
-    if len(plain) > most:
-        raise TransportError("the answer is too large", sent=True, raw=plain[:65536], fault="too_large")
+        raise TransportError("the reply is not readable", sent=True, raw=body[:65536]) from error
+    if len(plain) > max_bytes:
+        raise TransportError("the reply is too large", sent=True, raw=plain[:65536], fault="too_large")
     if not decoder.eof:
-        raise TransportError("the answer is incomplete", sent=True, raw=plain[:65536])
+        raise TransportError("the reply is incomplete", sent=True, raw=plain[:65536])
     return plain
 
 
-# In this order: the first class found in the chain of causes names the trouble.
+# In this order: the first class found in the chain of causes names the reason.
 _REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
+    (NoThread, "this machine starts no more threads", "machine"),
     (PrivateAddress, "{host} leads to a private address", "private"),
     (u3.NameResolutionError, "cannot find the host {host}", "dns"),
     (socket.gaierror, "cannot find the host {host}", "dns"),
-    (u3.NewConnectionError, "cannot connect to {place}", "connect"),  # urllib3 derives it from the next one
-    (u3.ConnectTimeoutError, "connecting to {place} timed out", "connect"),
-    (requests.ConnectTimeout, "connecting to {place} timed out", "connect"),
-    (u3.ReadTimeoutError, "{host} did not answer in time", "timeout"),
-    (requests.ReadTimeout, "{host} did not answer in time", "timeout"),
-    (TimeoutError, "{host} did not answer in time", "timeout"),
+    (u3.NewConnectionError, "cannot connect to {address}", "connect"),  # urllib3 derives it from the next one
+    (u3.ConnectTimeoutError, "connecting to {address} timed out", "connect"),
+    (requests.ConnectTimeout, "connecting to {address} timed out", "connect"),
+    (u3.ReadTimeoutError, "{host} did not reply in time", "timeout"),
+    (requests.ReadTimeout, "{host} did not reply in time", "timeout"),
+    (TimeoutError, "{host} did not reply in time", "timeout"),
     (ssl.SSLError, "TLS with {host} failed", "tls"),
     (u3.LocationParseError, "the address of {host} is not readable", "address"),
     (requests.exceptions.InvalidURL, "the address of {host} is not readable", "address"),
@@ -235,11 +304,11 @@ _REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
 )
 
 
-def _explain(error: BaseException, url: str, wire: Wire, *, proxied: bool) -> tuple[str, str]:
+def _explain(error: BaseException, url: str, done: Exchange, *, is_proxied: bool) -> tuple[str, str]:
     """One sentence of ours and a kind for what went wrong; never the text of the exception."""
     chain, host = list(_causes(error)), host_of(url)
-    if wire.expired and wire.budget is not None:
-        return f"{host} gave no whole answer in {wire.budget:.0f} s", "timeout"
+    if done.expired and done.budget is not None:
+        return f"{host} gave no whole reply in {done.budget:g} s", "timeout"
     for cause in chain:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the certificate of {host} is not trusted: {cause.verify_message}", "tls"
@@ -248,9 +317,9 @@ def _explain(error: BaseException, url: str, wire: Wire, *, proxied: bool) -> tu
         return ("the proxy wants a login" if login else "the proxy does not connect us"), "proxy"
     for kind, sentence, fault in _REASONS:
         if any(isinstance(cause, kind) for cause in chain):
-            if proxied and fault == "address":  # ours was read before
+            if is_proxied and fault == "address":  # ours was read before
                 return f"the proxy address for {host} is not readable", "proxy"
-            return sentence.format(host=host, place=place_of(url)), fault
+            return sentence.format(host=host, address=address_of(url)), fault
     return f"the connection to {host} broke", "broken"
 
 

@@ -9,7 +9,7 @@ import requests
 
 from luma_cli import signals
 from luma_cli.api import response_headers
-from luma_cli.api.connection import Wire, current
+from luma_cli.api.connection import Exchange, current
 from luma_cli.api.hosts import host_of, without_query
 from luma_cli.api.transport import Session, TransportError, opened, parse_retry_after
 from luma_cli.downloads import part_file
@@ -316,7 +316,7 @@ class _Watch:
         # The response knows its socket even where http.client has taken it from the connection (Connection: close).
         self.shutdown: Callable[[], None] | None = None
         self._limits = limits
-        self._wire: Wire | None = None
+        self._exchange: Exchange | None = None
         self._over = threading.Event()
 
     def __enter__(self) -> None:
@@ -326,7 +326,7 @@ class _Watch:
         self._over.set()
 
     def start(self) -> None:
-        self._wire = current()
+        self._exchange = current()
         signals.start_thread(self._run)
 
     def _run(self) -> None:
@@ -342,7 +342,7 @@ class _Watch:
         try:
             if self.shutdown is not None:
                 self.shutdown()
-            elif self._wire is not None:
-                self._wire.cut()
+            elif self._exchange is not None:
+                self._exchange.cut()
         except (OSError, ValueError, RuntimeError):
             pass  # the response has ended meanwhile

@@ -97,7 +97,7 @@ def test_bytes_for_a_proxy_and_for_tls_are_not_the_request(session: Session, mon
     with FaultServer([(send(b"HTTP/1.1 200 OK\r\n\r\n"), hang_up())]) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url())
         error = fail(session, "https://service.example/", on_sending=lambda: told.append(1))
-    assert [each.method for each in proxy.requests] == ["CONNECT"]
+    assert [request.method for request in proxy.requests] == ["CONNECT"]
     assert (error.sent, told) == (False, [])
     assert KEY.encode() not in proxy.received
 
@@ -109,7 +109,7 @@ def test_a_proxy_that_takes_a_plain_request_and_drops_it_is_not_asked_again(
     with FaultServer([(hang_up(),)]) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url())
         error = fail(session, "http://service.example/")
-    assert (error.sent, [each.method for each in proxy.requests], proxy.connections) == (True, ["POST"], 1)
+    assert (error.sent, [request.method for request in proxy.requests], proxy.connections) == (True, ["POST"], 1)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -187,7 +187,7 @@ def test_an_answer_of_a_mebibyte_is_read(session: Session, whole: bytes, encodin
 def test_an_answer_of_more_than_a_mebibyte_is_refused_and_its_beginning_kept(session: Session, answer: Answer) -> None:
     with FaultServer([answer]) as server:
         error = fail(session, server.url("/"))
-    assert (error.message, error.sent, error.fault) == ("the answer is too large", True, "too_large")
+    assert (error.message, error.sent, error.fault) == ("the reply is too large", True, "too_large")
     assert error.raw == bytes(1 << 16)
 
 
@@ -196,7 +196,7 @@ def test_gzip_that_ends_early_is_incomplete_though_its_length_is_right(session: 
     whole = gzip.compress(b'{"code": 200}' * 99)
     with FaultServer([reply(whole[:-cut], content_encoding="gzip")]) as server:
         error = fail(session, server.url("/"))
-    assert (error.message, error.sent) == ("the answer is incomplete", True)
+    assert (error.message, error.sent) == ("the reply is incomplete", True)
 
 
 # --- how long it lasts ---
@@ -220,7 +220,7 @@ def test_the_time_of_an_exchange_is_bounded_whatever_the_peer_does(session: Sess
     with FaultServer([answer]) as server:
         error = fail(session, server.url("/"), budget=0.4)
     assert error.sent
-    assert "slow" in error.message or "gave no whole answer in" in error.message
+    assert "slow" in error.message or "gave no whole reply in" in error.message
     for timer in [each for each in threading.enumerate() if isinstance(each, threading.Timer)]:
         timer.join(10)  # one that has been cancelled, or has done its work, ends at once
         assert not timer.is_alive()

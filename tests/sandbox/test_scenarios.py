@@ -58,8 +58,9 @@ CASES = [
     Case(
         "gone",
         6,
-        "kie.ai no longer offers this endpoint (HTTP 404)",
-        "luma config get base_url; see https://kie.ai for what it offers now",
+        "kie.ai no longer offers luma (HTTP 404)",
+        "try --model wan-2.7-edit (2 to 10 s, up to 100 MB, 240 to 4096 pixels a side); "
+        "https://kie.ai shows what is offered now",
         "Rejected",
     ),
     Case(

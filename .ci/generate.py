@@ -114,7 +114,14 @@ def _description(command: Command) -> Iterator[str]:
     for number, paragraph in enumerate(_prose(command)):
         if number:
             yield ".Pp"
-        yield from _sentences(paragraph)
+        heading, *lines = paragraph.strip().splitlines()
+        if lines and all(line.startswith("  ") for line in lines):  # a list of words and what they mean
+            yield from _sentences(heading)
+            yield from _option_list(
+                (f"Cm {_escape(name)}", text) for name, text in (line.split(None, 1) for line in lines)
+            )
+        else:
+            yield from _sentences(paragraph)
 
 
 def _prose(command: Command) -> list[str]:

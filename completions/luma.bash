@@ -27,7 +27,7 @@ _luma_words() {
     'credits') echo '--min --json -q --quiet -v --verbose -h --help' ;;
     'listen') echo '--host --port --public-url --forward-to --json -q --quiet -v --verbose -h --help' ;;
     'report') echo '-o --output -f --force --json -q --quiet -v --verbose -h --help' ;;
-    'sandbox') echo '--port --duration --scenario --json -q --quiet -v --verbose -h --help' ;;
+    'sandbox') echo '--port --duration --scenario --realistic --price --json -q --quiet -v --verbose -h --help' ;;
     'completion') echo '--json -q --quiet -v --verbose -h --help' ;;
     'help') echo '--json -q --quiet -v --verbose -h --help' ;;
     esac
@@ -84,7 +84,8 @@ _luma_value() {
     'report:--output') echo 'files' ;;
     'sandbox:--port') echo '' ;;
     'sandbox:--duration') echo '' ;;
-    'sandbox:--scenario') echo 'ok slow flag2 flag3 flag4 not-visible rate-limit maintenance no-credits bad-key http-200-401 gone cut-transfer expired-link lost-answer server-error garbage callback-duplicate callback-forged callback-stale callback-late' ;;
+    'sandbox:--scenario') echo 'ok slow flag2 flag3 flag4 not-visible rate-limit maintenance no-credits bad-key http-200-401 gone cut-transfer expired-link lost-answer server-error garbage realistic moderation never-ends withdrawn validation-500 empty-429 record-408 record-501 urls-as-text late-charge balance-lag other-client callback-duplicate callback-forged callback-stale callback-late' ;;
+    'sandbox:--price') echo '' ;;
     *) return 1 ;;
     esac
 }
@@ -99,9 +100,9 @@ _luma_argument() {
     'tasks show') echo 'tasks' ;;
     'tasks forget') echo 'tasks' ;;
     'tasks adopt') echo 'tasks' ;;
-    'config get') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key' ;;
-    'config set') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key' ;;
-    'config unset') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key' ;;
+    'config get') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key' ;;
+    'config set') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key' ;;
+    'config unset') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key' ;;
     'upload') echo 'files' ;;
     'report') echo 'tasks' ;;
     'sandbox') echo 'commands' ;;

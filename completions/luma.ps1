@@ -26,7 +26,7 @@ $script:LumaWords = @{
     'credits' = @('--min', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'listen' = @('--host', '--port', '--public-url', '--forward-to', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'report' = @('-o', '--output', '-f', '--force', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'sandbox' = @('--port', '--duration', '--scenario', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    'sandbox' = @('--port', '--duration', '--scenario', '--realistic', '--price', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'completion' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
     'help' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
 }
@@ -81,7 +81,8 @@ $lumaLines = @'
     'report:--output' = 'files'
     'sandbox:--port' = ''
     'sandbox:--duration' = ''
-    'sandbox:--scenario' = 'ok slow flag2 flag3 flag4 not-visible rate-limit maintenance no-credits bad-key http-200-401 gone cut-transfer expired-link lost-answer server-error garbage callback-duplicate callback-forged callback-stale callback-late'
+    'sandbox:--scenario' = 'ok slow flag2 flag3 flag4 not-visible rate-limit maintenance no-credits bad-key http-200-401 gone cut-transfer expired-link lost-answer server-error garbage realistic moderation never-ends withdrawn validation-500 empty-429 record-408 record-501 urls-as-text late-charge balance-lag other-client callback-duplicate callback-forged callback-stale callback-late'
+    'sandbox:--price' = ''
 '@
 foreach ($line in $lumaLines -split "`n") {
     if ($line -match "^\s*'(.*)' = '(.*)'") { $script:LumaValues[$Matches[1]] = $Matches[2] }
@@ -95,9 +96,9 @@ $script:LumaArguments = @{
     'tasks show' = 'tasks'
     'tasks forget' = 'tasks'
     'tasks adopt' = 'tasks'
-    'config get' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key'
-    'config set' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key'
-    'config unset' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command api_key webhook_key'
+    'config get' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key'
+    'config set' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key'
+    'config unset' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key'
     'upload' = 'files'
     'report' = 'tasks'
     'sandbox' = 'commands'

@@ -1,10 +1,12 @@
 """Run the sandbox for a user: around one command, or until it is stopped."""
 
+import re
 import secrets
 import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 
 from luma_cli import signals
 from luma_cli.api.envelope import NotAnEnvelope, parse_envelope
@@ -13,7 +15,7 @@ from luma_cli.api.transport import Session, TransportError, exchange
 from luma_cli.config import settings
 from luma_cli.errors import FileError, Unavailable, UsageError, reason
 from luma_cli.output import streams
-from luma_cli.sandbox import SCENARIOS, Sandbox
+from luma_cli.sandbox import MODEL_NAMES, SCENARIOS, FfmpegMissing, Sandbox
 from luma_cli.signals import Stopped
 
 # Four attempts of 15 s each, twice for a duplicate, and the pauses between.
@@ -25,11 +27,13 @@ END_PATIENCE = 10.0
 A_DAY = 86400.0
 
 
-def make_sandbox(port: int, duration: float, scenario: str) -> Sandbox:
+def make_sandbox(
+    port: int, duration: float, scenario: str, *, realistic: bool = False, prices: Iterable[str] = ()
+) -> Sandbox:
     """A sandbox that listens already.
 
     Raises:
-        UsageError: no such scenario.
+        UsageError: no such scenario or price, or realistic results without ffmpeg.
         FileError: the port is taken.
     """
     if scenario not in SCENARIOS:
@@ -41,11 +45,35 @@ def make_sandbox(port: int, duration: float, scenario: str) -> Sandbox:
             scenario=scenario,
             api_key=f"sandbox-{secrets.token_hex(8)}",
             webhook_key=settings.environment("LUMA_WEBHOOK_KEY"),
+            prices=parse_prices(prices),
+            realistic=realistic,
+            ffmpeg=settings.environment("LUMA_FFMPEG"),
         )
         server.start()
+    except FfmpegMissing as error:
+        raise UsageError(
+            "realistic results need ffmpeg", hint="install ffmpeg, or: pip install 'kie-luma[ffmpeg]'"
+        ) from error
     except OSError as error:
         raise FileError(f"cannot listen on port {port}: {reason(error)}") from error
     return server
+
+
+def parse_prices(words: Iterable[str]) -> dict[str, float]:
+    """Prices by model from words like `50` (every model) and `luma=50`, the later ones winning.
+
+    Raises:
+        UsageError: not a price, or no such model.
+    """
+    prices: dict[str, float] = {}
+    for word in words:
+        name, _, number = word.rpartition("=")
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,4})?", number):
+            raise UsageError(f"{word[:40]!a} is not a price", hint="--price 50, or --price luma=50")
+        if name and name not in MODEL_NAMES:
+            raise UsageError(f"no model {name[:40]!a}", hint=f"models: {' '.join(MODEL_NAMES)}")
+        prices |= dict.fromkeys([name] if name else MODEL_NAMES, float(number))
+    return prices
 
 
 def run(server: Sandbox, command: list[str]) -> int:
@@ -84,22 +112,22 @@ def trigger(task_id: str) -> None:
     """Have the sandbox that LUMA_BASE_URL names send a task's callback now, with the service's retries.
 
     Raises:
-        UsageError: that is no sandbox, or the task asked for no callback.
+        UsageError: that is not a sandbox, or the task asked for no callback.
         Unavailable: nobody answered the callback with 200.
     """
     base_url = settings.load_settings().base_url
     if not is_loopback(host_of(base_url)):
-        raise UsageError("LUMA_BASE_URL names no sandbox", hint="luma sandbox prints the line to export")
+        raise UsageError("LUMA_BASE_URL does not name a sandbox", hint="luma sandbox prints the line to export")
     try:
         with Session() as session:
             reply = exchange(session, "POST", f"{base_url}/sandbox/trigger?taskId={task_id}", budget=TRIGGER_BUDGET)
-        answer = parse_envelope(reply.body)
+        envelope = parse_envelope(reply.body)
     except (TransportError, NotAnEnvelope) as error:
-        raise Unavailable("the sandbox gave no answer", hint="is it running? luma sandbox") from error
-    if answer.code == 404:
-        raise UsageError(answer.message, hint="luma modify --callback-url URL asks for callbacks")
-    if answer.code != 200:
-        raise Unavailable(f"{answer.message}: the task has flag 4 now", hint="is the receiver running? luma listen")
+        raise Unavailable("the sandbox did not reply", hint="is it running? luma sandbox") from error
+    if envelope.code == 404:
+        raise UsageError(envelope.message, hint="luma modify --callback-url URL asks for callbacks")
+    if envelope.code != 200:
+        raise Unavailable(f"{envelope.message}: the task has flag 4 now", hint="is the receiver running? luma listen")
     streams.note(f"callback of {task_id} was sent and answered with 200")
 
 

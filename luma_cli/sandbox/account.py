@@ -79,7 +79,7 @@ class Account:
         with self._lock:
             now = self._clock()
             live = {task: -sum(amount for amount, at, _ in self._own(task) if at <= now) for task in self._tasks}
-            return {task.task_id: round(amount, 2) for task, amount in (self._settled | live).items()}
+            return {task.task_id: round(amount, 4) for task, amount in (self._settled | live).items()}
 
     def _book(self, amount: float, lag: float) -> None:
         with self._lock:
@@ -89,7 +89,7 @@ class Account:
     def _sum(self, counts: Callable[[float, float], bool], *, reserve: bool = False) -> float:
         entries = [*self._entries, *(entry for task in self._tasks for entry in self._of_task(task))]
         booked = sum(amount for amount, at, shown in entries if counts(at, shown) or (reserve and amount < 0))
-        return round(self._opening + booked - self._spent_by_itself(), 2)
+        return round(self._opening + booked - self._spent_by_itself(), 4)
 
     def _spent_by_itself(self) -> float:
         if self.spend_by_itself is None:

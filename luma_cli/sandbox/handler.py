@@ -66,10 +66,14 @@ class RequestLog(list[Request]):
     def append(self, request: Request) -> None:
         super().append(request)
         self._bytes += len(request.body)
-        if len(self) > self._max_requests or self._bytes > self._max_bytes:
+        while len(self) > 1 and (len(self) > self._max_requests or self._bytes > self._max_bytes):
             # A quarter at once: to take the first of a list away moves all the others.
             del self[: max(1, len(self) // 4)]
             self._bytes = sum(len(request.body) for request in self)
+
+    def clear(self) -> None:
+        super().clear()
+        self._bytes = 0
 
 
 class Server(ThreadingHTTPServer):

@@ -47,6 +47,7 @@ MODELS = (
     Model("wan-2.7-edit", "wan/2-7-videoedit", _JOBS, 100.0),
     Model("happyhorse", "happyhorse/video-edit", _JOBS, 28.0, is_per_second=True, price_at_1080p=48.0),
 )
+MODEL_NAMES = tuple(model.name for model in MODELS)
 FAMILIES = (_LUMA, _ALEPH, _JOBS)
 SUBMIT_PATHS = frozenset(family.submit_path for family in FAMILIES)
 DEFAULT_SECONDS = 5.0
@@ -70,7 +71,7 @@ def read_prices(given: Mapping[str, float] | None) -> dict[str, float]:
     for name, price in (given or {}).items():
         model = next((model for model in MODELS if name in (model.name, model.code)), None)
         if model is None:
-            raise ValueError(f"no model {name[:40]!a}; models: {' '.join(model.name for model in MODELS)}")
+            raise ValueError(f"no model {name[:40]!a}; models: {' '.join(MODEL_NAMES)}")
         prices[model.name] = float(price)
     return prices
 
@@ -80,4 +81,4 @@ def price_of(model: Model, edit: Mapping[str, Any], seconds: float | None, price
     price = prices.get(model.name, model.price)
     if model.price_at_1080p is not None and edit.get("resolution") == "1080p":
         price *= model.price_at_1080p / model.price
-    return round(price * (seconds or DEFAULT_SECONDS) if model.is_per_second else price, 2)
+    return round(price * (seconds or DEFAULT_SECONDS) if model.is_per_second else price, 4)

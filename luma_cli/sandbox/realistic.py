@@ -44,14 +44,14 @@ class Renderer:
         Raises:
             RenderFailed: the source is not a video, or this ffmpeg cannot read it.
         """
-        error = ""
+        error, demuxer = "", _demuxer_of(source)
         with self._slots, tempfile.TemporaryDirectory(dir=self._folder) as work:
             Path(work, "label.txt").write_text(_label(prompt), encoding="utf-8")
             sound = ["-map", "0:a:0?", "-c:a", "aac"] if keeps_sound else ["-an"]
             length = ["-t", str(seconds or MAX_SECONDS)]
             for look, encoder in _attempts(prompt):
                 command = [self._ffmpeg, "-nostdin", "-v", "error", "-protocol_whitelist", "file", *length]
-                command += ["-i", f"file:{source}", "-map", "0:V:0", *sound, "-vf", look, *encoder]
+                command += ["-f", demuxer, "-i", f"file:{source}", "-map", "0:V:0", *sound, "-vf", look, *encoder]
                 command += ["-map_metadata", "-1", "-f", "mp4", "-y", "result.mp4"]
                 error = self._run(command, work)
                 if not error:
@@ -79,6 +79,19 @@ class Renderer:
                 self._running.discard(process)
         lines = [line for line in errors if line.strip()]
         return "" if process.returncode == 0 else (lines or [f"ffmpeg ended with status {process.returncode}"])[-1]
+
+
+def _demuxer_of(source: Path) -> str:
+    """Named, not guessed by ffmpeg: a playlist or a script in disguise would have it open other files."""
+    with source.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
+        return "mov"
+    if head[:4] == b"RIFF" and head[8:] == b"AVI ":
+        return "avi"
+    if head[:4] == b"\x1aE\xdf\xa3":
+        return "matroska"
+    raise RenderFailed("the source is not a video")
 
 
 def _attempts(prompt: str) -> Iterator[tuple[str, list[str]]]:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from luma_cli.sandbox import SCENARIOS
 from support.commands import CLIP, KEY, Result
 
 NAMES = ["LUMA_BASE_URL", "LUMA_UPLOAD_URL", "LUMA_API_KEY", "LUMA_STATE_DIR"]
@@ -370,3 +372,77 @@ def test_with_json_it_prints_one_object_instead_of_the_lines(start: Callable[...
 
     assert list(given) == ["schema", *NAMES]
     assert code_of_credits(given["LUMA_BASE_URL"], given["LUMA_API_KEY"]) == 200
+
+
+# What it is asked for
+
+
+def test_the_help_lists_every_scenario_with_its_meaning(run: Callable[..., Result]) -> None:
+    out = run("sandbox", "--help").out
+
+    listed = out[out.index("Scenarios:\n") :].split("\n\n")[0].splitlines()[1:]
+    assert [tuple(line.split(None, 1)) for line in listed] == list(SCENARIOS.items())
+
+
+CHARGED = """
+import json, os, urllib.request
+def ask(path, body=None):
+    headers = {"Authorization": "Bearer " + os.environ["LUMA_API_KEY"], "Content-Type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    reply = urllib.request.urlopen(urllib.request.Request(os.environ["LUMA_BASE_URL"] + path, data, headers))
+    return json.load(reply)["data"]
+before, clip = ask("/api/v1/chat/credit"), "https://a.example/b.mp4"
+ask("/api/v1/modify/generate", {"prompt": "Snow", "videoUrl": clip})
+luma = ask("/api/v1/chat/credit")
+ask("/api/v1/jobs/createTask", {"model": "wan/2-7-videoedit", "input": {"prompt": "Snow", "video_url": clip}})
+print(before - luma, luma - ask("/api/v1/chat/credit"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "charged"),
+    [
+        ([], "100.0 100.0"),
+        (["--price", "7.5"], "7.5 7.5"),
+        (["--price", "luma=50"], "50.0 100.0"),
+        (["--price", "3", "--price", "wan-2.7-edit=0"], "3.0 0.0"),
+    ],
+    ids=str,
+)
+def test_an_edit_costs_what_it_was_said_to(words: list[str], charged: str, run: Callable[..., Result]) -> None:
+    assert run("sandbox", *words, "--", *python(CHARGED)).out == f"{charged}\n"
+
+
+@pytest.mark.parametrize("price", ["", "much", "-1", "luma=", "luma=1e9", "=5x", "nan", "1" * 20])
+def test_what_is_not_a_price_exits_2(price: str, run: Callable[..., Result]) -> None:
+    code, out, err = run("sandbox", f"--price={price}", "--", "echo")
+
+    assert (code, out, "is not a price" in err) == (2, "", True)
+
+
+def test_a_price_for_no_model_exits_2_and_names_the_models(run: Callable[..., Result]) -> None:
+    code, _, err = run("sandbox", "--price", "sora=5", "--", "echo")
+
+    assert (code, "hint: models: luma aleph wan-2.7-edit happyhorse" in err) == (2, True)
+
+
+@pytest.mark.parametrize("words", [["--realistic"], ["--scenario", "realistic"]], ids=" ".join)
+def test_realistic_without_ffmpeg_exits_2_and_says_how_to_get_it(
+    words: list[str], run: Callable[..., Result], tmp_path: Path
+) -> None:
+    code, out, err = run("sandbox", *words, "--", sys.executable, "-c", "print(7)", PATH=str(tmp_path))
+
+    assert (code, out) == (2, "")
+    assert "luma: error: realistic results need ffmpeg" in err
+    assert "hint: install ffmpeg" in err
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_realistic_gives_another_file_than_the_clip(run: Callable[..., Result]) -> None:
+    edit = ["modify", CLIP, "-p", "Heavy snow", "-o", "snow.mp4"]
+
+    code, out, err = run("sandbox", "--duration", "0s", "--realistic", "--", *LUMA, *edit, LUMA_INTERVAL="1s")
+
+    assert (code, out) == (0, "snow.mp4\n"), err
+    assert Path("snow.mp4").read_bytes()[4:8] == b"ftyp"
+    assert Path("snow.mp4").read_bytes() != CLIP.read_bytes()

@@ -26,7 +26,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 from luma_cli.sandbox import SCENARIOS, Sandbox
 from luma_cli.sandbox.multipart import MAX_FIELD
 from luma_cli.sandbox.server import MAX_JSON
+from support import service
 from support.commands import CLIP, CLIP_URL, KEY, ROOT, Result
+from support.service import MODELS
 
 DESCRIPTION = ROOT.parent / "shared" / "kie-openapi.yaml"
 GENERATE = "/api/v1/modify/generate"
@@ -444,6 +446,30 @@ def test_luma_itself_sends_what_is_described(
         assert fits(json.loads(request.body), wanted(Ask("POST", path), description)) == []
 
 
+def test_the_flow_of_the_vendors_own_sample_ends_with_a_video(timed: Sandbox, clock: Clock) -> None:
+    """Vendor guide "Luma Modify Quickstart", Python: nulls stripped, both the status and the code checked."""
+
+    def call(method: str, path: str, body: Any = None) -> Any:
+        reply = Ask(method, path, body)(timed)
+        result = reply.json()
+        assert 200 <= reply.status < 300, result
+        assert result.get("code") == 200, result.get("msg")
+        return result["data"]
+
+    options = {"callBackUrl": None, "watermark": "your-watermark"}
+    payload = {**EDIT, **{name: value for name, value in options.items() if value is not None}}
+    task_id = call("POST", GENERATE, payload)["taskId"]
+    flags = []
+    while not flags or flags[-1] == 0:
+        status = call("GET", f"{RECORD_INFO}?taskId={task_id}")
+        flags.append(status["successFlag"])
+        clock.now += 1.0
+
+    assert flags == [0, 0, 0, 1]
+    assert status["response"]["originUrls"] == [CLIP_URL]
+    assert [get(url)(timed).status for url in status["response"]["resultUrls"]] == [200]
+
+
 # Tasks and their time
 
 
@@ -850,6 +876,17 @@ def test_after_three_retries_the_task_has_flag_4_and_its_video(caller: Sandbox, 
     found = record(caller, task_id)
     assert (found["successFlag"], found["errorMessage"]) == (4, "callback timed out")
     assert len(found["response"]["resultUrls"]) == 1
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if name != "luma"])
+def test_a_callback_of_another_family_is_signed_alike(model: str, caller: Sandbox, receiver: Receiver) -> None:
+    caller.callbacks.webhook_key = "example-hmac-key"
+    task_id = service.create(caller, model, callBackUrl=receiver.url)
+
+    headers, payload = receiver.next()
+
+    assert payload == caller.tasks.callback(caller.tasks.find(task_id), caller.url)  # type: ignore[arg-type]
+    assert headers["x-webhook-signature"] == signed("example-hmac-key", task_id, headers["x-webhook-timestamp"])
 
 
 def test_a_late_callback_comes_after_the_end(timed: Sandbox, clock: Clock, receiver: Receiver) -> None:

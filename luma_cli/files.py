@@ -146,8 +146,10 @@ def open_ours(path: Path, mode: int) -> int:
         FileError: it is a link or belongs to somebody else.
         OSError: it cannot be opened.
     """
-    if os.path.lexists(path):  # first: Linux lets nobody open another's file in a sticky folder with O_CREAT
+    try:  # first: Linux lets nobody open another's file in a sticky folder with O_CREAT
         check_ours(os.lstat(path), path)
+    except FileNotFoundError:
+        pass
     descriptor = os.open(path, OPEN_SAFELY | os.O_CREAT, mode)
     try:
         check_ours(os.fstat(descriptor), path)

@@ -22,7 +22,7 @@ def check_result_link(link: str, *, public_only: bool, before: str = "", allows_
 
     Raises:
         FileError: not readable, with a login, to a private address, or without TLS (loopback excepted, and any
-            host with `allows_plain`).
+            public host with `allows_plain`).
     """
     kind = "redirect" if before else "link"
     if not is_link(link) or not host_of(link):
@@ -32,7 +32,8 @@ def check_result_link(link: str, *, public_only: bool, before: str = "", allows_
     if public_only and not is_public(host_of(link)):
         raise FileError(f"refused private address: {kind} to {without_query(link)}")
     is_plain = urlsplit(link).scheme == "http"
-    may_be_plain = allows_plain or (not public_only and is_loopback(host_of(link)))
+    may_be_plain = is_public(host_of(link)) if allows_plain else False
+    may_be_plain |= not public_only and is_loopback(host_of(link))
     if is_plain and (urlsplit(before).scheme == "https" or not may_be_plain):
         raise FileError(f"refused insecure {kind}: {without_query(link)}")
 

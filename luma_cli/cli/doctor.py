@@ -1,114 +1,188 @@
-"""`luma config check`: is everything there that a submission will need."""
+"""`luma config check`: is everything there that an edit will need, and if not, what to do."""
 
 import functools
 import os
 import shutil
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
-from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-import luma_cli
-from luma_cli import __version__
-from luma_cli.api.client import Client
-from luma_cli.config import settings
+from luma_cli.cli import installation
+from luma_cli.config import addresses, key_store, settings
+from luma_cli.config.environment import variable
 from luma_cli.errors import LumaError, reason
 from luma_cli.journal import journal
 
-Check = tuple[str, str, str]
+if TYPE_CHECKING:
+    from luma_cli.api.client import Client
+
 OK, WARNING, ERROR = "ok", "warning", "error"
 
 # TLS certificates and signed links begin to fail at about this difference.
 MAX_CLOCK_SKEW = 300.0
 
 
-def findings(open_client: Callable[[], Client]) -> tuple[list[Check], LumaError | None]:
-    """Name, verdict and explanation of each check, and the first error among them."""
-    connect = functools.cache(open_client)  # a command that gives the key is asked once
-    first: LumaError | None = None
-    found: list[Check] = []
-    for name, look in (
-        ("settings", _settings),
-        ("key", lambda: _key(connect)),
-        ("journal", _journal),
-        ("config folder", lambda: _writable(settings.config_dir())),
-        ("output folder", _output_folder),
-    ):
+class Check(NamedTuple):
+    """One finding; `fix` says what to do about it."""
+
+    name: str
+    verdict: str
+    message: str
+    fix: str = ""
+
+    @property
+    def row(self) -> tuple[str, str, str]:
+        return self.name, self.verdict, self.message + (f"; fix: {self.fix}" if self.fix else "")
+
+
+class Doctor:
+    """The checks of one run, and the first error among them. What is broken stops no other check."""
+
+    def __init__(self, open_client: "Callable[[], Client]") -> None:
+        self.first: LumaError | None = None
+        self._connect = functools.cache(open_client)  # a command that gives the key is asked once
+
+    def findings(self) -> Iterator[Check]:
+        yield from _installation()
+        yield self._try("current folder", _current_folder)
+        yield self._try("settings", _settings)
+        yield self._try("config folder", lambda: _writable(settings.config_dir(), "LUMA_CONFIG_DIR"))
+        yield self._try("output folder", _output_folder)
+        yield self._try("journal", _journal)
+        yield self._try("certificates", _certificates)
+        yield self._try("proxy", _proxy)
+        yield from _ffmpeg()
+        yield self._try("key", self._key)
+        if self._client() is not None:
+            yield self._clock()
+
+    def _try(self, name: str, look: Callable[[], str]) -> Check:
         try:
-            found.append((name, OK, look()))
+            return Check(name, OK, look())
         except LumaError as error:
-            first = first or error
-            found.append((name, ERROR, error.message))
-    return [*found, _clock(connect), *_others_on_path(), *_foreign_package(), _versions()], first
+            is_told = self.first is not None and error.message == self.first.message
+            self.first = self.first or error
+            return Check(name, ERROR, error.message, "" if is_told else error.hint or "")
+        except ImportError as error:
+            found = installation.explain(error)
+            self.first = self.first or found
+            return Check(name, ERROR, found.message, found.hint or "")
+
+    def _client(self) -> "Client | None":
+        try:
+            return self._connect()
+        except (LumaError, ImportError):
+            return None  # the key's own check says so
+
+    def _key(self) -> str:
+        origin = key_store.find_origin(settings.load_settings())
+        client = self._connect()
+        try:
+            balance = client.patiently(client.credits)
+        except LumaError as error:
+            error.message = f"{error.message} (the key from {origin})"
+            raise
+        return f"from {origin}, accepted; {balance:.12g} credits"
+
+    def _clock(self) -> Check:
+        try:
+            date = self._connect().server_date()
+            skew = time.time() - parsedate_to_datetime(date or "").timestamp()
+        except LumaError:
+            return Check("clock", WARNING, "cannot be determined: no reply")
+        except (ValueError, TypeError, OverflowError):
+            return Check("clock", WARNING, "cannot be determined: the service names no time")
+        if abs(skew) > MAX_CLOCK_SKEW:
+            fix = "set this machine's clock: TLS and signed links fail without it"
+            return Check("clock", WARNING, f"differs from the service's by {skew:.0f} s", fix)
+        return Check("clock", OK, f"within {abs(skew):.0f} s of the service's")
+
+
+def findings(open_client: "Callable[[], Client]") -> tuple[list[tuple[str, str, str]], LumaError | None]:
+    """Name, verdict and explanation of each check, and the first error among them."""
+    doctor = Doctor(open_client)
+    return [check.row for check in doctor.findings()], doctor.first
+
+
+def _installation() -> Iterator[Check]:
+    yield Check("versions", OK, installation.describe())
+    libraries = installation.read_libraries()
+    yield Check("libraries", OK, " ".join(f"{library.name} {library.version}" for library in libraries))
+    for library in libraries:
+        if not library.is_usable:
+            yield Check(library.name, ERROR, library.fault, library.fix)
+    if (archive := installation.archive()) is not None:
+        fix = f"pip install {installation.DISTRIBUTION}, if a file of luma's own is not found"
+        yield Check("zip file", WARNING, f"luma runs from {archive}", fix)
+    for path in installation.other_commands():
+        yield Check("luma on PATH", WARNING, f"another one: {path}", "kie-luma is always this one")
+    for path in installation.other_packages():
+        yield Check(
+            "luma_cli", WARNING, f"another package of this name: {path}", "rename it, or work in another folder"
+        )
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise LumaError("the current folder does not exist any more", hint="cd to another one") from error
 
 
 def _settings() -> str:
-    return settings.load_settings().base_url
-
-
-def _key(connect: Callable[[], Client]) -> str:
-    client = connect()
-    return f"accepted; {client.patiently(client.credits):.12g} credits"
+    ours = settings.load_settings()
+    texts = [ours.base_url, ours.upload_url, f"model {ours.model}"]
+    for key in ("base_url", "upload_url", "model"):
+        if ours.origins.get(key, "default") != "default":
+            texts.append(f"{key} from {ours.origins[key]}")
+    return "; ".join(texts)
 
 
 def _journal() -> str:
     if settings.journal_is_off():
-        return "off"
+        return "off: nothing keeps an edit from being paid twice"
     path = settings.state_dir() / journal.NAME
     book = journal.open_journal(path)
     book.close()
     return str(path)
 
 
-def _writable(folder: Path) -> str:
-    place = folder if folder.is_dir() else next((each for each in folder.parents if each.is_dir()), folder)
+def _writable(folder: Path, name: str) -> str:
+    nearest = next((path for path in (folder, *folder.parents) if path.exists()), folder)
     try:
-        with tempfile.TemporaryFile(dir=place):
+        with tempfile.TemporaryFile(dir=nearest):
             return str(folder)
     except OSError as error:
-        raise LumaError(f"cannot write in {place}: {reason(error)}") from error
+        raise LumaError(f"cannot write in {nearest}: {reason(error)}", hint=f"name another folder: {name}") from error
 
 
 def _output_folder() -> str:
     name = settings.load_settings().output_dir
-    return "the current folder" if name is None else _writable(Path(name).absolute())
+    if name is None:
+        return "the current folder"
+    return _writable(Path(_current_folder(), name), "luma config set output_dir DIR")
 
 
-def _clock(connect: Callable[[], Client]) -> Check:
-    try:
-        date = connect().server_date()
-    except LumaError:
-        return "clock", WARNING, "cannot be told: no answer"
-    try:
-        skew = time.time() - parsedate_to_datetime(date or "").timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return "clock", WARNING, "cannot be told: the service names no time"
-    if abs(skew) > MAX_CLOCK_SKEW:
-        return "clock", WARNING, f"differs from the service's by {skew:.0f} s"
-    return "clock", OK, f"within {abs(skew):.0f} s of the service's"
+def _certificates() -> str:
+    name = next((name for name in addresses.CA_VARIABLES if variable(name)), None)
+    bundle = addresses.ca_bundle()
+    return "those that come with luma (certifi)" if bundle is None else f"{bundle} ({name})"
 
 
-def _others_on_path() -> list[Check]:
-    """Other people's commands are called luma too."""
-    places = [shutil.which("luma", path=folder) for folder in os.get_exec_path() if folder]
-    ours = Path(sys.argv[0]).resolve().parent
-    others = {place for place in places if place is not None and Path(place).resolve().parent != ours}
-    return [("luma on PATH", WARNING, f"another one: {place}; kie-luma is always this one") for place in sorted(others)]
+def _proxy() -> str:
+    ours = settings.load_settings()
+    proxies = {url: addresses.proxy_for(url) for url in (ours.base_url, ours.upload_url)}
+    found = [f"{url} through {proxy}" for url, proxy in proxies.items() if proxy is not None]
+    return "; ".join(found) or "none"
 
 
-def _foreign_package() -> list[Check]:
-    """Python takes the first package of a name on its path, and a folder of the user's may come before ours."""
-    places = [Path(each or ".", "luma_cli", "__init__.py").resolve() for each in sys.path]
-    others = dict.fromkeys(
-        str(each.parent) for each in places if each.is_file() and each != Path(luma_cli.__file__).resolve()
-    )
-    return [("luma_cli", WARNING, f"another package of this name: {other}") for other in others]
-
-
-def _versions() -> Check:
-    names = ("typer", "rich", "requests", "urllib3", "platformdirs")
-    libraries = " ".join(f"{name} {metadata.version(name)}" for name in names)
-    return "versions", OK, f"luma {__version__} Python {sys.version.split()[0]} {libraries}"
+def _ffmpeg() -> Iterator[Check]:
+    path = variable("LUMA_FFMPEG") or shutil.which("ffmpeg")
+    if path is None:
+        fix = f"pip install '{installation.DISTRIBUTION}[ffmpeg]', or https://ffmpeg.org"
+        yield Check("ffmpeg", WARNING, "not found: results keep no sound, and --trim, --fit and --split need it", fix)
+    else:
+        yield Check("ffmpeg", OK, path)

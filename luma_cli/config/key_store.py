@@ -60,18 +60,31 @@ def find_key(ours: Settings) -> Key | None:
     Raises:
         KeyRejected: one that cannot be sent, none that is for this address, or a file that others can read.
     """
+    origin = find_origin(ours)
+    if origin is None:
+        return None
+    value = _text_in(_stored(ours.config_dir), "api_key") if origin == NAME else _value_of(origin, ours.api_key_command)
+    return Key(clean(value or "", f"api_key in {NAME}" if origin == NAME else origin), origin)
+
+
+def find_origin(ours: Settings) -> str | None:
+    """Which variable, setting or file the key for the service's address comes from; None if there is no key at all.
+
+    Raises:
+        KeyRejected: there is none for this address, or a file that others can read.
+    """
     address = (ours.base_url, ours.upload_url)
-    if value := variable("LUMA_API_KEY"):
-        return Key(clean(value, "LUMA_API_KEY"), "LUMA_API_KEY")
+    if variable("LUMA_API_KEY"):
+        return "LUMA_API_KEY"
     named = next((name for name in ("KIE_API_KEY", "LUMA_API_KEY_FILE") if variable(name)), None)
     named = named or ("api_key_command" if ours.api_key_command is not None else None)
     if named is not None and _is_for(address, ours.own_addresses):
-        return Key(clean(_value_of(named, ours.api_key_command), named), named)
+        return named
     stored = _stored(ours.config_dir)
-    value = _text_in(stored, "api_key")
-    if value and _is_for(address, (stored.get("base_url"), stored.get("upload_url"))):
-        return Key(clean(value, f"api_key in {NAME}"), NAME)
-    if named or value:
+    has_key = bool(_text_in(stored, "api_key"))
+    if has_key and _is_for(address, (stored.get("base_url"), stored.get("upload_url"))):
+        return NAME
+    if named or has_key:
         raise _for_another_address(named or "the stored key", ours)
     return None
 
@@ -94,9 +107,9 @@ def _for_another_address(origin: str, ours: Settings) -> KeyRejected:
 
 
 def _value_of(origin: str, command: str | None) -> str:
-    if origin == "KIE_API_KEY":
-        return variable(origin) or ""
-    return _from_file() if origin == "LUMA_API_KEY_FILE" else ask_command(command or "")
+    if origin == "api_key_command":
+        return ask_command(command or "")
+    return _from_file() if origin == "LUMA_API_KEY_FILE" else variable(origin) or ""
 
 
 def goes_before(name: str, command: str | None) -> str | None:

@@ -124,8 +124,8 @@ def _settle(part: PartFile, *, is_alone: bool) -> list[str]:
 
 
 def _publish(part: PartFile, finish: Finish | None, *, overwrite: bool) -> Finished:
-    made = finish(part.path) if finish is not None else None
     try:
+        made = finish(part.path) if finish is not None else None
         if made is None:
             return part.publish(overwrite=overwrite)
         return part.publish_made(made, overwrite=overwrite)

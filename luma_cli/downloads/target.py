@@ -42,8 +42,15 @@ def check_path(target: Path) -> None:
         raise files.refused_link(target)
     _check_writable(target.parent)
     for path in (beside(target, suffix) for suffix in SUFFIXES):
-        if os.path.lexists(path) and not is_leftover_link(path, target):
-            files.check_ours(os.lstat(path), path)
+        if not is_leftover_link(path, target):
+            _check_ours_if_there(path)
+
+
+def _check_ours_if_there(path: Path) -> None:
+    try:
+        files.check_ours(os.lstat(path), path)
+    except FileNotFoundError:
+        pass
 
 
 def is_leftover_link(path: Path, target: Path) -> bool:
@@ -94,9 +101,8 @@ def sibling(path: Path, suffix: str) -> Path:
         FileError: another user's file has that name, or it cannot be made.
     """
     made = _sibling(path, suffix)
-    if os.path.lexists(made):
-        files.check_ours(os.lstat(made), made)
-        files.remove(made)
+    _check_ours_if_there(made)
+    files.remove(made)
     try:
         os.close(files.open_ours(made, 0o666))
     except OSError as error:

@@ -10,11 +10,13 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 import trustme
 
+from luma_cli import files
 from luma_cli.api.transport import Session
 from luma_cli.downloads import part_file, target
 from luma_cli.downloads.download import Limits, download
@@ -935,6 +937,234 @@ def test_without_hard_links_there_is_still_no_overwriting(place, monkeypatch, nu
 
     assert place.target.read_bytes() == FILM
     assert (place.folder / "late.mp4").read_bytes() == b"mine"
+
+
+# Part files are ours
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@as_root
+@pytest.mark.parametrize("suffix", LEFT_OVERS)
+def test_what_another_user_planted_is_not_used(place, suffix):
+    place.leave_part(REMAKE, length=len(REMAKE))
+    (place.folder / "out.mp4.part.lock").touch()
+    os.chown(place.folder / f"out.mp4{suffix}", 12345, 12345)
+    place.folder.chmod(0o1777)
+    with FaultServer([(ranged(FILM),)]) as server:
+        assert "belongs to another user" in place.fails(FileError, server.url())
+        assert server.connections == 0
+
+    assert not place.target.exists()
+
+
+@as_root
+def test_a_target_that_another_user_vouches_for_is_not_taken_for_ours(place):
+    place.leave_part(REMAKE, length=len(REMAKE))
+    place.part.rename(place.target)
+    os.chown(place.sidecar, 12345, 12345)
+
+    assert part_file.finished_before(place.target, "task#0") is None
+    assert not part_file.is_vouched_for(place.target)
+
+
+@pytest.mark.parametrize("suffix", [".part", ".part.json"])
+def test_a_part_file_that_others_may_write_to_is_made_anew(place, suffix):
+    place.leave_part(FILM[:1000], length=len(FILM))
+    (place.folder / f"out.mp4{suffix}").chmod(0o666)
+    with FaultServer([(ranged(FILM),)]) as server:
+        place.download(server.url())
+
+    assert ranges(server) == [None]
+    assert place.target.read_bytes() == FILM
+    assert not mode(place.target) & 0o002
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_run_that_was_killed_between_the_name_and_the_end_stands_in_nobodys_way(place, overwrite):
+    place.leave_part(FILM, length=len(FILM))
+    os.link(place.part, place.target)
+    with FaultServer([(ranged(FILM),)]) as server:
+        place.download(server.url(), overwrite=overwrite)
+
+    assert place.target.read_bytes() == FILM
+    assert place.names == ["out.mp4"]
+
+
+def test_a_name_that_is_not_utf_8_keeps_its_bytes(place):
+    folder = place.folder / "Caf\udce9"
+    folder.mkdir()
+    with FaultServer([(ranged(FILM, cut_after=1000),), (ranged(FILM),)]) as server:
+        saved = place.download(server.url(), target=folder / "clip\udcff.mp4")
+
+    assert os.listdir(os.fsencode(folder)) == [b"clip\xff.mp4"]
+    assert os.fsencode(saved.path) == os.fsencode(folder) + b"/clip\xff.mp4"
+
+
+def test_the_path_that_is_given_back_is_where_the_file_is(place):
+    (place.folder / "real" / "deep").mkdir(parents=True)
+    (place.folder / "link").symlink_to(place.folder / "real" / "deep")
+    with FaultServer([(ranged(FILM),)]) as server:
+        saved = place.download(server.url(), target=place.folder / "link" / ".." / "x.mp4")
+
+    assert saved.path == str(place.folder / "real" / "x.mp4")
+    assert Path(saved.path).read_bytes() == FILM
+
+
+# Finishing
+
+
+def louder(place, fails=None):
+    """A step that makes another clip from the one that was delivered."""
+
+    def finish(part):
+        assert part == place.part
+        place.delivered = part.read_bytes()
+        assert not place.target.exists()
+        made = target.sibling(part, ".mp4")
+        made.write_bytes(REMAKE)
+        if fails is not None:
+            raise fails
+        return made
+
+    return finish
+
+
+def test_what_is_finished_gets_the_name_and_both_hashes_are_told(place):
+    with FaultServer([(ranged(FILM),)]) as server:
+        saved = place.download(server.url(), finish=louder(place))
+
+    assert place.delivered == FILM
+    assert place.target.read_bytes() == REMAKE
+    assert (saved.sha256, saved.bytes) == (hashlib.sha256(REMAKE).hexdigest(), len(REMAKE))
+    assert saved.delivered_sha256 == hashlib.sha256(FILM).hexdigest()
+    assert place.names == ["out.mp4"]
+
+
+def test_a_step_that_makes_nothing_leaves_what_was_delivered(place):
+    with FaultServer([(ranged(FILM),)]) as server:
+        saved = place.download(server.url(), finish=lambda _part: None)
+
+    assert place.target.read_bytes() == FILM
+    assert saved.sha256 == saved.delivered_sha256
+
+
+@pytest.mark.parametrize("error", [FileError("no ffmpeg"), RuntimeError("boom"), KeyboardInterrupt()], ids=repr)
+def test_a_step_that_fails_costs_no_delivered_byte(place, error):
+    with FaultServer([(ranged(FILM),)]) as server:
+        with pytest.raises(type(error)):
+            place.download(server.url(), finish=louder(place, error))
+        assert place.names == ["out.mp4.part", "out.mp4.part.json"]
+        place.download(server.url(), finish=louder(place))
+
+    assert ranges(server) == [None, f"bytes={len(FILM) - (1 << 16)}-"]
+    assert place.target.read_bytes() == REMAKE
+    assert place.names == ["out.mp4"]
+
+
+def test_a_step_that_was_killed_leaves_nothing_behind_in_the_end(place):
+    place.leave_part(FILM, length=len(FILM))
+    target.sibling(place.part, ".mp4").write_bytes(b"half")
+    with FaultServer([(ranged(FILM),)]) as server:
+        place.download(server.url())
+
+    assert place.target.read_bytes() == FILM
+    assert place.names == ["out.mp4"]
+
+
+def test_a_finished_file_that_a_crash_left_is_recognised(place):
+    with FaultServer([(ranged(FILM),)]) as server:
+        first = place.download(server.url(), finish=louder(place), keep_sidecar=True)
+        place.part.write_bytes(FILM)  # killed before the part file could go
+        again = place.download(server.url(), finish=louder(place))
+        assert len(server.requests) == 1
+
+    assert again == first
+    assert place.names == ["out.mp4"]
+
+
+def test_a_finished_file_overwrites_nothing_unasked(place):
+    appear = call(lambda: place.target.write_bytes(b"mine"))
+    with FaultServer([(head(content_length=9), send(b"12345678"), appear, send(b"9"))]) as server:
+        assert "exists" in place.fails(FileError, server.url(), finish=lambda part: made_from(part))
+
+    assert place.target.read_bytes() == b"mine"
+
+
+def made_from(part):
+    made = target.sibling(part, ".mp4")
+    made.write_bytes(REMAKE)
+    return made
+
+
+# Warnings and words
+
+
+def test_a_merely_odd_container_gets_its_name_and_a_warning(place):
+    with FaultServer([(ranged(FILM),)]) as server:
+        place.download(server.url(), check_whole=lambda _path: ["4 bytes after the last box"])
+
+    assert place.target.read_bytes() == FILM
+    assert place.done.warnings == ("4 bytes after the last box",)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_without_fsync_gets_the_file_and_one_warning(place, monkeypatch, number):
+    def cannot(_descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.os, "fsync", cannot)  # some FUSE and SMB mounts
+    with FaultServer([(ranged(FILM),)]) as server:
+        place.download(server.url())
+
+    assert place.target.read_bytes() == FILM
+    assert len(place.done.warnings) == 1
+    assert "fsync" in place.done.warnings[0]
+
+
+def test_a_file_system_without_locks_still_gets_a_whole_file(place, monkeypatch):
+    def cannot(*_args):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(files.fcntl, "flock", cannot)
+    with FaultServer([(ranged(FILM),)]) as server:
+        place.download(server.url())
+        text = place.fails(
+            FileError,
+            server.url(),
+            target=place.folder / "b.mp4",
+            check_whole=lambda path: path.write_bytes(REMAKE) and (),
+        )
+
+    assert "was changed while it was written" in text
+    assert place.target.read_bytes() == FILM
+    assert not (place.folder / "b.mp4").exists()
+
+
+def test_the_log_names_what_was_resumed_refused_and_redirected_but_no_signature(place, caplog):
+    place.leave_part(FILM[:1000], length=len(FILM))
+    answers = [reply(b"", 403), redirect(f"/there?{SECRET}"), (ranged(FILM),)]
+    with caplog.at_level("INFO"), FaultServer(answers) as server:
+        place.download(server.url("/old"), fresh_link=lambda: server.url(f"/new?{SECRET}"))
+        host = f"127.0.0.1:{server.port}"
+
+    assert "goes on after 1000 bytes" in caplog.text
+    assert "refused the link (HTTP 403)" in caplog.text
+    assert f"redirects to http://{host}/there" in caplog.text
+    assert "canary" not in caplog.text
+
+
+def test_a_held_lock_ends_the_wait_at_the_deadline_and_costs_no_request(place):
+    lock = files.Lock(place.folder / "out.mp4.part.lock")
+    lock.acquire()
+    with FaultServer([(ranged(FILM),)]) as server:
+        text = place.fails(FileError, server.url(), deadline=time.monotonic() + 0.3)
+        assert server.connections == 0
+    lock.release()
+
+    assert f"out.mp4.part.lock is still held by process {os.getpid()}" in text
+    assert "run the same command again" in text
 
 
 # Disks

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from luma_cli.downloads.file_names import MAX_NAME, default_name, extension_of, safe_piece, stem_of, why_not
+from luma_cli.downloads.file_names import (
+    MAX_NAME,
+    default_name,
+    extension_of,
+    first_words,
+    safe_piece,
+    stem_of,
+    why_not,
+)
 
 TASK_ID = "774d9a7dd608a0e49293903095e45a4c"
 
@@ -95,6 +103,78 @@ def test_several_results_are_numbered_from_1():
         "dog-774d9a7d-1.mp4",
         "dog-774d9a7d-2.mp4",
     ]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("Heavy snow falls on the roof of the house", "heavy-snow-falls-on"),
+        ("  It's  -- 'night' ", "it-s-night"),
+        ("Antidisestablishmentarianism everywhere", "antidisestablishmentarianism"),
+        ("a" * 100, "a" * 32),
+        ("雪が降る", "雪が降る"),
+        ("../../etc passwd", "etc-passwd"),
+        ("\x1b[2J ::error:: \n-rf", "2j-error-rf"),
+        (" \n - ", None),
+        ("", None),
+    ],
+)
+def test_the_first_words_of_a_prompt_stand_between_stem_and_id(prompt, words):
+    middle = f"-{words}" if words else ""
+
+    assert default_name(TASK_ID, "dog", ".mp4", prompt_words=prompt) == f"dog{middle}-774d9a7d.mp4"
+    assert first_words(first_words(prompt)) == first_words(prompt)
+
+
+@pytest.mark.parametrize(
+    ("start", "text"),
+    [(30, "30s"), (30.0, "30s"), (5.25, "5s250"), (65, "1m05s"), (3725.5, "1h02m05s500"), (59.9996, "1m00s")],
+)
+def test_the_start_of_a_trim_stands_in_the_name(start, text):
+    assert default_name(TASK_ID, "dog", ".mp4", trim_start=start) == f"dog-from-{text}-774d9a7d.mp4"
+
+
+@pytest.mark.parametrize("start", [None, 0, 0.0])
+def test_a_clip_from_its_beginning_has_no_start_in_its_name(start):
+    assert default_name(TASK_ID, "dog", ".mp4", trim_start=start) == "dog-774d9a7d.mp4"
+
+
+@pytest.mark.parametrize(
+    ("task_id", "others", "short"),
+    [
+        (TASK_ID, [TASK_ID], "774d9a7d"),
+        (TASK_ID, ["774d9a7dffff"], "774d9a7dd"),
+        (TASK_ID, ["774D9A7DD60FF", "other"], "774d9a7dd608"),
+        ("abc", [], "abc"),
+        ("abcdefghi", ["abcdefgh"], "abcdefghi"),
+    ],
+)
+def test_as_much_of_the_id_as_no_other_task_shares(task_id, others, short):
+    assert default_name(task_id, "dog", ".mp4", others=others) == f"dog-{short}.mp4"
+
+
+ids = st.text("aAb.-_", min_size=1, max_size=12)
+
+
+@given(st.sets(ids, min_size=2, max_size=6), st.integers(1, 3))
+@example({"abc.defghi", "abc-defghi"}, 1)
+@example({"aaaaaaaa", "aaaaaaaa-1", "AAAAAAAA"}, 2)
+def test_default_names_of_different_tasks_never_collide(task_ids, count):
+    names = [
+        default_name(task_id, "dog", ".mp4", index=index, of=count, others=task_ids).casefold()
+        for task_id in task_ids
+        for index in range(count)
+    ]
+
+    assert len(set(names)) == len(names)
+
+
+@given(st.text(), st.text(), st.floats(0, 1e6), st.sets(st.text(), max_size=3))
+def test_a_name_with_everything_in_it_is_allowed_and_plain(task_id, prompt, start, others):
+    name = default_name(task_id, "s" * 200, ".mp4", of=9, prompt_words=prompt, trim_start=start, others=others)
+
+    assert why_not(name) is None
+    assert re.fullmatch(r"[^\W_][^./\\\s]*\.mp4", name)
 
 
 def test_an_unknown_extension_becomes_mp4():

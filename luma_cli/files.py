@@ -317,7 +317,8 @@ class Lock:
             return "another process"
         if number is None or written.startswith(f"process {number} "):
             return written or "another process"
-        return f"process {number} ({_name_of(number)})"
+        name = _name_of(number)
+        return f"process {number} ({name})" if name else f"process {number}"
 
     def _try(self) -> bool | None:
         """True: locked; None: somebody else holds it; False: the file system has no locks."""
@@ -420,6 +421,6 @@ def _holding_process(facts: os.stat_result) -> int | None:
 
 def _name_of(number: int) -> str:
     try:
-        return _printable(Path(f"/proc/{number}/comm").read_text(errors="replace")) or "unknown"
+        return _printable(Path(f"/proc/{number}/comm").read_text(errors="replace"))
     except OSError:
-        return "unknown"
+        return ""  # it has ended, and a child of it goes on holding the lock

@@ -26,7 +26,7 @@ _luma_words() {
     'upload') echo '--json -q --quiet -v --verbose -h --help' ;;
     'credits') echo '--min --json -q --quiet -v --verbose -h --help' ;;
     'listen') echo '--host --port --public-url --forward-to --json -q --quiet -v --verbose -h --help' ;;
-    'report') echo '-o --output -f --force --json -q --quiet -v --verbose -h --help' ;;
+    'report') echo '-o --output --copy-media -f --force --json -q --quiet -v --verbose -h --help' ;;
     'sandbox') echo '--port --duration --scenario --realistic --price --json -q --quiet -v --verbose -h --help' ;;
     'completion') echo '--json -q --quiet -v --verbose -h --help' ;;
     'help') echo '--json -q --quiet -v --verbose -h --help' ;;

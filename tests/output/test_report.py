@@ -9,12 +9,10 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes, urljoin, urlsplit
@@ -24,22 +22,46 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luma_cli.api.task import SavedFile, State, Task
+from luma_cli.downloads.file_names import why_not
 from luma_cli.journal.records import Outcome, Row
 from luma_cli.output.report import make_page
+from luma_cli.output.report_media import Copies
 from luma_cli.sandbox import Sandbox
+from luma_cli.video.stills import stills
+from support.browser import Browser, browser
 from support.commands import CLIP, CLIP_URL, Result
 
 Luma = Callable[..., Result]
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FFMPEG = shutil.which("ffmpeg")
+# WebDriver's code points of keys without a character.
+LEFT, RIGHT, ESCAPE = "\ue012", "\ue014", "\ue00c"
 NOON = datetime(2026, 11, 23, 12, 0, 5, 123000, UTC)
 LINK = "https://tempfile.example.net/r/out.mp4?sig=a&b=1"
-VOID = {"meta", "br", "input"}
+VOID = {"meta", "br", "input", "img"}
 
 
 def row(number: int = 1, *, source: str = "", digest: str | None = "d", outcome: str = "accepted", **facts: Any) -> Row:
     facts = {"task_id": f"{number:032x}", "state": State.SUCCEEDED, "prompt": "Snow", **facts}
     task = Task(**facts)
     return Row(number, Outcome(outcome), task, source, "https://api.example.net", digest, None, None, NOON, None)
+
+
+@dataclass(frozen=True)
+class JournalRow(Row):
+    """What newer journals know of a submission besides."""
+
+    credits: float | None = None
+    trim: str | None = None
+    parent_task_id: str | None = None
+    source_sha256: str | None = None
+    piece_of: str | None = None
+    piece_index: int | None = None
+
+
+def journal_row(number: int, *, source: str = "", **facts: Any) -> JournalRow:
+    own = {field: facts.pop(field) for field in JournalRow.__annotations__ if field in facts}
+    plain = row(number, source=source, **facts)
+    return JournalRow(**{**{field: getattr(plain, field) for field in Row.__annotations__}, **own})
 
 
 def saved(path: Path, url: str = LINK, *, size: int | None = None) -> SavedFile:
@@ -94,6 +116,10 @@ class Page(HTMLParser):
         return self.values("video", "src")
 
     @property
+    def links(self) -> list[str]:
+        return self.values("a", "href")
+
+    @property
     def shape(self) -> list[tuple[str, list[str]]]:
         return [(tag, sorted(attrs)) for tag, attrs in self.elements]
 
@@ -122,6 +148,7 @@ def test_the_page_shows_prompt_id_state_times_size_and_hash(edited: str, luma: L
 
     page = Page(Path("page.html").read_text("utf-8"))
     (article,) = page.all("article")
+    assert page.all("h2") == ["in.mp4"]
     content = Path("out.mp4").read_bytes()
     wanted = ("Heavy snow falls at night", edited, "succeeded", "Submitted", "Completed", "Took", "32.2 kB")
     assert [each for each in (*wanted, hashlib.sha256(content).hexdigest()) if each not in article] == []
@@ -163,13 +190,13 @@ def test_a_reader_that_goes_away_ends_it_as_a_closed_pipe(edited: str) -> None:
     assert (process.returncode, said) == (141, b"")
 
 
-def test_without_a_task_it_holds_all_that_have_ended_the_newest_first(sandbox: Sandbox, luma: Luma) -> None:
+def test_without_a_task_it_holds_all_that_have_ended_in_the_order_they_were_made(sandbox: Sandbox, luma: Luma) -> None:
     ids = [luma("modify", CLIP_URL, "-p", prompt, "--no-check").out.strip() for prompt in ("a", "b", "sandbox:flag3 c")]
     luma("status", *ids)
     luma("modify", CLIP_URL, "-p", "still running", "--no-check")
 
     assert luma("report", "-o", "page.html").code == 0
-    assert Page(Path("page.html").read_text()).values("article", "id") == ids[::-1]
+    assert Page(Path("page.html").read_text()).values("article", "id") == ids
 
 
 def test_named_tasks_come_in_the_order_they_are_named_and_once(sandbox: Sandbox, luma: Luma) -> None:
@@ -273,7 +300,12 @@ def test_the_head_counts_the_states() -> None:
             ["Policy (code X1)"],
         ),
         (row(state=State.GENERATING), "open", "generating", []),
-        (row(task_id="", state=State.UNKNOWN, outcome="unknown"), "open", "unknown: may have been charged", []),
+        (
+            row(task_id="", state=State.UNKNOWN, outcome="unknown"),
+            "open",
+            "unknown: may have been charged",
+            ["The reply was lost. If https://kie.ai/logs shows its task: luma tasks adopt ID --for unknown-1"],
+        ),
         (
             row(task_id="", state=State.UNKNOWN, outcome="refused", error_code=402, error_message="Broke"),
             "open",
@@ -286,7 +318,7 @@ def test_a_task_shows_its_state_and_why(made: Row, kind: str, state: str, why: l
     page = page_of(made)
 
     assert page.all("p", f"state {kind}") == [state]
-    assert page.all("p", "why") == why
+    assert page.all("p", "reason") == why
 
 
 def test_times_are_for_machines_too() -> None:
@@ -298,30 +330,84 @@ def test_times_are_for_machines_too() -> None:
     assert "its link expires 2026-12-07 12:03:12 UTC" in page.all("figcaption")[1]
 
 
-@pytest.mark.parametrize("prompt", ["x" * 121, "two\nlines", " padded "])
-def test_a_prompt_that_is_no_heading_stands_whole_below(prompt: str) -> None:
-    assert page_of(row(prompt=prompt)).all("p", "prompt") == [prompt]
+@pytest.mark.parametrize("prompt", ["x", "x" * 5000, "two\nlines", " padded "])
+def test_a_prompt_stands_there_whole_and_once(prompt: str) -> None:
+    page = page_of(row(prompt=prompt))
+
+    assert page.all("p", "prompt") == [prompt]
+    assert len(page.all("details")) == (len(prompt) > 600), "a page of nothing but prompt is folded"
 
 
-def test_a_short_prompt_stands_there_once() -> None:
-    page = page_of(row(prompt="x" * 120))
+def test_what_a_prompt_says_differently_than_the_first_takes_is_marked() -> None:
+    page = page_of(
+        row(source=CLIP_URL, prompt="Heavy snow falls at night"),
+        row(2, source=CLIP_URL, prompt="Heavy rain falls <b>"),
+    )
 
-    assert (page.all("h2"), page.all("details")) == (["x" * 120], [])
+    assert page.all("p", "prompt") == ["Heavy snow falls at night", "Heavy snowrain falls at night<b>"]
+    assert (page.all("del"), page.all("ins")) == (["snow", "at night"], ["rain", "<b>"])
+
+
+@pytest.mark.parametrize(("cost", "shown"), [(100, "100 credits"), (1.0, "1 credit"), (0, "0 credits")])
+def test_the_cost_is_shown(cost: float, shown: str) -> None:
+    text = page_of(journal_row(1, credits=cost)).all("article")[0]
+
+    assert f"Cost{shown}" in text.replace("\n", "")
+
+
+def test_a_cost_that_was_not_seen_is_not_a_zero() -> None:
+    page = page_of(journal_row(1, credits=250.5), journal_row(2))
+
+    assert "Costnot known" in page.all("article")[1]
+    assert "250.5 credits (1 of unknown cost)" in page.all("header")[0]
 
 
 def test_each_of_several_results_stands_beside_the_source(video: Path) -> None:
     links = ("https://a.example.net/1.mp4", "https://a.example.net/2.mp4")
     page = page_of(row(source=CLIP_URL, result_urls=links, files=(saved(video, links[1]),)), folder=video.parent)
 
-    assert page.sources == [CLIP_URL, links[0], CLIP_URL, "snow.mp4"]
-    assert page.values("video", "aria-label") == ["Source", "Result 1 of 2", "Source", "Result 2 of 2"]
+    assert (page.links, page.sources) == ([CLIP_URL, links[0], "snow.mp4"], ["snow.mp4"])
+    assert page.values("video", "aria-label") == ["Take 1, result 2 of 2"]
 
 
 def test_a_hundred_tasks_fit_on_a_page() -> None:
     page = page_of(*(row(number, source=CLIP_URL, result_urls=(LINK,)) for number in range(1, 101)))
 
     ids = page.values("article", "id")
-    assert (len(ids), len(set(ids)), len(page.sources)) == (100, 100, 200)
+    assert (len(ids), len(set(ids)), page.values("section", "id"), len(page.links)) == (100, 100, ["source-1"], 101)
+
+
+# --- how it is ordered ---
+
+
+def test_takes_of_one_source_stand_in_one_group_and_sources_in_the_order_of_the_rows() -> None:
+    rows = [row(1, source="/a.mp4"), row(2, source=CLIP_URL), row(3, source="/a.mp4")]
+    page = page_of(*rows)
+
+    assert page.all("h2") == ["a.mp4", CLIP_URL]
+    assert page.values("article", "id") == [rows[0].label, rows[2].label, rows[1].label]
+    assert page.all("h3") == ["Take 1", "Take 2", "Take 1"]
+
+
+def test_an_edit_of_an_edit_stands_below_it(video: Path) -> None:
+    first = row(1, source=CLIP_URL, result_urls=(LINK,), files=(saved(video),))
+    again = journal_row(2, source=LINK, parent_task_id=first.label)
+    third = journal_row(3, source=LINK, parent_task_id=again.label)
+    page = page_of(first, again, third, folder=video.parent)
+
+    assert page.all("h2") == [CLIP_URL, "Edits of take 1", "Edits of take 1"]
+    assert page.values("section", "id") == ["source-1", "source-1-1", "source-1-1-1"]
+    assert page.sources == ["snow.mp4", "snow.mp4"], "the result of the one is the source of the other"
+
+
+def test_the_pieces_of_a_split_are_one_take() -> None:
+    pieces = [journal_row(n, source="/a.mp4", piece_of="s", piece_index=n, credits=100) for n in (2, 1, 3)]
+    page = page_of(*pieces)
+
+    assert page.all("h3") == ["Take 1"]
+    assert page.values("article", "id") == [pieces[1].label]
+    assert "300 credits" in page.all("dl")[0]
+    assert [piece.label in page.all("dl")[0] for piece in pieces] == [True] * 3
 
 
 # --- what it links ---
@@ -390,21 +476,21 @@ def test_a_link_is_shown_without_what_it_keeps_secret() -> None:
     page = page_of(row(source=f"{CLIP_URL}?sig=1", result_urls=(LINK,)))
 
     assert page.all("a") == [CLIP_URL, "https://tempfile.example.net/r/out.mp4"]
-    assert page.values("a", "href") == page.sources == [f"{CLIP_URL}?sig=1", LINK]
+    assert (page.links, page.sources) == ([f"{CLIP_URL}?sig=1", LINK], [])
 
 
 def test_a_service_cannot_choose_a_file_of_ours(video: Path) -> None:
     """A task that was submitted elsewhere has as its source what the service says."""
     page = page_of(row(source=str(video), digest=None, video_url=str(video)), folder=video.parent)
 
-    assert page.sources == []
+    assert page.sources == page.links == []
 
 
 @pytest.mark.parametrize("links", [{"origin_urls": (CLIP_URL,)}, {"video_url": CLIP_URL}])
 def test_a_source_that_is_gone_is_named_and_linked_where_it_was_uploaded(tmp_path: Path, links: dict[str, Any]) -> None:
     page = page_of(row(source=str(tmp_path / "in.mp4"), **links), folder=tmp_path)
 
-    assert (page.sources, page.all("a")) == ([CLIP_URL], ["in.mp4"])
+    assert (page.links, page.all("a"), page.sources) == ([CLIP_URL], ["in.mp4"], [])
 
 
 def test_a_source_that_was_written_after_the_task_is_doubted(video: Path) -> None:
@@ -421,7 +507,8 @@ def test_a_saved_file_that_is_gone_or_another_gives_way_to_the_link(video: Path,
     made = row(result_urls=(LINK,), files=(saved(video),))
     spoil(video)
 
-    assert page_of(made, folder=video.parent).sources == [LINK]
+    page = page_of(made, folder=video.parent)
+    assert (page.links, page.sources) == ([LINK], [])
 
 
 @pytest.mark.parametrize("links", [(LINK,), ("https://tempfile.example.net/r/out.mp4?sig=anew",), ()])
@@ -448,7 +535,7 @@ TEXT = st.text(max_size=60) | st.sampled_from(
         "<!--",
         "]]>",
         "&lt;b&gt; &amp; &#60;",
-        "${tasks} $policy $$",
+        "${groups} $policy $$",
         "</style></title>",
         "' onclick='alert(1)",
         "\ud800\x00\x1b[2J\u202e",
@@ -478,16 +565,16 @@ def test_text_from_outside_is_text(prompt: str, message: str, mark: str, warning
     page = Page(text)
 
     assert page.all("p", "prompt") == [visible(f"\n{prompt}")]
-    assert page.all("p", "why") == [visible(f"!{message}")]
-    assert page.all("dd")[2:] == [visible(f"!{mark}"), visible(f"!{warning}")]
+    assert page.all("p", "reason") == [visible(f"!{message}")]
+    assert page.all("dd")[3:] == [visible(f"!{mark}"), visible(f"!{warning}")]
     # Every element and attribute of the page is one that it would have with harmless text.
     allowed = [*page_of(made("a", "b", "c", "!d", "e")).shape, ("p", ["class"])]
     assert [each for each in page.shape if each not in allowed] == []
     assert all(each.isprintable() or each in "\n\t" for each in text)
-    assert [link for link in page.values("a", "href") if not link.startswith("https://example.net/")] == []
+    assert [link for link in page.links if not link.startswith("https://example.net/")] == []
 
 
-def test_a_label_from_a_mended_journal_cannot_leave_its_attribute() -> None:
+def test_a_label_from_a_repaired_journal_cannot_leave_its_attribute() -> None:
     page = page_of(row(task_id='"><script>', result_urls=(LINK,)))
 
     assert page.values("article", "id") == ['"><script>']
@@ -502,7 +589,7 @@ def policy_of(page: Page) -> dict[str, list[str]]:
     return {name: values for name, *values in (part.split() for part in text.split(";"))}
 
 
-def test_the_policy_allows_this_style_this_script_and_videos() -> None:
+def test_the_policy_allows_this_style_this_script_and_files_and_no_host() -> None:
     page = page_of(row(result_urls=(LINK,)))
     hashes = {
         tag: base64.b64encode(hashlib.sha256(page.all(tag)[0].encode()).digest()).decode()
@@ -513,7 +600,8 @@ def test_the_policy_allows_this_style_this_script_and_videos() -> None:
         "default-src": ["'none'"],
         "style-src": [f"'sha256-{hashes['style']}'"],
         "script-src": [f"'sha256-{hashes['script']}'"],
-        "media-src": ["file:", "http:", "https:"],
+        "media-src": ["'self'", "file:"],
+        "img-src": ["data:"],
         "base-uri": ["'none'"],
         "form-action": ["'none'"],
     }
@@ -535,141 +623,247 @@ def test_no_link_tells_where_it_was_followed() -> None:
 def test_no_video_is_asked_for_before_it_is_played(video: Path) -> None:
     page = page_of(row(source=str(video), result_urls=(LINK,)), folder=video.parent)
 
-    assert page.values("video", "preload") == ["none", "none"]
-    assert page.values("video", "data-local") == [""], "the script loads what lies on the disk, and nothing else"
+    assert (page.sources, page.values("video", "preload")) == (["snow.mp4"], ["none"])
 
 
-def test_every_video_has_controls_and_a_name() -> None:
-    page = page_of(row(source=CLIP_URL, result_urls=(LINK,)))
+def test_every_video_has_controls_and_a_name(video: Path) -> None:
+    page = page_of(row(source=str(video), result_urls=(LINK,), files=(saved(video),)), folder=video.parent)
 
     assert page.values("video", "controls") == ["", ""]
-    assert page.values("video", "aria-label") == ["Source", "Result"]
+    assert page.values("video", "aria-label") == ["Source", "Take 1"]
 
 
-class Ear(HTTPServer):
-    """Hears which paths are asked for."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.heard: list[str] = []
-        self.ended = threading.Event()
-        self.url = f"http://127.0.0.1:{self.server_port}/"
+# --- copies ---
 
 
-class Answer(BaseHTTPRequestHandler):
-    server: Ear
-
-    def do_GET(self) -> None:
-        self.server.heard.append(unquote(self.path[1:]))
-        if self.path == "/end":
-            self.server.ended.set()
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the parent's name
-        pass
-
-
-@pytest.fixture
-def ear() -> Iterator[Ear]:
-    server = Ear()
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@contextmanager
-def browser(tmp_path_factory: pytest.TempPathFactory, page: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    if BROWSER is None:
-        pytest.skip("needs chromium")
-    flags = [
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--autoplay-policy=no-user-gesture-required",
+def test_copied_media_make_a_folder_that_stands_alone(edited: str, luma: Luma, tmp_path: Path) -> None:
+    assert luma("report", "-o", "review/index.html", "--copy-media")[:2] == (0, "review/index.html\n")
+    Path("review").rename("elsewhere")
+    page = Page(Path("elsewhere/index.html").read_text())
+    assert page.sources == ["index-media/01-in.mp4", "index-media/02-out.mp4"]
+    assert [Path("elsewhere", source).read_bytes() for source in page.sources] == [
+        Path(name).read_bytes() for name in ("in.mp4", "out.mp4")
     ]
-    flags += ["--disable-background-networking", f"--user-data-dir={tmp_path_factory.mktemp('profile')}", *words]
-    with subprocess.Popen(
-        [BROWSER, *flags, page.as_uri()], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
+    assert sorted(os.listdir("elsewhere/index-media")) == ["01-in.mp4", "02-out.mp4"]
 
 
-def test_in_chromium_the_script_runs_and_asks_nobody(
-    ear: Ear, video: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    links = (f"{ear.url}out.mp4", f"{ear.url}2.mp4")
-    made = row(source=str(video), result_urls=links, files=(saved(video, links[0]),), prompt="</h2><script>1</script>")
-    path = video.with_name("page #1.html")
-    path.write_text(make_page([made, row(2, state=State.GENERATE_FAILED, source=f"{ear.url}in.mp4")], path.parent))
+@pytest.mark.skipif(os.name == "nt", reason="names that Windows does not take")
+@pytest.mark.parametrize("name", NAMES)
+def test_copies_have_safe_names(tmp_path: Path, name: Any) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(b"video")
+    copies = Copies(tmp_path / "page-media")
+    page = Page(make_page([row(source=str(path))], tmp_path, href=copies))
+    copies.save()
 
-    with browser(tmp_path_factory, path, "--virtual-time-budget=2000", "--dump-dom") as process:
-        shown = process.communicate(timeout=60)[0].decode()
-
-    (root,) = re.findall(r"<html[^>]*>", shown)
-    assert root == '<html lang="en" data-ready="2">'  # and no data-failures
-    assert [shown.count(f'class="{name}"') for name in ("controls", "divider", "trouble")] == [2, 2, 0]
-    assert ear.heard == []
+    (made,) = os.listdir(tmp_path / "page-media")
+    assert (why_not(made), unquote(page.sources[0])) == (None, f"page-media/{made}")
+    assert not set(made) & set(" \"'<>&#?%\\:")
 
 
-DRIVER = """
-const say = async (...words) => {
-  await fetch("URL" + encodeURIComponent(words.join(" ")), { mode: "no-cors" }).catch(() => {});
-};
-const until = async (what) => { while (!what()) await new Promise((go) => setTimeout(go, 20)); };
-(async () => {
-  const [source, result] = document.querySelectorAll("video");
-  const [button, time, overlay] = document.querySelectorAll(".controls button, .time, .controls [type=checkbox]");
-  const pair = document.querySelector(".pair"), divider = document.querySelector(".divider");
-  overlay.click();
-  divider.value = 30;
-  divider.dispatchEvent(new Event("input"));
-  await say("divider", pair.className, getComputedStyle(result).clipPath, source.controls, result.controls);
-  overlay.click();
-  await say("apart", pair.className, getComputedStyle(result).clipPath, source.controls, result.controls);
-  if (!source.canPlayType('video/mp4; codecs="avc1.42E01E"')) { await say("no codec"); await say("end"); return; }
-  await until(() => source.duration && result.duration);
-  button.click();
-  await until(() => source.currentTime > 0 && result.currentTime > 0);
-  await say("playing", source.paused, result.paused, button.textContent, source.muted, result.muted);
-  button.click();
-  await until(() => source.paused && result.paused && button.textContent === "Play both");
-  await say("paused");
-  time.value = time.max / 2;
-  time.dispatchEvent(new Event("input"));
-  await until(() => !source.seeking && !result.seeking);
-  await say("seeked", Math.abs(source.currentTime - time.max / 2) < 0.1, source.currentTime === result.currentTime);
-  result.currentTime = 0;
-  await until(() => source.currentTime === 0);
-  await say("followed");
-  await say("end");
-})();
-"""
+def test_copies_do_not_replace_a_folder_unless_forced(edited: str, luma: Luma) -> None:
+    Path("page-media").mkdir()
+    Path("page-media/mine").write_text("mine")
+
+    code, out, err = luma("report", "-o", "page.html", "--copy-media")
+    assert (code, out, "page-media exists" in err, Path("page.html").exists()) == (11, "", True, False)
+    assert luma("report", "-o", "page.html", "--copy-media", "-f").code == 0
+    assert sorted(os.listdir("page-media")) == ["01-in.mp4", "02-out.mp4", "mine"]
 
 
-def test_in_chromium_both_play_together_and_the_divider_divides(
-    ear: Ear, video: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    page = make_page([row(source=str(video), result_urls=(LINK,), files=(saved(video),))], video.parent)
-    driven = re.sub(r"<meta http-equiv=[^>]+>", "", page).replace("</body>", f"<script>{DRIVER}</script></body>")
-    path = video.with_name("driven.html")
-    path.write_text(driven.replace("URL", ear.url))
+def test_a_page_on_stdout_has_no_folder_for_copies(edited: str, luma: Luma) -> None:
+    code, out, _ = luma("report", "-o", "-", "--copy-media")
 
-    with browser(tmp_path_factory, path, "--remote-debugging-port=0"):
-        assert ear.ended.wait(60), ear.heard
+    assert (code, out) == (2, "")
 
-    assert ear.heard[:2] == ["divider pair overlaid inset(0px 0px 0px 30%) false false", "apart pair none true true"]
-    if ear.heard[2] == "no codec":
+
+# --- in a browser ---
+
+needs_ffmpeg = pytest.mark.skipif(FFMPEG is None, reason="needs ffmpeg")
+
+
+def make_clip(path: Path, seconds: float, rate: int, *options: str) -> Path:
+    command = [FFMPEG or "", "-nostdin", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=s=320x180:r={rate}:d={seconds}"]
+    subprocess.run([*command, *options, "-pix_fmt", "yuv420p", "-preset", "ultrafast", path], check=True, timeout=60)
+    os.utime(path, (0, 0))
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("browser")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of a source with sound and three takes, an edit of the first of these, and a trimmed clip."""
+    folder = tmp_path_factory.mktemp("demo page #1")
+    source = make_clip(
+        folder / "source.mp4", 3, 30, "-f", "lavfi", "-i", "sine=d=3", "-c:v", "libx264", "-c:a", "aac", "-g", "15"
+    )
+    long = make_clip(folder / "long.mp4", 9, 30, "-c:v", "libx264")
+    takes = [make_clip(folder / f"take {n}.mp4", 3, 24, "-vf", f"hue=h={n * 80}", "-c:v", "libx264") for n in range(4)]
+    prompts = ["Snow falls", "Rain falls", "</h2><script>1</script>"]
+    rows: list[Row] = [
+        row(
+            n,
+            source=str(source),
+            prompt=prompt,
+            result_urls=(f"https://a.example.net/{n}.mp4",),
+            files=(saved(take, f"https://a.example.net/{n}.mp4"),),
+        )
+        for n, (prompt, take) in enumerate(zip(prompts, takes, strict=False), 1)
+    ]
+    rows += [
+        row(4, source=str(source), state=State.GENERATE_FAILED, error_message="Refused " + "x" * 200),
+        row(5, source=CLIP_URL, result_urls=(LINK,)),
+        journal_row(6, source=LINK, parent_task_id=rows[0].label, files=(saved(takes[3]),)),
+        journal_row(7, source=str(long), trim="0:05-0:08", files=(saved(takes[3]),)),
+    ]
+    page = folder / "page.html"
+
+    def pictures(path: Path, start: float, end: float | None) -> Sequence[bytes]:
+        return stills(path, FFMPEG or "", start=start, end=end)
+
+    page.write_text(make_page(rows, folder, stills=pictures))
+    return page
+
+
+# The times of a group's videos on the time line of the source, and whether they play.
+STATE = "return groups[given[0]].clips.map((clip) => [clip.now, !clip.video.paused])"
+READY = "while (!groups[given[0]].clips.every((clip) => clip.isReady)) await new Promise(requestAnimationFrame);"
+
+
+def opened_page(chromium: Browser, page: Path, group: int = 0) -> Browser:
+    chromium.emulate()
+    chromium.resize(1600, 1000)
+    chromium.open(page)
+    if not chromium.run("return document.createElement('video').canPlayType('video/mp4; codecs=\"avc1.42E01E\"')"):
         pytest.skip("this browser does not play H.264")
-    assert ear.heard[2:] == [
-        "playing false false Pause true false",
-        "paused",
-        "seeked true true",
-        "followed",
-        "end",
-    ]
+    chromium.run(f"groups[given[0]].stage.scrollIntoView(); {READY}", group)
+    return chromium
+
+
+@needs_ffmpeg
+def test_in_chromium_the_page_runs_and_asks_no_host(chromium: Browser, demo: Path) -> None:
+    opened_page(chromium, demo).run("await groups[0].play(); await groups[0].pause();")
+
+    assert chromium.run("return {...document.documentElement.dataset}") == {"ready": "3"}
+    assert chromium.run("return document.querySelectorAll('figure .reason').length") == 0
+    assert {url.partition(":")[0] for url in chromium.requested()} == {"file", "data"}
+
+
+@needs_ffmpeg
+def test_in_chromium_all_takes_play_with_the_sources_sound(chromium: Browser, demo: Path) -> None:
+    playing = """
+        groups[0].button.click();
+        while (!groups[0].clips.every((clip) => clip.now > 0.3)) await new Promise(requestAnimationFrame);
+        return groups[0].clips.map((clip) => [clip.isPlaying, clip.video.muted])"""
+
+    assert opened_page(chromium, demo).run(playing) == [[True, False], *[[True, True]] * 3]
+    chromium.run("await groups[0].pause()")
+    times = [time for time, _ in chromium.run(STATE, 0)]
+    assert max(times) - min(times) < 0.001
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("target", [0.5, 1.234, 2.95, 3.0, 0.0])
+def test_in_chromium_all_takes_are_in_step_after_a_seek(chromium: Browser, demo: Path, target: float) -> None:
+    seek = """
+        const { bar } = groups[0];
+        bar.value = given[0];
+        bar.dispatchEvent(new Event("input"));
+        while (groups[0].isSeeking) await new Promise(requestAnimationFrame);"""
+    opened_page(chromium, demo).run(seek, target)
+
+    assert [time for time, _ in chromium.run(STATE, 0)] == pytest.approx([target] * 4, abs=1 / 48)
+
+
+@needs_ffmpeg
+def test_in_chromium_a_seek_while_it_plays_goes_on_playing_in_step(chromium: Browser, demo: Path) -> None:
+    moved = """
+        await groups[0].play();
+        await groups[0].seek(1.5);
+        while (groups[0].time < 1.7) await new Promise(requestAnimationFrame);"""
+    opened_page(chromium, demo).run(moved)
+
+    assert [is_playing for _, is_playing in chromium.run(STATE, 0)] == [True] * 4
+
+
+@needs_ffmpeg
+def test_in_chromium_a_trimmed_clip_plays_from_where_it_was_cut(chromium: Browser, demo: Path) -> None:
+    videos = "return groups[2].clips.map((clip) => Math.round(clip.video.currentTime * 100) / 100)"
+    page = opened_page(chromium, demo, 2)
+    chromium.run("await groups[2].seek(groups[2].start)")
+
+    assert page.run(videos) == [5.0, 0.0]
+    page.run("await groups[2].seek(6.5)")
+    assert page.run(videos) == [6.5, 1.5]
+    assert page.run("return groups[2].output.textContent") == "0:06.5 / 0:08.0"
+
+
+@needs_ffmpeg
+def test_in_chromium_keys_play_step_and_compare(chromium: Browser, demo: Path) -> None:
+    page = opened_page(chromium, demo)
+    page.run("await groups[0].seek(1); window.settled = async () => { while (groups[0].isSeeking) await null; };")
+    page.run("document.activeElement.blur()")
+    before = page.run("return groups[0].time")
+    page.press(RIGHT, RIGHT, RIGHT, LEFT)
+    page.run("while (groups[0].isSeeking) await new Promise(requestAnimationFrame)")
+    after, frame = page.run("return [groups[0].time, groups[0].frame]")
+    assert 1 <= (after - before) / frame <= 3
+    sides = "return ['left', 'right'].map((side) => document.querySelector(`video.${side}`)?.ariaLabel ?? null)"
+    page.press("2")
+    assert page.run(sides) == ["Source", "Take 2"]
+    page.press("3")
+    assert page.run(sides) == ["Source", "Take 3"]
+    page.press(ESCAPE)
+    assert page.run(sides) == [None, None]
+    page.press(" ")
+    assert page.run("while (!groups[0].isPlaying) await new Promise(requestAnimationFrame); return true")
+
+
+@needs_ffmpeg
+def test_in_chromium_one_click_makes_a_slider_of_source_and_take(chromium: Browser, demo: Path) -> None:
+    clicked = """
+        document.querySelectorAll("article figure button")[1].click();
+        groups[0].divider.value = 30;
+        groups[0].divider.dispatchEvent(new Event("input"));
+        const [left, right] = ["left", "right"].map((side) => document.querySelector("video." + side));
+        const [a, b] = [left, right].map((video) => video.getBoundingClientRect());
+        return [left.ariaLabel, right.ariaLabel, getComputedStyle(right).clipPath,
+                a.left === b.left && a.top === b.top && a.width === b.width && a.height === b.height]"""
+
+    found = opened_page(chromium, demo).run(clicked)
+    assert found == ["Source", "Take 2", "inset(0px 0px 0px 30%)", True]
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1600])
+def test_in_chromium_nothing_is_wider_than_the_page(chromium: Browser, demo: Path, width: int, scheme: str) -> None:
+    opened_page(chromium, demo)
+    chromium.emulate(scheme)
+    chromium.resize(width, 800)
+    chromium.run("groups[0].choose(groups[0].takes[0])")
+    wide = """return [...document.querySelectorAll("main *")].filter((element) =>
+        element.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5 &&
+        !element.closest(".hash")).map((element) => element.outerHTML.slice(0, 80))"""
+
+    assert chromium.run(wide) == []
+    colours = chromium.run(
+        "const { color, backgroundColor } = getComputedStyle(document.body); return [color, backgroundColor]"
+    )
+    is_dark = [sum(map(int, re.findall(r"[0-9]+", colour)[:3])) < 384 for colour in colours]
+    assert is_dark == [scheme == "light", scheme == "dark"]
+
+
+@needs_ffmpeg
+def test_in_chromium_a_printed_page_shows_pictures_for_videos(chromium: Browser, demo: Path) -> None:
+    opened_page(chromium, demo)
+    chromium.emulate(media="print")
+    shown = """return ["video", ".sheet img", ".controls"].map((name) =>
+        [...document.querySelectorAll(name)].filter((element) => element.getClientRects().length).length)"""
+
+    assert chromium.run(shown) == [0, 8 * 3, 0]

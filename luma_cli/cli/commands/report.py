@@ -17,35 +17,34 @@ def report(
         str, typer.Option("-o", "--output", metavar="FILE.html|-", help="Write the page there; - is stdout.")
     ],
     tasks: TaskArgument = None,
+    copy_media: Annotated[
+        bool, typer.Option("--copy-media", help="Copy the videos beside the page, so that its folder stands alone.")
+    ] = False,
     force: Force = False,
 ) -> None:
-    """Make one HTML page of tasks. Shows source and result side by side, and prints its path.
+    """Make one HTML page of tasks. Shows each source with all its takes side by side, and prints its path.
 
-    Without TASK it holds every task of the journal that has ended, the newest first. The page is made from the
-    journal alone, without the network, and needs nothing but itself and the videos: saved files are linked as seen
-    from the page's folder, so move them together. A result that is not saved is shown through its link, which
-    expires, and which everybody who gets the page can open until then.
+    Without TASK it holds every task of the journal that has ended, or whose reply was lost, the newest source first.
+    The page is made from the journal alone and asks no host for anything: saved files are linked as seen from the
+    page's folder, so move them together, or copy them beside it with --copy-media. A result that is not saved is
+    named with its link, which expires, and which everybody who gets the page can open until then. All videos of a
+    source play in step with its sound, and any two of them can be compared. With ffmpeg the page has pictures of
+    each video, also in print.
 
     \b
     Examples:
       $ luma report @last -o report.html
+      $ luma report -o review/index.html --copy-media
       $ luma tasks --state succeeded --since 7d | cut -f1 | luma report - -o week.html
 
     Exit codes: 0 2 11
     """
-    from luma_cli.downloads import target
     from luma_cli.edits import task_references
     from luma_cli.output import report, streams
 
-    place = report.check_page(file, overwrite=force, stdout_is_taken=streams.wants_json())
+    page = report.check_page(file, overwrite=force, stdout_is_taken=streams.wants_json(), makes_folder=copy_media)
+    copies = report.check_copies(page, file, overwrite=force) if copy_media else None
     journal = options.open_journal()
     named = task_references.parse_rows(task_references.read_references(tasks), journal)
-    rows = named if tasks else [row for row in journal.rows() if row.task.has_ended]
-    page = report.make_page(rows, place.parent)
-    if running := sum(not row.task.has_ended for row in rows):
-        streams.note(f"{running} had not ended when last asked; luma wait brings the journal up to date")
-    if file == report.STDOUT:
-        streams.answer_page(page)
-    else:
-        target.save_whole(page.encode(), place, overwrite=force)
-        streams.answer_value("path", file, file)
+    rows = named if tasks else report.rows_with_an_end(journal.rows())
+    report.write_page(rows, page, file, copies=copies, overwrite=force)

@@ -1,0 +1,162 @@
+"""The order of a page: sources with their takes, edits of edits below what they edit, pieces of a split as one."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from luma_cli.errors import UsageError
+from luma_cli.journal.records import Outcome, Row
+from luma_cli.output.report_media import Clip, results_of, source_of
+from luma_cli.video.trim_range import Trim, parse_trim
+
+# Comparing takes the square of it; a prompt of more words is compared in its first ones.
+MAX_WORDS = 2000
+
+
+@dataclass(frozen=True)
+class Take:
+    """One edit: a row, or the rows of all its pieces in their order."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def row(self) -> Row:
+        return self.rows[0]
+
+    @property
+    def prompt(self) -> str:
+        return self.row.task.prompt or ""
+
+    @property
+    def clips(self) -> list[Clip]:
+        """Its results; those of pieces are pieces, which only the joined file plays beside the source."""
+        found = {clip.path or clip.link: clip for row in self.rows for clip in results_of(row.task)}
+        return list(found.values())
+
+    @property
+    def credits(self) -> float | None:
+        costs = [getattr(row, "credits", None) for row in self.rows]
+        return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+
+@dataclass(eq=False)
+class Group:
+    """A source and its takes. If one of these was edited again, that is a group of `chains`, whose `parent` it is."""
+
+    key: str
+    takes: list[Take] = field(default_factory=list)
+    chains: list["Group"] = field(default_factory=list)
+    parent: Take | None = None
+
+    @property
+    def source(self) -> Clip:
+        """The best that is left of it: a file that is surely it, one that may be, a link."""
+        found = self.parent.clips if self.parent is not None else []
+        found = found or [source_of(row) for take in self.takes for row in take.rows]
+        return min(found, key=lambda clip: (clip.path is None, clip.is_doubtful, clip.link is None))
+
+
+def group_rows(rows: Iterable[Row]) -> list[Group]:
+    """The groups in the order of their first row, the takes of each in the order of the rows."""
+    rows = list(rows)
+    hashes = _hashes(rows)
+    groups: dict[str, Group] = {}
+    for take in _takes(rows):
+        key = _key(take.row, hashes)
+        groups.setdefault(key, Group(key)).takes.append(take)
+    made_of = {row.label: take for group in groups.values() for take in group.takes for row in take.rows}
+    holders = {id(take): group for group in groups.values() for take in group.takes}
+    for group in groups.values():
+        parent = made_of.get(_parent_of(group.takes[0].row) or "")
+        if parent is not None and group not in _ancestors(holders[id(parent)], holders):
+            group.parent = parent
+            holders[id(parent)].chains.append(group)
+    return [group for group in groups.values() if group.parent is None]
+
+
+def rows_with_an_end(rows: Iterable[Row]) -> list[Row]:
+    """The rows for a page of everything, those of unknown outcome among them, since they may have cost something.
+
+    The source that was edited last comes first, its takes as they were made.
+    """
+    ended = (row for row in rows if row.task.has_ended or row.outcome_now is Outcome.UNKNOWN)
+    ordered = sorted(ended, key=lambda row: row.number)
+    hashes = _hashes(ordered)
+    latest: dict[str, int] = {}
+    for row in ordered:
+        latest[_key(row, hashes)] = row.number
+    return sorted(ordered, key=lambda row: (-latest[_key(row, hashes)], row.number))
+
+
+def trimmed_part(row: Row) -> Trim:
+    """Which part of its source was edited."""
+    try:
+        return parse_trim(getattr(row, "trim", None) or "0")
+    except UsageError:
+        return Trim()  # what another version wrote down is no reason to show nothing
+
+
+def marked_words(prompt: str, reference: str) -> Iterator[tuple[str, str]]:
+    """The prompt in parts: ("same", text), ("new", text) and ("gone", what the reference says instead)."""
+    ours, theirs = _words(prompt), _words(reference)
+    matcher = difflib.SequenceMatcher(None, theirs[:MAX_WORDS], ours[:MAX_WORDS], autojunk=False)
+    for kind, start, end, first, last in matcher.get_opcodes():
+        if kind == "equal":
+            yield "same", "".join(ours[first:last])
+            continue
+        if gone := "".join(theirs[start:end]):
+            yield "gone", gone
+        if new := "".join(ours[first:last]):
+            yield "new", new
+    if rest := "".join(ours[MAX_WORDS:]):
+        yield "same", rest
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\s+|\w+|[^\w\s]", text)
+
+
+def _ancestors(group: Group, holders: dict[int, Group]) -> Iterator[Group]:
+    """The group and those above it. A damaged journal may name a task as its own ancestor; this ends all the same."""
+    yield group
+    while group.parent is not None:
+        group = holders[id(group.parent)]
+        yield group
+
+
+def _parent_of(row: Row) -> str | None:
+    return getattr(row, "parent_task_id", None) or getattr(row.task, "parent_task_id", None)
+
+
+def _takes(rows: Sequence[Row]) -> list[Take]:
+    """Rows as takes, the pieces of one split gathered at the first of them. Of a piece done again the newest counts."""
+    gathered: dict[object, list[Row]] = {}
+    for row in rows:
+        split = getattr(row, "piece_of", None)
+        gathered.setdefault(row.number if split is None else f"split {split}", []).append(row)
+    return [Take(tuple(_pieces(found))) for found in gathered.values()]
+
+
+def _pieces(rows: Sequence[Row]) -> list[Row]:
+    newest = {getattr(row, "piece_index", None): row for row in sorted(rows, key=lambda row: row.number)}
+    return sorted(newest.values(), key=lambda row: getattr(row, "piece_index", None) or 0)
+
+
+def _hashes(rows: Iterable[Row]) -> dict[str, set[str]]:
+    """Which contents a source's name has had."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        if sha256 := getattr(row, "source_sha256", None):
+            found.setdefault(row.source, set()).add(sha256)
+    return found
+
+
+def _key(row: Row, hashes: dict[str, set[str]]) -> str:
+    """What rows of one source share: the task that they edit, the content, or the name."""
+    if parent := _parent_of(row):
+        return f"task {parent}"
+    name = row.source or row.task.video_url or row.label
+    known = hashes.get(row.source, set())
+    sha256 = getattr(row, "source_sha256", None) or (next(iter(known)) if len(known) == 1 else None)
+    return f"sha256 {sha256}" if sha256 else name

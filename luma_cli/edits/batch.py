@@ -11,7 +11,8 @@ from pathlib import Path
 
 from luma_cli.api.client import MAX_PAUSE, Client
 from luma_cli.api.task import Edit, SavedFile, Task
-from luma_cli.checks import clips
+from luma_cli.checks import clips, links, prompts
+from luma_cli.checks.findings import ERROR
 from luma_cli.config import settings
 from luma_cli.downloads.file_names import stem_of
 from luma_cli.downloads.target import check_target, trouble
@@ -283,7 +284,7 @@ class _Batch:
     def _refuse(self, findings: Sequence[Finding], entry: Entry) -> None:
         """Raises UsageError where the findings are errors; tells them where they are warnings."""
         found = [preflight.strictly(each) if self._terms.strict else each for each in findings]
-        errors = [each for each in found if each.level == clips.ERROR]
+        errors = [each for each in found if each.level == ERROR]
         warnings = [replace(each, video=f"line {entry.line}") for each in found if each not in errors]
         streams.show_report(warnings, told_elsewhere=())
         if errors:
@@ -392,16 +393,16 @@ class _Purse:
 
 def _look_here(job: _Job, *, local: bool) -> list[Finding]:
     """What can be told without the network."""
-    found = clips.check_prompt(job.order.prompt, allow_local=local)
-    found += clips.check_callback(job.order.callback_url, allow_local=local)
+    found = prompts.check_prompt(job.order.prompt, allow_local=local)
+    found += links.check_callback(job.order.callback_url, allow_local=local)
     if job.clip.path is not None:
         return found + clips.check_file(job.clip.path)
-    return found + clips.check_address(job.clip.name, allow_local=local)
+    return found + links.check_address(job.clip.name, allow_local=local)
 
 
 def _look_there(job: _Job, client: Client) -> list[Finding]:
     with client.file_session() as session:
-        return clips.check_link(job.clip.name, session, allow_local=client.is_local)
+        return links.check_link(job.clip.name, session, allow_local=client.is_local)
 
 
 def _place(entry: Entry, folder: str | None) -> str | None:

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 from luma_cli.api.hosts import host_of, is_loopback, shown
 from luma_cli.api.transport import Session
-from luma_cli.checks import clips
+from luma_cli.checks import clips, links, prompts
+from luma_cli.checks.findings import ERROR
 from luma_cli.config import settings
 from luma_cli.edits.request import Clip, Order, parse_clip
 from luma_cli.errors import Finding, LumaError, UsageError
 from luma_cli.journal.journal import Journal
 from luma_cli.output import streams
+from luma_cli.video.trim_range import Trim
 
 
 def inspect(order: Order, journal: Journal, *, strict: bool) -> Order:
@@ -23,7 +25,7 @@ def inspect(order: Order, journal: Journal, *, strict: bool) -> Order:
         UsageError: the fault is not that of a single clip.
     """
     findings = [strictly(each) if strict else each for each in _find(order, journal)]
-    errors = [each for each in findings if each.level == clips.ERROR]
+    errors = [each for each in findings if each.level == ERROR]
     general = [each for each in errors if each.video is None]
     groups = {name: [each for each in errors if each.video == name] for name in order.names}
     # The first error of a group is told by what is raised for it.
@@ -37,9 +39,9 @@ def inspect(order: Order, journal: Journal, *, strict: bool) -> Order:
 
 def strictly(finding: Finding) -> Finding:
     """A finding as --strict takes it."""
-    if finding.level == clips.ERROR:
+    if finding.level == ERROR:
         return finding
-    return replace(finding, level=clips.ERROR, hint=finding.hint or "without --strict this is but a warning")
+    return replace(finding, level=ERROR, hint=finding.hint or "without --strict this is but a warning")
 
 
 def unfit(errors: Sequence[Finding], findings: Sequence[Finding]) -> UsageError:
@@ -53,24 +55,24 @@ def unfit(errors: Sequence[Finding], findings: Sequence[Finding]) -> UsageError:
 def _find(order: Order, journal: Journal) -> list[Finding]:
     ours = settings.load_settings()
     local = is_loopback(host_of(ours.base_url))
-    found = clips.check_prompt(order.prompt, allow_local=local)
-    found += clips.check_callback(order.callback_url, allow_local=local)
+    found = prompts.check_prompt(order.prompt, allow_local=local)
+    found += links.check_callback(order.callback_url, allow_local=local)
     with Session(ca_bundle=ours.ca_bundle, public_only=not local) as session:
         for name in dict.fromkeys(order.names):
             try:
                 clip = parse_clip(name)
             except UsageError as error:
                 kind = "url-invalid" if "://" in name else "not-readable"
-                found.append(Finding(kind, clips.ERROR, error.message, error.hint, name))
+                found.append(Finding(kind, ERROR, error.message, error.hint, name))
                 continue
             if _is_submitted(clip, order, journal, ours.base_url):
                 continue
             if clip.path is not None:
-                found += clips.check_file(clip.path, trim=order.trim)
+                found += clips.check_file(clip.path, trim=None if order.trim is None else Trim(order.trim))
             else:
                 if local and not is_loopback(host_of(name)):
                     streams.detail(f"{shown(name)} is not looked into: a sandbox goes nowhere else")
-                found += clips.check_link(name, session, allow_local=local)
+                found += links.check_link(name, session, allow_local=local)
     return found
 
 

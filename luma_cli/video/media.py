@@ -48,13 +48,16 @@ class Track:
 class Media:
     """A clip as its headers describe it. `duration` is in seconds, of what lasts longest; None: they do not say.
 
-    With `is_partial` there is more than could be read, and the clip is at least that long.
+    With `is_partial` there are tracks or tables that could not be read; with `may_be_longer` nothing but them says how
+    long it is in all. `data_end` is how far into the file the samples reach that its index names, 0 if there are none.
     """
 
     container: str
     duration: float | None
     tracks: tuple[Track, ...] = field(default=())
     is_partial: bool = False
+    may_be_longer: bool = False
+    data_end: int = 0
 
     @property
     def picture(self) -> Track | None:

@@ -110,7 +110,7 @@ def _read_moov(source: ByteSource, moov: Box, after: int) -> Movie:
     except LimitReachedError:
         index.is_partial = True
     fragments = Fragments() if index.defaults is None else read_fragments(source, after, index.defaults)
-    is_partial = index.is_partial or fragments.is_partial
+    is_partial = index.is_partial or fragments.is_partial or moov.end > source.size
     return Movie(index.scale, index.ticks, tuple(index.stored), fragments, is_partial)
 
 
@@ -184,7 +184,8 @@ def describe(movie: Movie, container: str) -> Media:
     # Without an edit list a picture that is stored out of order begins late, and nothing comes before it.
     start = min((track.start_offset for track in played), default=0.0)
     longest = max([stated, *(track.start_offset - start + (track.duration or 0.0) for track in played)])
-    return Media(container, longest or None, tracks, movie.is_partial)
+    may_be_longer = movie.is_partial and not stated
+    return Media(container, longest or None, tracks, movie.is_partial, may_be_longer, movie.data_end)
 
 
 def _describe_track(track: _Stored, index: int, movie: Movie, *, is_chapter: bool) -> Track:

@@ -60,6 +60,7 @@ class Account:
     def has(self, price: float) -> bool:
         """Whether a task of this price may be made; what is not charged yet counts as spent."""
         with self._lock:
+            self._settle()
             return self._sum(lambda at, _: at <= self._clock(), reserve=True) >= price
 
     def open(self, task: SandboxTask) -> None:
@@ -125,9 +126,15 @@ class Account:
         live = []
         for task in self._tasks:
             entries = self._of_task(task)
-            if task.ends > now or any(shown > now for _, _, shown in entries):
+            if self._may_change(task) or any(shown > now for _, _, shown in entries):
                 live.append(task)
                 continue
             self._opening += sum(amount for amount, _, _ in entries)
             self._settled[task] = -sum(amount for amount, _, _ in self._own(task))
         self._tasks = live
+
+    def _may_change(self, task: SandboxTask) -> bool:
+        """Whether an entry of the task may still come, go or move; a plain charge stays what it is."""
+        is_plain = task.failure is None and task.scenario not in ("late-charge", "other-client")
+        is_settled = self._clock() >= task.ends or (is_plain and self.charge_delay is None)
+        return task.to_render or not is_settled

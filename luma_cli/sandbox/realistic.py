@@ -68,7 +68,11 @@ class Renderer:
         """The last line of what ffmpeg says if it fails, else nothing."""
         if self._is_closed:
             return "the sandbox has stopped"
-        with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        try:
+            process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        except OSError as error:
+            return f"ffmpeg cannot be run: {error.strerror}"
+        with process:
             self._running.add(process)
             try:
                 errors = process.communicate(timeout=TIMEOUT)[1].decode("utf-8", "replace").split("\n")

@@ -55,13 +55,14 @@ class Sandbox:
         realistic: bool = False,
         ffmpeg: str | None = None,
     ) -> None:
-        """
+        """Listen already; `start` begins to reply.
+
         Raises:
             FfmpegMissing: realistic results are wanted, and there is no ffmpeg.
             ValueError: a price for a model that is not there.
             OSError: the port is taken.
         """
-        self._ffmpeg = ffmpeg or shutil.which("ffmpeg")
+        self._ffmpeg = shutil.which(ffmpeg or "ffmpeg")
         self.realistic = realistic or scenario == "realistic"
         if self.realistic and self._ffmpeg is None:
             raise FfmpegMissing("realistic results need ffmpeg")
@@ -179,7 +180,6 @@ class Sandbox:
         with task.rendering:
             if not task.to_render or task.failure or not self.tasks.has_ended(task):
                 return
-            task.to_render = False
             source, target = self.files.find(task.result), self.files.new_path()
             seconds = ALEPH_SECONDS if task.model.name == "aleph" else None
             keeps_sound = task.edit.get("audio_setting") == "origin"
@@ -190,6 +190,7 @@ class Sandbox:
                     self.files.add(task.result, target, "result.mp4")
             except RenderFailed as error:
                 task.error = Failure(3, 501, f"Generation failed: {error}")
+            task.to_render = False
 
     def sign(self, url: str) -> str | None:
         """The path of a fresh link to a result; None for what is not a result, or not there any more."""

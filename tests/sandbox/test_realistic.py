@@ -176,6 +176,13 @@ def test_without_ffmpeg_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         Sandbox(realistic=True)
     with pytest.raises(FfmpegMissing, match="need ffmpeg"):
         Sandbox(scenario="realistic")
+    with pytest.raises(FfmpegMissing, match="need ffmpeg"):
+        Sandbox(realistic=True, ffmpeg="/nowhere/ffmpeg")
     with Sandbox(duration=0.0, api_key=KEY) as box:
         reply = submit(box, prompt="sandbox:realistic Snow")
         assert (reply.code, b"needs ffmpeg" in reply.body) == (422, True)
+
+
+def test_an_ffmpeg_that_does_not_run_is_a_failure(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(RenderFailed, match="cannot be run"):
+        Renderer(str(tmp_path), tmp_path).render(source, "Snow", tmp_path / "o", seconds=None, keeps_sound=False)

@@ -21,10 +21,12 @@ import pytest
 
 from luma_cli.api import transport
 from luma_cli.api.client import Client
+from luma_cli.api.task import Edit
+from luma_cli.errors import OutcomeUnknown, OutOfCredits, Rejected, Unavailable
 from luma_cli.journal import journal
 from luma_cli.journal.records import Outcome, Row
 from luma_cli.sandbox import Sandbox
-from support.commands import CLIP, CLIP_URL, Result
+from support.commands import CLIP, CLIP_URL, KEY, Result
 from support.fault_server import (
     Answer,
     FaultServer,
@@ -189,6 +191,139 @@ def test_what_comes_after_429_is_judged_like_a_first_answer(
     assert luma(*WORDS).code == 12
     assert posts(server) == 2
     assert [row.outcome for row in rows()] == [Outcome.UNKNOWN]
+
+
+# --- money: a 429 that is an empty account, and what a refusal says ---
+
+
+def client_of(server: FaultServer) -> Client:
+    return Client(server.url("").rstrip("/"), server.url(""), KEY, sleep=lambda _seconds: None)
+
+
+SNOW = Edit("Snow", CLIP_URL)
+
+
+@pytest.mark.parametrize(
+    ("balance", "price", "fails"), [(0, None, True), (-3.5, None, True), (99.0, 100.0, True), (100.0, 100.0, False)]
+)
+def test_the_first_429_asks_the_balance_once(balance: float, price: float | None, fails: bool) -> None:
+    with FaultServer(beside_credits([LIMITED, LIMITED, ACCEPTED], balance)) as server:
+        client = client_of(server)
+        if fails:
+            with pytest.raises(OutOfCredits, match=f"the balance is {balance:.12g}"):
+                client.submit(SNOW, known_price=price)
+        else:
+            assert client.submit(SNOW, known_price=price) == ID
+    assert [request.path for request in server.requests].count(CREDIT) == 1
+    assert posts(server) == (1 if fails else 3)
+
+
+def test_a_submission_that_is_tried_again_by_its_caller_does_not_ask_again() -> None:
+    with FaultServer(beside_credits([LIMITED])) as server:
+        client = client_of(server)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                client.submit(SNOW, rate_retries=0)
+    assert [request.path for request in server.requests].count(CREDIT) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (reply(b'{"status":404,"error":"Not Found"}', 404), "(HTTP 404)"),
+        (reply(b"<html>", 410), "(HTTP 410)"),
+        (reply(said(505, "switched off")), ": switched off (code 505)"),
+        (reply(said(404, "nope")), ": nope (code 404)"),
+        (reply(said(422, "The page does not exist or is not published")), "(code 422)"),
+        (reply(said(422, "This model is not published")), "(code 422)"),
+    ],
+)
+@pytest.mark.parametrize(("model", "sister"), [("luma", "wan-2.7-edit"), ("wan-2.7-edit", "happyhorse")])
+def test_a_withdrawn_model_is_named_with_a_sister(answer: Answer, words: str, model: str, sister: str) -> None:
+    with FaultServer([answer]) as server, pytest.raises(Rejected) as caught:
+        client_of(server).submit(Edit("Snow", CLIP_URL, model=model))
+    assert caught.value.message.startswith(f"kie.ai no longer offers {model}")
+    assert caught.value.message.endswith(words)
+    assert f"--model {sister}" in (caught.value.hint or "")
+    assert "https://kie.ai" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(("url", "named"), [(None, True), ("https://hooks.example.net/kie", False)])
+def test_the_hint_of_a_422_names_the_callback_if_none_was_sent(url: str | None, named: bool) -> None:
+    with FaultServer([reply(said(422, "bad input"))]) as server, pytest.raises(Rejected) as caught:
+        client_of(server).submit(Edit("Snow", CLIP_URL, callback_url=url))
+    assert ("--callback-url" in (caught.value.hint or "")) is named
+
+
+def test_of_an_error_500_the_message_comes_first() -> None:
+    with FaultServer([reply(said(500, "prompt too long"))]) as server, pytest.raises(OutcomeUnknown) as caught:
+        client_of(server).submit(SNOW)
+    assert caught.value.message.startswith("kie.ai: prompt too long (code 500)")
+    assert posts(server) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "answers"),
+    [
+        (reply(said(422, "recordInfo is null")), True),
+        (reply(said(404, "Task not found")), True),
+        (reply(said(200, "success", {"taskId": "0" * 32, "successFlag": 0})), True),
+        (reply(b"<html>", 404), False),
+        (reply(said(505, "off")), False),
+        (reply(said(422, "the page does not exist or is not published")), False),
+    ],
+)
+def test_an_endpoint_is_looked_for_by_one_record_and_no_submission(answer: Answer, answers: bool) -> None:
+    with FaultServer([answer]) as server:
+        assert client_of(server).endpoint_answers("aleph") is answers
+    assert [(request.method, request.path) for request in server.requests] == [
+        ("GET", f"/api/v1/aleph/record-info?taskId={'0' * 32}")
+    ]
+
+
+@pytest.mark.parametrize("code", [408, 501, 531])
+def test_a_final_code_of_a_record_ends_the_task(code: int) -> None:
+    with FaultServer([reply(said(code, "no result"))]) as server:
+        task = client_of(server).task(ID, "wan-2.7-edit")
+    assert (task.has_failed, task.error_code, task.model) == (True, code, "wan-2.7-edit")
+
+
+def test_a_machine_without_threads_is_the_reason_that_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with FaultServer([ACCEPTED]) as server:
+        monkeypatch.setattr(threading.Timer, "start", refuse)
+        with pytest.raises(Unavailable, match="this machine starts no more threads; nothing was sent"):
+            client_of(server).submit(SNOW)
+    assert posts(server) == 0
+
+
+def test_each_request_is_one_line_of_the_log_without_key_and_query(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "luma_cli")
+    answer = reply(said(200, f"hello {KEY}", {"taskId": ID}))
+    with FaultServer([answer]) as server:
+        client = client_of(server)
+        client.submit(Edit("Snow", f"{CLIP_URL}?X-Amz-Signature=of-this-link"))
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0].startswith(f"POST {server.url(GENERATE)}: HTTP 200 (code 200), ")
+    assert lines[0].endswith("new connection")
+    assert lines[1].startswith('sent: {"prompt": "Snow"')
+    assert lines[2].startswith("received: {")
+    assert KEY not in str(lines)
+    assert "of-this-link" not in str(lines)
+
+
+def test_luma_is_sent_as_before_but_for_the_second_spelling() -> None:
+    """The body as commit 8b2373f sent it, recorded on a socket."""
+    with FaultServer([ACCEPTED]) as server:
+        client_of(server).submit(Edit("Snow \N{SNOWMAN}", CLIP_URL, "mine", "https://hooks.example.net/k"))
+    [request] = server.requests
+    assert (request.method, request.path) == ("POST", GENERATE)
+    assert request.body == (
+        b'{"prompt": "Snow \\u2603", "videoUrl": "https://media.example.net/in.mp4", "watermark": "mine", '
+        b'"waterMark": "mine", "callBackUrl": "https://hooks.example.net/k"}'
+    )
 
 
 # --- connections that never stood ---

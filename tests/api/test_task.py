@@ -1,0 +1,149 @@
+"""What a model is asked for and what its records say: one recorded fixture for each row of the table."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luma_cli.api.models import MODELS, Model, parse_options
+from luma_cli.api.task import FIELDS, Edit, State, Task, as_code, as_credits, as_links, from_api, is_link
+
+ID = "5f0c9be2d7a14c0f8b1e6a3d92c47e10"
+CLIP, OUT, HOOK = (
+    "https://media.example.net/in.mp4",
+    "https://tempfile.aiquickdraw.com/l/out.mp4",
+    "https://hooks.example.net/kie",
+)
+RECORDED = Path(__file__).parent / "records"
+EACH_MODEL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+
+
+def recorded(model: Model) -> dict[str, Any]:
+    return dict(json.loads((RECORDED / f"{model.name}.json").read_text()))
+
+
+@EACH_MODEL
+def test_a_submission_is_the_recorded_one_byte_for_byte(model: Model) -> None:
+    fixture = recorded(model)
+    given_options = fixture["options"]
+    lists = {name: value for name, value in given_options.items() if isinstance(value, list)}
+    texts = [f"{name}={value}" for name, value in given_options.items() if not isinstance(value, list)]
+    texts += [f"{name}={','.join(value)}" for name, value in lists.items()]
+    watermark = "mine" if model.watermark == "text" else None
+    edit = Edit("Snow falls on the street", CLIP, watermark, HOOK, model.name, parse_options(model, texts))
+    assert json.dumps(edit.payload()) == json.dumps(fixture["request"])
+
+
+def test_only_fields_that_have_a_value_are_sent() -> None:
+    assert Edit("Snow", CLIP).payload() == {"prompt": "Snow", "videoUrl": CLIP}
+    assert Edit("Snow", CLIP, "", "").payload() == {"prompt": "Snow", "videoUrl": CLIP}
+
+
+@EACH_MODEL
+def test_a_record_of_success_is_read(model: Model) -> None:
+    task = from_api(recorded(model)["success"], ID, model)
+    assert (task.state, task.model, task.result_urls) == (State.SUCCEEDED, model.name, (OUT,))
+    assert (task.prompt, task.video_url, task.callback_url) == ("Snow falls on the street", CLIP, HOOK)
+    assert task.watermark == ("mine" if model.watermark == "text" else None)
+    assert task.create_time == datetime(2025, 10, 9, 8, 53, 20, tzinfo=UTC)
+    assert task.complete_time == datetime(2025, 10, 9, 8, 58, 29, tzinfo=UTC)
+    assert (task.error_code, task.error_message) == (None, None)
+    assert task.credits == recorded(model)["success"].get("creditsConsumed")
+    assert task.origin_urls == ((CLIP,) if model.name == "luma" else ())
+
+
+@EACH_MODEL
+def test_a_record_of_a_task_that_goes_on_is_read(model: Model) -> None:
+    assert from_api(recorded(model)["generating"], ID, model).state is State.GENERATING
+
+
+@EACH_MODEL
+def test_each_recorded_failure_ends_the_task(model: Model) -> None:
+    for record in recorded(model)["failures"]:
+        task = from_api(record, ID, model)
+        assert task.has_failed, record
+        assert task.error_code or task.error_message
+
+
+def test_a_failed_task_that_is_said_to_have_cost_nothing_cost_0() -> None:
+    record = recorded(MODELS["wan-2.7-edit"])["failures"][0]
+    assert from_api(record, ID, MODELS["wan-2.7-edit"]).credits == 0.0
+
+
+@pytest.mark.parametrize(
+    ("value", "links"),
+    [
+        ([OUT], (OUT,)),
+        (OUT, (OUT,)),
+        (json.dumps([OUT, CLIP]), (OUT, CLIP)),
+        (json.dumps([OUT, "http://["]), (OUT,)),
+        *[(value, ()) for value in ("", "[]", "{}", "null", "[", json.dumps(OUT)[:-1], 7, {"a": OUT}, "http://[")],
+        ("[" * 100_000, ()),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_links_are_a_list_a_text_that_holds_one_or_a_bare_link(value: object, links: tuple[str, ...]) -> None:
+    assert as_links(value) == links
+    assert from_api({"successFlag": 1, "response": {"resultUrls": value}}, ID).result_urls == links
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1%25x.evil.test", "a b", "a\\b", "１２７.0.0.1", "a。b", "[::1%25x]", "a'b", "a|b"]
+)
+def test_a_host_that_is_read_in_two_ways_is_not_in_a_link(host: str) -> None:
+    assert not is_link(f"https://{host}/a.mp4")
+
+
+@pytest.mark.parametrize(
+    ("value", "cost"),
+    [
+        (0, 0.0),
+        (80.5, 80.5),
+        ("80.0", 80.0),
+        (-1, None),
+        (True, None),
+        ("NaN", None),
+        (float("nan"), None),
+        (1e300, None),
+    ],
+)
+def test_credits_are_a_number_from_0_on(value: object, cost: float | None) -> None:
+    assert as_credits(value) == cost
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [(0, None), ("0", None), ("", None), (None, None), ("501", 501), ("E1", "E1")]
+)
+def test_0_and_an_empty_text_are_no_error_code(value: object, code: object) -> None:
+    assert as_code(value) == code
+
+
+def test_every_field_of_the_table_is_an_attribute_of_a_task() -> None:
+    task = Task(ID)
+    assert all(hasattr(task, field.name) for field in FIELDS)
+    assert set(vars(task)) - {field.name for field in FIELDS} <= {"files", "pieces"}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from([OUT, "http://["]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = "state successFlag response resultJson param paramJson failCode failMsg errorCode creditsConsumed createTime"
+INNER = st.dictionaries(
+    st.sampled_from(["resultUrls", "resultVideoUrl", "input", "prompt", "video_url", "callBackUrl"]), JSON
+)
+
+
+@EACH_MODEL
+@given(record=st.dictionaries(st.sampled_from(NAMES.split()), JSON | INNER | (JSON | INNER).map(json.dumps)))
+def test_any_record_of_any_model_is_a_task_whose_facts_can_be_kept(model: Model, record: dict[str, Any]) -> None:
+    task = from_api(record, ID, model)
+    assert all(is_link(link) for link in (*task.result_urls, *task.origin_urls))
+    assert not (task.has_failed and task.has_video)
+    assert task.credits is None or 0 <= task.credits < 1e15
+    assert all(text is None or (text and text.encode()) for text in (task.prompt, task.video_url, task.callback_url))

@@ -1,0 +1,263 @@
+"""Encode a run of a clip's frames: H.264, 8 bit, SDR, upright, at a constant rate, and exactly so many."""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from luma_cli.errors import LumaError, UsageError
+from luma_cli.video.ffmpeg import Ffmpeg, Need, OnSeconds, on_progress, read_from, run
+from luma_cli.video.frames import Footage, list_times
+
+# ffmpeg seeks in these by an index, to a key frame at or before a time. AVI and transport streams are read from the
+# beginning: where a seek lands in them is not certain.
+SEEKABLE = ("mp4", "mov", "mkv", "webm")
+# Seeks go this much before the first frame that is wanted. The frames are then taken by their times.
+SEEK_MARGIN = 2
+# Bits for each pixel of each frame, for encoders that know no constant quality.
+BITS_PER_PIXEL = 0.2
+SOUND_BITS = 192_000
+# Dolby Vision without a picture that others can show: its colours are its own.
+DOLBY_ONLY = 5
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the frames become. `size` is width and height, None: as seen, but even. `quality` is x264's CRF.
+
+    With `is_joinable`, pieces of the same shape can be joined without encoding them again.
+    """
+
+    rate: Fraction
+    size: tuple[int, int] | None = None
+    quality: int = 17
+    bits: int | None = None  # a second, instead of a quality
+    is_joinable: bool = False
+    preset: str = "veryfast"
+
+
+@dataclass(frozen=True)
+class Range:
+    """`count` frames from number `first` on, counted at the shape's rate from the first picture."""
+
+    first: int
+    count: int
+
+
+def needs_of(footage: Footage) -> frozenset[Need]:
+    """What encoding this clip needs of ffmpeg."""
+    return frozenset({Need.H264, Need.AAC, Need.TIMING} | ({Need.HDR} if footage.picture.hdr else set()))
+
+
+def even(size: tuple[int, int]) -> tuple[int, int]:
+    """H.264 players take even sizes only."""
+    return max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2)
+
+
+def limited(size: tuple[int, int], long_side: int, short_side: int) -> tuple[int, int]:
+    """The size, even and scaled down to fit, whichever way it stands."""
+    factor = min(Fraction(1), Fraction(long_side, max(size)), Fraction(short_side, min(size)))
+    return even(size) if factor == 1 else even((round(size[0] * factor), round(size[1] * factor)))
+
+
+def encode(
+    ffmpeg: Ffmpeg,
+    footage: Footage,
+    cut: Range,
+    shape: Shape,
+    target: Path,
+    doing: str,
+    *,
+    failure: type[LumaError] = UsageError,
+    sound: int | None = None,
+    on_seconds: OnSeconds | None = None,
+) -> None:
+    """Write the frames of `cut` to `target`, an MP4; `sound` is the stream that goes with them.
+
+    Frames beyond the clip's end repeat its last one.
+
+    Raises:
+        failure: ffmpeg fails, or the frames are not exactly those that were asked for.
+        UsageError: the clip's colours cannot be converted.
+        FileError: the disk is full.
+    """
+    check_colours(ffmpeg, footage)
+    total = float(cut.count / shape.rate)
+    for is_sought in (True, False) if footage.kind in SEEKABLE and cut.first else (False,):
+        arguments = [*_input(footage, cut, shape, is_sought=is_sought), *_picture(ffmpeg, footage, cut, shape)]
+        arguments += _sound(footage, cut, shape, sound) if sound is not None else []
+        arguments += ["-progress", "pipe:1", *_MP4, *(_PLAIN if shape.is_joinable else _FAST_START)]
+        run(ffmpeg, [*arguments, f"file:{target}"], doing, failure=failure, on_line=on_progress(on_seconds, total))
+        found = count_frames(ffmpeg, target) if target.exists() else 0
+        if found == cut.count:
+            return
+    raise failure(f"ffmpeg cannot {doing}: {found} frames came out instead of {cut.count}")
+
+
+def encode_within(
+    ffmpeg: Ffmpeg,
+    footage: Footage,
+    cut: Range,
+    shape: Shape,
+    target: Path,
+    doing: str,
+    *,
+    max_bytes: int,
+    sound: int | None = None,
+    on_seconds: OnSeconds | None = None,
+) -> None:
+    """`encode`, and once more at the rate of bits that fits if that is too large: aimed at 95 % of `max_bytes`.
+
+    Raises:
+        UsageError: what `encode` raises, or it does not get that small.
+    """
+    encode(ffmpeg, footage, cut, shape, target, doing, sound=sound, on_seconds=on_seconds)
+    for share in (0.95, 0.8):
+        if target.stat().st_size <= max_bytes:
+            return
+        seconds = float(cut.count / shape.rate)
+        bits = int(share * max_bytes * 8 / seconds) - (SOUND_BITS if sound is not None else 0)
+        if bits < 10_000:
+            break
+        smaller = replace(shape, bits=bits)
+        encode(ffmpeg, footage, cut, smaller, target, doing, sound=sound, on_seconds=on_seconds)
+    if target.stat().st_size > max_bytes:
+        megabytes = max_bytes / 1e6
+        raise UsageError(f"cannot {doing}: it does not get smaller than {megabytes:.0f} MB", hint="--trim or --split")
+
+
+def count_frames(ffmpeg: Ffmpeg, path: Path) -> int:
+    """How many frames the one picture of an MP4 of ours has."""
+    return list_times(ffmpeg, path, "mp4", 0).count
+
+
+def sound_of(ffmpeg: Ffmpeg, footage: Footage) -> int | None:
+    """The stream of the sound that plays: the default one that can be decoded."""
+    sounds = [stream for stream in footage.streams if stream.kind == "audio"]
+    for stream in sorted(sounds, key=lambda stream: not stream.is_default):
+        if can_decode(ffmpeg, footage.path, footage.kind, stream.index):
+            return stream.index
+    return None
+
+
+def can_decode(ffmpeg: Ffmpeg, path: Path, kind: str, index: int) -> bool:
+    """True if the beginning of a stream can be decoded."""
+    try:
+        sample = ["-map", f"0:{index}", "-frames", "2", "-f", "null", "-"]
+        run(ffmpeg, [*read_from(path, kind), *sample], f"decode {path.name}")
+    except LumaError:
+        return False
+    return True
+
+
+def check_colours(ffmpeg: Ffmpeg, footage: Footage) -> None:
+    """Return if the picture's colours can be brought to what every screen shows.
+
+    Raises:
+        UsageError: they are HDR and this ffmpeg cannot convert it, or nobody can.
+    """
+    picture = footage.picture
+    if picture.dolby_profile == DOLBY_ONLY:
+        raise UsageError(
+            f"{footage.path.name} is Dolby Vision profile 5, whose colours cannot be converted",
+            hint="export it as SDR, or as HDR10 or HLG",
+        )
+    if picture.hdr and (lacks := ffmpeg.lacks({Need.HDR})):
+        raise UsageError(
+            f"{footage.path.name} is HDR ({picture.hdr.upper()}), and {ffmpeg.path} lacks {lacks[0]}",
+            hint="an ffmpeg that has them: pip install 'kie-luma[ffmpeg]'",
+        )
+
+
+def _input(footage: Footage, cut: Range, shape: Shape, *, is_sought: bool) -> list[str]:
+    start = cut.first / shape.rate - SEEK_MARGIN
+    seek = ["-ss", f"{float(start):.6f}"] if is_sought and start > 0 else []
+    return ["-copyts", *read_from(footage.path, footage.kind, *seek, "-noaccurate_seek")]
+
+
+def _picture(ffmpeg: Ffmpeg, footage: Footage, cut: Range, shape: Shape) -> list[str]:
+    filters = ",".join([*_timing(footage, cut, shape), *_look(footage, shape)])
+    return ["-map", f"0:{footage.picture.index}", "-vf", filters, *_h264(ffmpeg, footage, cut, shape)]
+
+
+def _timing(footage: Footage, cut: Range, shape: Shape) -> list[str]:
+    start = footage.timeline.start
+    by_time = f"setpts=round(PTS-{start.numerator}/{start.denominator}/TB)"
+    if footage.kind == "avi":
+        # Its frames have slots and no times of their own: those of a constant rate are counted.
+        rate = footage.timeline.constant_rate
+        by_time = f"setpts=round(N*{rate.denominator}/{rate.numerator}/TB)" if rate else "setpts=PTS-STARTPTS"
+    ends = f"trim=start_pts={cut.first}:end_pts={cut.first + cut.count}"
+    # The last frame is repeated as long as it takes: a screen recording's still end is one frame in the file.
+    return [by_time, f"fps={_ratio(shape.rate)}", "tpad=stop=-1:stop_mode=clone", ends, "setpts=PTS-STARTPTS"]
+
+
+def _look(footage: Footage, shape: Shape) -> list[str]:
+    picture = footage.picture
+    seen = (picture.width, picture.height)
+    width, height = shape.size or even(seen)
+    filters = ["yadif=deint=interlaced"] if picture.is_interlaced else []
+    if picture.is_squeezed or max(abs(width - seen[0]), abs(height - seen[1])) > 1:
+        filters.append(f"scale={width}:{height}:flags=lanczos")
+    elif (width, height) != seen:
+        filters.append(f"crop={width}:{height}:0:0")
+    filters.append("setsar=1")
+    if picture.hdr:
+        filters += _TONE_MAP
+    return [*filters, "format=yuv420p"]
+
+
+def _h264(ffmpeg: Ffmpeg, footage: Footage, cut: Range, shape: Shape) -> list[str]:
+    name = ffmpeg.h264_encoder
+    if name is None:
+        raise UsageError(f"{ffmpeg.path} lacks {Need.H264.value}")
+    arguments = ["-c:v", name, "-map_metadata", "-1", "-map_chapters", "-1", "-dn", "-sn"]
+    if shape.bits is not None or name != "libx264":
+        bits = shape.bits or _bits(footage, shape)
+        arguments += ["-b:v", str(bits), "-maxrate", str(bits), "-bufsize", str(bits)]
+    else:
+        arguments += ["-crf", str(shape.quality)]
+    if name == "libx264":
+        arguments += ["-preset", shape.preset, "-profile:v", "high"]
+    if shape.is_joinable:
+        # Without B-frames each frame's time is its number, and with delimiters joined streams fall apart into the
+        # same frames again: nothing is shifted or swallowed at a seam.
+        arguments += ["-bf", "0"] + (["-x264-params", "aud=1:stitchable=1"] if name == "libx264" else [])
+    if footage.picture.hdr:
+        arguments += ["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709"]
+    ticks = shape.rate.numerator * max(1, -(-10_000 // shape.rate.numerator))
+    timescales = ["-video_track_timescale", str(ticks), "-movie_timescale", str(ticks)]
+    return [*arguments, "-frames:v", str(cut.count), *timescales]
+
+
+def _bits(footage: Footage, shape: Shape) -> int:
+    width, height = shape.size or (footage.picture.width, footage.picture.height)
+    return int(max(200_000, BITS_PER_PIXEL * width * height * float(shape.rate)))
+
+
+def _sound(footage: Footage, cut: Range, shape: Shape, index: int) -> list[str]:
+    start = footage.timeline.start + cut.first / shape.rate
+    filters = [
+        f"asetpts=round(PTS-{start.numerator}/{start.denominator}/TB)",
+        f"atrim=start=0:end={float(cut.count / shape.rate):.6f}",
+        "aresample=async=1:first_pts=0",
+    ]
+    return ["-map", f"0:{index}", "-af", ",".join(filters), "-c:a", "aac", "-b:a", str(SOUND_BITS)]
+
+
+def _ratio(rate: Fraction) -> str:
+    return f"{rate.numerator}/{rate.denominator}"
+
+
+_MP4 = ("-y", "-f", "mp4", "-write_tmcd", "0")
+_FAST_START = ("-movflags", "+faststart")
+_PLAIN = ()
+# 100 nits is the white of SDR. The two kinds of data that describe HDR's screen would else stay in the file.
+_TONE_MAP = (
+    "zscale=t=linear:npl=100",
+    "format=gbrpf32le",
+    "zscale=p=bt709",
+    "tonemap=tonemap=hable:desat=0",
+    "zscale=t=bt709:m=bt709:r=tv",
+    "sidedata=mode=delete:type=MASTERING_DISPLAY_METADATA",
+    "sidedata=mode=delete:type=CONTENT_LIGHT_LEVEL",
+)

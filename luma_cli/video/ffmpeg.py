@@ -1,0 +1,284 @@
+"""Find ffmpeg, and run it on local files: an argument list, no shell, ended with us."""
+
+import contextlib
+import logging
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+from luma_cli import signals
+from luma_cli.errors import FileError, LumaError, UsageError, reason
+from luma_cli.video import headers
+
+log = logging.getLogger(__name__)
+
+OnSeconds = Callable[[float, float], None]  # seconds done, seconds in all
+
+INSTALL = "pip install 'kie-luma[ffmpeg]', or get it from https://ffmpeg.org"
+# ffmpeg's name of the demuxer for what the first bytes are. Named, since a playlist that poses as a clip could else
+# make ffmpeg put other files of the user's into the result.
+DEMUXERS = {
+    "mp4": "mov",
+    "mov": "mov",
+    "m4a": "mov",
+    "avi": "avi",
+    "webm": "matroska",
+    "mkv": "matroska",
+    "mpegts": "mpegts",
+    "gif": "gif",
+    "wav": "wav",
+    "mp3": "mp3",
+    "flac": "flac",
+    "ogg": "ogg",
+}
+# In the order of preference. Encoders that need a particular graphics card are left out: that they are listed does not
+# mean that they run.
+H264_ENCODERS = ("libx264", "h264_videotoolbox", "libopenh264", "h264_mf")
+# What a file may make us hold in memory: a frame of 8K, and half a GiB in one piece.
+MAX_PIXELS = 8192 * 4320
+MAX_ALLOCATION = 512 * 2**20
+MAX_COMPLAINTS = 64 * 1024  # bytes of its stderr that are kept
+QUERY_TIMEOUT = 20.0
+
+_LIMITS = ("-hide_banner", "-v", "error", "-max_alloc", str(MAX_ALLOCATION))
+_PART = re.compile(r"^(\[[^\]]* @ 0x[0-9a-f]+\]\s*)+")
+
+
+class Need(Enum):
+    """What an option needs of ffmpeg; the value says it in words."""
+
+    H264 = "an H.264 encoder"
+    HDR = "the filters zscale and tonemap, which HDR needs"
+    AAC = "an AAC encoder"
+    TIMING = "exact times in MP4 (version 4.4 or newer)"
+
+
+@dataclass(frozen=True)
+class Ffmpeg:
+    """An ffmpeg that was found at `path`. It is asked what it can do when somebody wants to know, and once."""
+
+    path: str
+
+    @cached_property
+    def version(self) -> str | None:
+        """Its version as it says it; None: it does not run."""
+        found = re.match(r"ffmpeg version (\S+)", self._ask("-version"))
+        return found[1] if found else None
+
+    @cached_property
+    def encoders(self) -> frozenset[str]:
+        return frozenset(re.findall(r"^ [VAS][A-Z.]{5} (\S+)", self._ask("-encoders"), re.MULTILINE))
+
+    @cached_property
+    def filters(self) -> frozenset[str]:
+        return frozenset(re.findall(r"^ [A-Z.]{2,3} (\S+) +\S+->", self._ask("-filters"), re.MULTILINE))
+
+    @cached_property
+    def h264_encoder(self) -> str | None:
+        return next((name for name in H264_ENCODERS if name in self.encoders), None)
+
+    def lacks(self, needs: Iterable[Need]) -> list[str]:
+        """What of `needs` it does not have, in words."""
+        return [need.value for need in sorted(needs, key=lambda need: need.name) if not self._has(need)]
+
+    def _has(self, need: Need) -> bool:
+        if need is Need.H264:
+            return self.h264_encoder is not None
+        if need is Need.AAC:
+            return "aac" in self.encoders
+        if need is Need.HDR:
+            return {"zscale", "tonemap"} <= self.filters
+        return "movie_timescale" in self._ask("-h", "muxer=mp4")
+
+    def _ask(self, *words: str) -> str:
+        command = [self.path, "-nostdin", "-hide_banner", *words]
+        if words == ("-version",):
+            command = [self.path, "-version"]
+        try:
+            pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+            with signals.child(command, **pipes) as process:
+                out, _ = process.communicate(timeout=QUERY_TIMEOUT)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            log.info("%s does not run: %s", self.path, error)
+            return ""
+        return out.decode("utf-8", "replace") if process.returncode == 0 else ""
+
+
+def find_ffmpeg(named: str | None, needs: Iterable[Need] = (), *, option: str = "this") -> Ffmpeg:
+    """The ffmpeg that is named (LUMA_FFMPEG), else the one on PATH, else the one of our extra.
+
+    One that lacks something of `needs` counts as none. `option` is what the error names as needing it.
+
+    Raises:
+        UsageError: there is none, none has what is needed, or the named one cannot be run.
+    """
+    needs = frozenset(needs)
+    lacking: list[str] = []
+    for found in _candidates(named):
+        lacks = found.lacks(needs)
+        if not lacks:
+            log.info("ffmpeg is %s", found.path)
+            return found
+        log.info("%s lacks %s", found.path, ", ".join(lacks))
+        lacking.append(f"{found.path} lacks {' and '.join(lacks)}")
+    if lacking:
+        raise UsageError(f"{option} needs another ffmpeg: {'; '.join(lacking)}", hint=INSTALL)
+    raise UsageError(f"{option} needs ffmpeg, which is not installed", hint=INSTALL)
+
+
+def _candidates(named: str | None) -> Iterator[Ffmpeg]:
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise UsageError(f"LUMA_FFMPEG is {named}, which is not a program", hint=INSTALL)
+        yield Ffmpeg(found)
+    on_path = shutil.which("ffmpeg")
+    if on_path is not None:
+        yield Ffmpeg(on_path)
+    bundled = _bundled()
+    if bundled is not None:
+        yield Ffmpeg(bundled)
+
+
+def _bundled() -> str | None:
+    """The binary of the extra `ffmpeg`."""
+    try:
+        import imageio_ffmpeg
+
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError):  # the extra is not installed; it has no binary for this platform
+        return None
+
+
+def kind_of(path: Path) -> str:
+    """What the file is by its first bytes: a key of `DEMUXERS`.
+
+    Raises:
+        UsageError: nothing that we let ffmpeg open.
+        FileError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            kind = headers.sniff(file.read(headers.HEAD))
+    except OSError as error:
+        raise FileError(f"cannot read {path.name}: {reason(error)}") from error
+    if kind not in DEMUXERS:
+        raise UsageError(f"{path.name} is {kind or 'an unknown kind of file'}, not a video or sound that can be read")
+    return kind
+
+
+def read_from(path: Path, kind: str, *options: str) -> list[str]:
+    """Arguments that open `path` as what it was recognised as, and nothing else on this machine or beyond.
+
+    `file:` makes a name that begins with a dash, or has a colon, a name.
+    """
+    demuxer = DEMUXERS[kind]
+    fences = ["-protocol_whitelist", "file", "-format_whitelist", demuxer, "-max_pixels", str(MAX_PIXELS)]
+    return [*fences, *options, "-f", demuxer, "-i", f"file:{path}"]
+
+
+def run(
+    ffmpeg: Ffmpeg,
+    arguments: list[str],
+    doing: str,
+    *,
+    failure: type[LumaError] = FileError,
+    on_line: Callable[[bytes], None] | None = None,
+    stdout: IO[bytes] | None = None,
+) -> None:
+    """Run ffmpeg to its end; its stdout goes to `on_line` line by line, or as it is into `stdout`.
+
+    `doing` completes "ffmpeg cannot …".
+
+    Raises:
+        failure: it failed, with the first reason that it gave.
+        FileError: it cannot be started, or the disk is full.
+    """
+    with started(ffmpeg, arguments, doing, failure=failure, stdout=stdout) as process:
+        for line in process.stdout or ():
+            if on_line is not None:
+                on_line(line.strip())
+
+
+@contextlib.contextmanager
+def started(
+    ffmpeg: Ffmpeg,
+    arguments: list[str],
+    doing: str,
+    *,
+    failure: type[LumaError] = FileError,
+    stdout: IO[bytes] | None = None,
+    is_fed: bool = False,
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """ffmpeg while it runs: the block reads its stdout, or with `is_fed` writes and closes its stdin.
+
+    Raises what `run` does, at the end of the block. If the block fails, ffmpeg is ended.
+    """
+    command = [ffmpeg.path, *([] if is_fed else ["-nostdin"]), *_LIMITS, *arguments]
+    log.info("run %s", " ".join(command))
+    kept: list[bytes] = []
+    pipes: dict[str, Any] = {"stderr": subprocess.PIPE, "stdin": subprocess.PIPE if is_fed else subprocess.DEVNULL}
+    pipes["stdout"] = subprocess.DEVNULL if is_fed else stdout or subprocess.PIPE
+    try:
+        with signals.child(command, **pipes) as process:
+            drain = signals.start_thread(_keep, process.stderr, kept)
+            yield process
+    except OSError as error:
+        raise FileError(f"cannot {doing}: {reason(error)}") from error
+    drain.join()
+    if process.returncode != 0:
+        raise _failed(b"".join(kept).decode("utf-8", "replace"), doing, failure)
+
+
+def query(ffmpeg: Ffmpeg, arguments: list[str], doing: str) -> str:
+    """What ffmpeg says on its stderr, whether it fails or not: without an output it describes its input, and fails.
+
+    Raises:
+        FileError: it cannot be started.
+    """
+    command = [ffmpeg.path, "-nostdin", *_LIMITS, *arguments]
+    kept: list[bytes] = []
+    try:
+        with signals.child(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as it:
+            _keep(it.stderr or (), kept)
+    except OSError as error:
+        raise FileError(f"cannot {doing}: {reason(error)}") from error
+    return b"".join(kept).decode("utf-8", "replace")
+
+
+def on_progress(on_seconds: OnSeconds | None, total: float) -> Callable[[bytes], None]:
+    """What reads the lines of `-progress pipe:1` and calls `on_seconds`."""
+
+    def read(line: bytes) -> None:
+        name, _, value = line.partition(b"=")
+        if on_seconds is not None and name == b"out_time_us" and value.isdigit():
+            on_seconds(min(int(value) / 1e6, total), total)
+
+    return read
+
+
+def _keep(stream: Iterable[bytes], kept: list[bytes]) -> None:
+    """Read all of it, so that the writer never blocks, and keep the beginning."""
+    size = 0
+    for line in stream:
+        if size < MAX_COMPLAINTS:
+            kept.append(line[:MAX_COMPLAINTS])
+        size += len(line)
+
+
+def _failed(complaints: str, doing: str, failure: type[LumaError]) -> LumaError:
+    if "No space left on device" in complaints:
+        return FileError(f"cannot {doing}: no space left on device")
+    return failure(f"ffmpeg cannot {doing}: {first_reason(complaints)}")
+
+
+def first_reason(complaints: str) -> str:
+    """The first thing that ffmpeg complained about, without the addresses of its parts: the rest follows from it."""
+    lines = (_PART.sub("", line).strip() for line in complaints.splitlines())
+    return next((line for line in lines if line), "no reason given")

@@ -1,0 +1,300 @@
+"""What ffmpeg sees in a clip: its streams, the picture that plays, and when each of its frames is shown."""
+
+import re
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+
+from luma_cli.errors import LumaError, UsageError
+from luma_cli.video.ffmpeg import Ffmpeg, first_reason, kind_of, query, read_from, run
+
+# Anchored at the line's beginning: what a file says about itself stands further in.
+_STREAM = re.compile(r"^  Stream #0:(\d+)\S*: (Video|Audio|Subtitle|Data|Attachment|Unknown): (.*)$", re.MULTILINE)
+_ROTATION = re.compile(r"^      [Dd]isplay ?[Mm]atrix: rotation of (-?[\d.]+) degrees", re.MULTILINE)
+_DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+)", re.MULTILINE)
+_DOLBY = re.compile(r"^      DOVI configuration record: .*?profile: (\d+)", re.MULTILINE)
+_TRANSFERS = {"smpte2084": "pq", "arib-std-b67": "hlg"}
+
+# Rates that cameras, screens and editors have. What is within the rounding of a container's clock is one of these.
+RATES = tuple(
+    sorted(
+        Fraction(*pair)
+        for pair in (
+            *((rate, 1) for rate in (10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 100, 120, 240)),
+            *((rate * 1000, 1001) for rate in (24, 30, 48, 60, 120, 240)),
+        )
+    )
+)
+MIN_RATE, MAX_RATE = Fraction(10), Fraction(60)  # of what is made of a variable rate
+MAX_FRAMES = 3_000_000
+MAX_SECONDS = 6 * 3600.0
+NO_TIME = -(2**63)
+DISCARD = 4  # ffmpeg's flag of a packet that is decoded and not shown
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream as ffmpeg describes it. `kind` is video, audio, subtitle, data, attachment or unknown.
+
+    `width` and `height` are as seen: turned upright, with square pixels. `hdr` is "pq", "hlg" or None.
+    """
+
+    index: int
+    kind: str
+    codec: str
+    is_default: bool
+    is_cover: bool
+    width: int = 0
+    height: int = 0
+    is_squeezed: bool = False  # its pixels are not square
+    rotation: float = 0.0
+    hdr: str | None = None
+    is_interlaced: bool = False
+    dolby_profile: int | None = None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When the packets of a stream are shown, in order, in ticks of `unit` seconds; `last` is the last length."""
+
+    unit: Fraction
+    ticks: "array[int]"
+    last: int
+    first_packet: int  # the first one in the file, whether it is shown or not
+
+    @property
+    def count(self) -> int:
+        return len(self.ticks)
+
+    @property
+    def start(self) -> Fraction:
+        """Seconds."""
+        return self.ticks[0] * self.unit
+
+    @property
+    def end(self) -> Fraction:
+        """Seconds."""
+        return (self.ticks[-1] + self.last) * self.unit
+
+    @property
+    def duration(self) -> Fraction:
+        return self.end - self.start
+
+    @cached_property
+    def constant_rate(self) -> Fraction | None:
+        """The exact rate of the frames, None if it varies by more than the clock's rounding."""
+        if self.count < 2:
+            return 1 / (self.last * self.unit) if self.last > 0 else None
+        mean = Fraction(self.ticks[-1] - self.ticks[0], self.count - 1)
+        for rate in (1 / (mean * self.unit) if mean > 0 else Fraction(0), *RATES):
+            if rate and self.is_steady(1 / (rate * self.unit)):
+                return _closest_common(rate, self)
+        return None
+
+    def is_steady(self, step: Fraction) -> bool:
+        """True if each frame is where this step puts it, but for the clock's rounding: one tick, if ticks are fine."""
+        first, (top, bottom) = self.ticks[0], step.as_integer_ratio()
+        slack = min(bottom, top // 4)
+        return all(abs((tick - first) * bottom - number * top) <= slack for number, tick in enumerate(self.ticks))
+
+    @property
+    def average_rate(self) -> Fraction:
+        """Frames by time, with the time of the last one."""
+        if self.duration <= 0:
+            return Fraction(25)
+        return (self.count / self.duration).limit_denominator(1001)
+
+    def keeps_all(self, rate: Fraction) -> bool:
+        """True if at this constant rate each frame has a time of its own."""
+        (top, bottom), first, before = (rate * self.unit).as_integer_ratio(), self.ticks[0], -1
+        for tick in self.ticks:
+            slot = (2 * (tick - first) * top + bottom) // (2 * bottom)
+            if slot <= before:
+                return False
+            before = slot
+        return True
+
+
+def _closest_common(rate: Fraction, timeline: Timeline) -> Fraction:
+    """The common rate that a clock too coarse for it shows as `rate`."""
+    common = min(RATES, key=lambda common: abs(common / rate - 1))
+    is_it = abs(common / rate - 1) < Fraction(1, 500) and timeline.is_steady(1 / (common * timeline.unit))
+    return common if is_it else rate.limit_denominator(100_000)
+
+
+@dataclass(frozen=True)
+class Footage:
+    """A clip that ffmpeg can read: the picture that plays and the frames of it."""
+
+    path: Path
+    kind: str
+    streams: tuple[Stream, ...]
+    picture: Stream
+    timeline: Timeline
+    container_seconds: float
+
+    @property
+    def is_variable(self) -> bool:
+        return self.timeline.constant_rate is None
+
+    @cached_property
+    def rate(self) -> Fraction:
+        """The constant rate that it has, or that loses none of its changes: 10 to 60 then."""
+        if self.timeline.constant_rate is not None:
+            return self.timeline.constant_rate
+        slow_enough = (rate for rate in RATES if MIN_RATE <= rate <= MAX_RATE)
+        return next((rate for rate in slow_enough if self.timeline.keeps_all(rate)), MAX_RATE)
+
+    @cached_property
+    def frame_count(self) -> int:
+        """How many frames it has at that rate. Of a variable one the last lasts as long as it did."""
+        if not self.is_variable:
+            return self.timeline.count
+        return max(1, round(self.seconds * self.rate))
+
+    @property
+    def seconds(self) -> Fraction:
+        """How long the picture lasts."""
+        if not self.is_variable:
+            return self.frame_count / self.rate
+        if self.timeline.last > 0:
+            return self.timeline.duration
+        # Matroska need not say how long the last frame lasts; then it is as long as the file says that it is.
+        return max(self.timeline.duration, Fraction(self.container_seconds).limit_denominator(1000))
+
+
+def list_streams(ffmpeg: Ffmpeg, path: Path, kind: str, failure: type[LumaError]) -> tuple[tuple[Stream, ...], float]:
+    """The streams of a file, and how many seconds the file says that it lasts (0: it does not).
+
+    Raises:
+        failure: ffmpeg cannot read it.
+    """
+    text = query(ffmpeg, ["-v", "info", *read_from(path, kind)], f"read {path.name}")
+    found = list(_STREAM.finditer(text))
+    if not found:
+        raise failure(f"ffmpeg cannot read {path.name}: {first_reason(text)}")
+    ends = [match.start() for match in found[1:]] + [len(text)]
+    duration = _DURATION.search(text)
+    seconds = int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3]) if duration else 0.0
+    return tuple(_stream(match, text[match.end() : end]) for match, end in zip(found, ends, strict=True)), seconds
+
+
+def _stream(match: "re.Match[str]", details: str) -> Stream:
+    index, kind, text = int(match[1]), match[2].lower(), match[3]
+    codec = text.split(" ", 1)[0].rstrip(",")
+    size, shape = re.search(r", (\d+)x(\d+)", text), re.search(r"SAR (\d+):(\d+)", text)
+    rotation, dolby = _ROTATION.search(details), _DOLBY.search(details)
+    width, height = (int(size[1]), int(size[2])) if size else (0, 0)
+    squeeze = Fraction(int(shape[1]), int(shape[2])) if shape and int(shape[1]) and int(shape[2]) else Fraction(1)
+    degrees = float(rotation[1]) if rotation else 0.0
+    width = round(width * squeeze)
+    if abs(degrees) % 180 == 90:
+        width, height = height, width
+    return Stream(
+        index,
+        kind,
+        codec,
+        is_default="(default)" in text,
+        is_cover="(attached pic)" in text or "(still image)" in text,
+        width=width,
+        height=height,
+        is_squeezed=squeeze != 1,
+        rotation=degrees,
+        hdr=next((name for transfer, name in _TRANSFERS.items() if re.search(rf"\b{transfer}\b", text)), None),
+        is_interlaced=bool(re.search(r"\b(top|bottom) (first|coded first)", text)),
+        dolby_profile=int(dolby[1]) if dolby else None,
+    )
+
+
+def look(ffmpeg: Ffmpeg, path: Path, *, failure: type[LumaError] = UsageError) -> Footage:
+    """The clip at `path`: MP4, MOV, AVI, Matroska, WebM, MPEG-TS or GIF.
+
+    Raises:
+        failure: it has no picture, or ffmpeg cannot read it.
+        UsageError: another kind of file.
+        FileError: it cannot be opened.
+    """
+    kind = kind_of(path)
+    streams, seconds = list_streams(ffmpeg, path, kind, failure)
+    pictures = [stream for stream in streams if stream.kind == "video" and not stream.is_cover and stream.width]
+    timelines = [(stream, list_times(ffmpeg, path, kind, stream.index, failure=failure)) for stream in pictures]
+    if kind == "avi":
+        timelines = [(stream, _without_lead(times)) for stream, times in timelines]
+    shown = [(stream, times) for stream, times in timelines if times.count]
+    if not shown:
+        raise failure(f"{path.name} has no picture")
+    # A still, as cameras and editors store one beside the picture, is none that plays.
+    picture, timeline = max(shown, key=lambda pair: (pair[1].count > 1, pair[0].is_default, pair[1].duration))
+    if timeline.duration > MAX_SECONDS:
+        raise failure(f"{path.name} is longer than {MAX_SECONDS / 3600:.0f} hours")
+    return Footage(path, kind, streams, picture, timeline, seconds)
+
+
+def _without_lead(timeline: Timeline) -> Timeline:
+    """AVI has slots, not times, and ffmpeg leaves the second one empty for encoders with a delay: no change of rate."""
+    ticks = timeline.ticks
+    if len(ticks) < 3 or ticks[1] - ticks[0] != 2 * (step := ticks[2] - ticks[1]):
+        return timeline
+    closed = array("q", [ticks[0], *(tick - step for tick in ticks[1:])])
+    without = Timeline(timeline.unit, closed, timeline.last, timeline.first_packet)
+    return timeline if without.constant_rate is None else without
+
+
+def list_times(
+    ffmpeg: Ffmpeg,
+    path: Path,
+    kind: str,
+    index: int,
+    *,
+    failure: type[LumaError] = UsageError,
+    packets: int | None = None,
+    is_decoded: bool = False,
+) -> Timeline:
+    """When the packets of stream `index` are shown, or only the first `packets` of them.
+
+    With `is_decoded` it is what comes out of its decoder: a sound then begins with the first sample that is heard.
+    """
+    reader = _PacketReader()
+    limit = [] if packets is None else ["-frames", str(packets)]
+    how = [] if is_decoded else ["-c", "copy"]
+    arguments = ["-copyts", *read_from(path, kind), "-map", f"0:{index}", *how, *limit, "-f", "framecrc", "pipe:1"]
+    run(ffmpeg, arguments, f"read {path.name}", failure=failure, on_line=reader.take)
+    return reader.timeline(path, failure)
+
+
+class _PacketReader:
+    """Takes the lines of ffmpeg's `framecrc`: `#tb 0: 1/30000`, then stream, dts, pts, duration, size, checksum."""
+
+    def __init__(self) -> None:
+        self.unit = Fraction(1)
+        self.first: int | None = None
+        self.shown: array[int] = array("q")
+        self.end = 0
+
+    def take(self, line: bytes) -> None:
+        if line.startswith(b"#tb 0:"):
+            self.unit = Fraction(line.partition(b":")[2].decode().strip())
+        if line.startswith(b"#") or len(self.shown) > MAX_FRAMES:
+            return
+        fields = line.split(b",")
+        dts, pts, duration = (int(value) for value in fields[1:4])
+        pts = dts if pts == NO_TIME else pts  # AVI knows no other
+        self.first = pts if self.first is None else self.first
+        if not _is_discarded(fields[6:]):
+            self.shown.append(pts)
+            self.end = max(self.end, pts + max(duration, 0)) if len(self.shown) > 1 else pts + max(duration, 0)
+
+    def timeline(self, path: Path, failure: type[LumaError]) -> Timeline:
+        if len(self.shown) > MAX_FRAMES:
+            raise failure(f"{path.name} has more than {MAX_FRAMES} frames")
+        ticks = array("q", sorted(self.shown))
+        last = max(self.end - ticks[-1], 0) if ticks else 0
+        return Timeline(self.unit, ticks, last, self.first or 0)
+
+
+def _is_discarded(extras: Iterable[bytes]) -> bool:
+    flags = next((extra.strip() for extra in extras if extra.strip().startswith(b"F=")), b"F=0x1")
+    return bool(int(flags[2:], 16) & DISCARD)

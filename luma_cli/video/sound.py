@@ -1,0 +1,245 @@
+"""Does a clip have sound, and give a silent one that of its source, in sync to the sample."""
+
+import logging
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from luma_cli.errors import FileError, LumaError, reason
+from luma_cli.video import edit_list
+from luma_cli.video.encode import SEEKABLE, can_decode
+from luma_cli.video.ffmpeg import Ffmpeg, OnSeconds, kind_of, on_progress, read_from, run
+from luma_cli.video.frames import Footage, Stream, list_streams, list_times, look
+
+log = logging.getLogger(__name__)
+
+# What the containers take as it is. PCM is cut to the sample by decoding it, which changes nothing.
+COPIED = {
+    "mp4": frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus"}),
+    "mov": frozenset({"aac", "mp3", "ac3", "eac3", "alac"}),
+}
+PCM = frozenset(
+    f"pcm_{name}"
+    for name in "s8 u8 s16le s16be s24le s24be s32le s32be f32le f32be f64le f64be alaw mulaw".split()  # noqa: SIM905
+)
+AAC_BITS = 192_000
+# Digital silence is 0 in 16 bits; a lossy codec may make a sample of 1 of it.
+SILENCE = 20 * math.log10(1.5 / 32768)
+MAX_SECONDS = 6 * 3600
+# A decoder needs what came before the first sample that is heard: the bit reservoir of MP3 reaches furthest.
+LEAD = Fraction(3, 2)
+MAX_TIMESCALE = 10_000_000  # of a movie
+# Files of sound alone whose first packet's time is that of ffmpeg's counting and not the sound's.
+BEGIN_WITH_SOUND = ("mp3", "ogg")
+
+
+@dataclass(frozen=True)
+class SoundReport:
+    """What was done. `codec` is the source's; `left_out` names the streams of the source that were not taken."""
+
+    codec: str
+    is_copied: bool
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The sound that plays of a file, ready to be laid under a picture.
+
+    `zero` is the time, in the file's own clock, that is played with the first picture. `first` is its first packet's
+    time in that clock, `heard` the first sample's that is heard.
+    """
+
+    path: Path
+    kind: str
+    stream: Stream
+    zero: Fraction
+    first: Fraction
+    heard: Fraction
+    unit: Fraction
+    left_out: tuple[str, ...]
+
+
+def has_sound(ffmpeg: Ffmpeg, path: Path) -> bool:
+    """False if the clip has no audio track, or nothing but digital silence in those that can be decoded.
+
+    A track that cannot be decoded counts as sound: what is in it is not known.
+
+    Raises:
+        LumaError: ffmpeg cannot read the clip.
+    """
+    kind = kind_of(path)
+    streams, _ = list_streams(ffmpeg, path, kind, FileError)
+    return any(_is_heard(ffmpeg, path, kind, stream.index) for stream in streams if stream.kind == "audio")
+
+
+def _is_heard(ffmpeg: Ffmpeg, path: Path, kind: str, index: int) -> bool:
+    peaks: list[float] = [-math.inf]
+
+    def take(line: bytes) -> None:
+        name, _, value = line.partition(b"=")
+        if name == b"lavfi.astats.Overall.Peak_level":
+            peaks[0] = max(peaks[0], float(value))
+
+    measure = "astats=metadata=1:measure_perchannel=none:measure_overall=Peak_level,ametadata=mode=print:file=-"
+    sink = ["-map", f"0:{index}", "-af", measure, "-f", "null", "-"]
+    try:
+        run(ffmpeg, [*read_from(path, kind, "-t", str(MAX_SECONDS)), *sink], f"hear {path.name}", on_line=take)
+    except LumaError:
+        return not can_decode(ffmpeg, path, kind, index)
+    return peaks[0] > SILENCE
+
+
+def find_sound(ffmpeg: Ffmpeg, path: Path, *, start: float = 0.0) -> Sound | None:
+    """The sound of a clip, from `start` seconds after its first picture on: of the frame that is shown first then.
+
+    None if it has none that can be decoded. Raises LumaError if ffmpeg cannot read it.
+    """
+    kind = kind_of(path)
+    streams, _ = list_streams(ffmpeg, path, kind, FileError)
+    stream = _playing(ffmpeg, path, kind, streams)
+    if stream is None:
+        return None
+    packets = list_times(ffmpeg, path, kind, stream.index, failure=FileError, packets=8)
+    decoded = list_times(ffmpeg, path, kind, stream.index, failure=FileError, packets=1, is_decoded=True)
+    has_picture = any(other.kind == "video" and not other.is_cover for other in streams)
+    if has_picture:
+        footage = look(ffmpeg, path, failure=FileError)
+        zero = footage.timeline.start + first_frame(footage, start) / footage.rate
+        shown = {stream.index, footage.picture.index}
+    else:
+        zero, shown = (decoded.start if kind in BEGIN_WITH_SOUND else Fraction(0)), {stream.index}
+    first = packets.first_packet * packets.unit
+    left_out = tuple(f"{other.kind} {other.codec}" for other in streams if other.index not in shown)
+    return Sound(path, kind, stream, zero, first, decoded.start, packets.unit, left_out)
+
+
+def first_frame(footage: Footage, start: float) -> int:
+    """The number of the first frame that begins at or after `start` seconds."""
+    exact = Fraction(start).limit_denominator(10**6) * footage.rate
+    return max(0, math.ceil(exact - Fraction(1, 1000)))
+
+
+def _playing(ffmpeg: Ffmpeg, path: Path, kind: str, streams: Iterable[Stream]) -> Stream | None:
+    """Found by codec and not by position: cameras store tracks that ffmpeg, and nobody else, can decode."""
+    sounds = sorted((stream for stream in streams if stream.kind == "audio"), key=lambda stream: not stream.is_default)
+    return next((stream for stream in sounds if can_decode(ffmpeg, path, kind, stream.index)), None)
+
+
+def with_sound(
+    ffmpeg: Ffmpeg,
+    result: Path,
+    source: Path,
+    target: Path,
+    *,
+    start: float = 0.0,
+    on_seconds: OnSeconds | None = None,
+) -> SoundReport | None:
+    """Write `target`: the picture of `result` as it is, with the sound of `source` from `start` seconds on.
+
+    `source` is a clip, or a file of sound alone. The sound ends with the picture at the latest; the picture begins
+    at 0. None, and no target, if the source has no sound.
+
+    Raises:
+        LumaError: ffmpeg cannot read one of the two, or the result is neither MP4 nor MOV.
+    """
+    sound = find_sound(ffmpeg, source, start=start)
+    if sound is None:
+        return None
+    footage = look(ffmpeg, result, failure=FileError)
+    if footage.kind not in COPIED:
+        raise FileError(f"{result.name} is {footage.kind}: sound goes into MP4 and MOV only")
+    timeline = footage.timeline
+    shift = ["-itsoffset", _seconds(-timeline.start)]
+    picture = [*read_from(result, footage.kind, *shift)]
+    length = timeline.duration if footage.is_variable else footage.seconds
+    maps = ["-map", f"0:{footage.picture.index}", "-c:v", "copy"]
+    for is_copied in _ways(sound, footage.kind):
+        laid = lay(sound, footage.kind, length, timeline.unit, is_copied=is_copied)
+        arguments = ["-copyts", *picture, *laid.source, *maps, *laid.arguments, *_container(footage.kind)]
+        try:
+            doing = f"put the sound of {source.name} under {result.name}"
+            run(ffmpeg, [*arguments, f"file:{target}"], doing, on_line=on_progress(on_seconds, float(length)))
+            laid.correct(target)
+            return SoundReport(sound.stream.codec, is_copied, sound.left_out)
+        except LumaError:
+            if not is_copied:
+                raise
+            log.info("the sound of %s cannot be copied, it is encoded", source.name)
+    return None
+
+
+def _ways(sound: Sound, container: str) -> tuple[bool, ...]:
+    """Copy if the container takes the codec, and encode if it does not, or if copying fails."""
+    is_cut = sound.first < sound.zero - 2 * LEAD
+    can_copy = sound.stream.codec in COPIED[container] and (not is_cut or sound.kind in SEEKABLE)
+    return (True, False) if can_copy else (False,)
+
+
+@dataclass(frozen=True)
+class Laid:
+    """Arguments for ffmpeg: `source` opens the sound as input 1, `arguments` are those of the output.
+
+    `priming` is what the edit list must be corrected by, in ticks of the sound, 0 if it is right as ffmpeg writes it.
+    """
+
+    source: list[str]
+    arguments: list[str]
+    priming: int = 0
+
+    def correct(self, target: Path) -> None:
+        """Correct the edit list of the finished file.
+
+        Raises:
+            FileError: it is not as it should be, or cannot be written.
+        """
+        try:
+            if self.priming:
+                edit_list.skip_priming(target, self.priming)
+        except OSError as error:
+            raise FileError(f"cannot write {target.name}: {reason(error)}") from error
+        except ValueError as error:
+            raise FileError(f"cannot put the sound in sync: {error}") from error
+
+
+def lay(sound: Sound, container: str, length: Fraction, unit: Fraction, *, is_copied: bool) -> Laid:
+    """How `sound` goes under a picture of `length` seconds that begins at 0 and has ticks of `unit` seconds."""
+    if is_copied:
+        return _copied(sound, length, unit)
+    cut = ["-ss", _seconds(sound.zero - LEAD)] if sound.kind in SEEKABLE and sound.zero > 2 * LEAD else []
+    filters = [
+        f"asetpts=round(PTS-{sound.zero.numerator}/{sound.zero.denominator}/TB)",
+        f"atrim=start=0:end={_seconds(length)}",
+        "aresample=async=1:first_pts=0",
+    ]
+    is_pcm = container == "mov" and sound.stream.codec in PCM
+    codec = [sound.stream.codec] if is_pcm else ["aac", "-b:a", str(AAC_BITS)]
+    source = read_from(sound.path, sound.kind, *cut, "-noaccurate_seek")
+    return Laid(source, ["-map", f"1:{sound.stream.index}", "-af", ",".join(filters), "-c:a", *codec])
+
+
+def _copied(sound: Sound, length: Fraction, unit: Fraction) -> Laid:
+    # What is heard begins after the picture and is primed: ffmpeg writes the delay alone into the edit list. The
+    # packets are put as late as what is heard, and the priming is written into the list afterwards.
+    delay, priming = sound.heard - sound.zero, sound.heard - sound.first
+    late = priming if delay > 0 else Fraction(0)
+    cut = ["-ss", _seconds(sound.zero - LEAD)] if sound.first < sound.zero - 2 * LEAD else []
+    source = read_from(sound.path, sound.kind, *cut, "-itsoffset", _seconds(late - sound.zero))
+    end = length + late
+    # A packet that plays on after the picture's end is made to end with it.
+    shortened = f"setts=ts=TS:duration=min(DURATION\\,max(1\\,floor({end.numerator}/{end.denominator}/TB-TS)))"
+    arguments = ["-map", f"1:{sound.stream.index}", "-c:a", "copy", "-bsf:a", shortened, "-t", _seconds(end)]
+    scale = math.lcm(sound.unit.denominator, unit.denominator)
+    scale = scale if scale < MAX_TIMESCALE else sound.unit.denominator
+    return Laid(source, [*arguments, "-movie_timescale", str(scale)], round(late / sound.unit))
+
+
+def _container(kind: str) -> list[str]:
+    clean = ["-map_chapters", "-1", "-dn", "-sn", "-write_tmcd", "0"]
+    return [*clean, "-progress", "pipe:1", "-y", "-f", kind, "-movflags", "+faststart"]
+
+
+def _seconds(value: Fraction) -> str:
+    return f"{float(value):.6f}"

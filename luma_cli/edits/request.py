@@ -13,7 +13,8 @@ from luma_cli.api.task import Edit, is_link
 from luma_cli.config import settings
 from luma_cli.errors import Finding, UsageError
 from luma_cli.journal.journal import Submission
-from luma_cli.video.trim import check_ffmpeg
+from luma_cli.video.ffmpeg import find_ffmpeg
+from luma_cli.video.trim import NEEDS
 
 AUTO = "auto"
 # No limit is documented; these keep a mistaken file from being sent.
@@ -91,7 +92,7 @@ def make_order(
     if idempotency_key not in (None, AUTO) and len(names) > 1:
         raise UsageError("one idempotency key cannot stand for several videos", hint="--idempotency-key auto")
     if trim is not None:
-        check_ffmpeg()
+        find_ffmpeg(None, NEEDS, option="--trim")
         if any("://" in name for name in names):
             raise UsageError("--trim is for local clips", hint="download the video first and give the file")
     texts = {

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from luma_cli.api.client import GENERATE, Client
+from luma_cli.api.models import LUMA
 from luma_cli.api.task import State, Task
 from luma_cli.config import settings
 from luma_cli.downloads.file_names import stem_of
@@ -17,7 +18,9 @@ from luma_cli.errors import ACCOUNT_ERRORS, LumaError, UsageError
 from luma_cli.journal.journal import Journal, NotYet, Spacing
 from luma_cli.output import streams
 from luma_cli.output.progress import Screen
-from luma_cli.video.trim import trimmed
+from luma_cli.video.ffmpeg import find_ffmpeg
+from luma_cli.video.trim import NEEDS, trimmed
+from luma_cli.video.trim_range import Trim
 
 # Over 20 new tasks in 10 s the service drops what comes (vendor's platform page); one account, however many processes.
 SPACING = Spacing(20, 10.0)
@@ -157,7 +160,8 @@ def deliver(path: Path, trim: float | None, client: Client, screen: Screen) -> s
         return _upload(path, client, screen)
     with contextlib.ExitStack() as stack:
         with screen.work(f"trim {path.name}") as on_seconds:
-            short = stack.enter_context(trimmed(path, trim, on_seconds))
+            ffmpeg = find_ffmpeg(None, NEEDS, option="--trim")
+            short = stack.enter_context(trimmed(path, Trim(trim), LUMA.limits.max_seconds, ffmpeg, on_seconds))
         return _upload(short, client, screen)
 
 

@@ -156,8 +156,8 @@ def _bundled() -> str | None:
         return None
 
 
-def kind_of(path: Path) -> str:
-    """What the file is by its first bytes: a key of `DEMUXERS`.
+def kind_of(path: Path, verb: str = "read") -> str:
+    """What the file is by its first bytes: a key of `DEMUXERS`. `verb` is what the error says cannot be done.
 
     Raises:
         UsageError: nothing that we let ffmpeg open.
@@ -169,7 +169,7 @@ def kind_of(path: Path) -> str:
     except OSError as error:
         raise FileError(f"cannot read {path.name}: {reason(error)}") from error
     if kind not in DEMUXERS:
-        raise UsageError(f"{path.name} is {kind or 'an unknown kind of file'}, not a video or sound that can be read")
+        raise UsageError(f"cannot {verb} {path.name}: it is {kind or 'an unknown kind of file'}, not a video")
     return kind
 
 

@@ -1,5 +1,6 @@
 """What ffmpeg sees in a clip: its streams, the picture that plays, and when each of its frames is shown."""
 
+import math
 import re
 from array import array
 from collections.abc import Iterable
@@ -166,7 +167,15 @@ class Footage:
         return max(self.timeline.duration, Fraction(self.container_seconds).limit_denominator(1000))
 
 
-def list_streams(ffmpeg: Ffmpeg, path: Path, kind: str, failure: type[LumaError]) -> tuple[tuple[Stream, ...], float]:
+def first_frame(footage: Footage, start: float) -> int:
+    """The number of the first frame that begins at or after `start` seconds."""
+    exact = Fraction(start).limit_denominator(10**6) * footage.rate
+    return max(0, math.ceil(exact - Fraction(1, 1000)))
+
+
+def list_streams(
+    ffmpeg: Ffmpeg, path: Path, kind: str, failure: type[LumaError], verb: str = "read"
+) -> tuple[tuple[Stream, ...], float]:
     """The streams of a file, and how many seconds the file says that it lasts (0: it does not).
 
     Raises:
@@ -175,7 +184,7 @@ def list_streams(ffmpeg: Ffmpeg, path: Path, kind: str, failure: type[LumaError]
     text = query(ffmpeg, ["-v", "info", *read_from(path, kind)], f"read {path.name}")
     found = list(_STREAM.finditer(text))
     if not found:
-        raise failure(f"ffmpeg cannot read {path.name}: {first_reason(text)}")
+        raise failure(f"ffmpeg cannot {verb} {path.name}: {first_reason(text)}")
     ends = [match.start() for match in found[1:]] + [len(text)]
     duration = _DURATION.search(text)
     seconds = int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3]) if duration else 0.0
@@ -209,16 +218,16 @@ def _stream(match: "re.Match[str]", details: str) -> Stream:
     )
 
 
-def look(ffmpeg: Ffmpeg, path: Path, *, failure: type[LumaError] = UsageError) -> Footage:
-    """The clip at `path`: MP4, MOV, AVI, Matroska, WebM, MPEG-TS or GIF.
+def look(ffmpeg: Ffmpeg, path: Path, *, failure: type[LumaError] = UsageError, verb: str = "read") -> Footage:
+    """The clip at `path`: MP4, MOV, AVI, Matroska, WebM, MPEG-TS or GIF. `verb` is what errors say cannot be done.
 
     Raises:
         failure: it has no picture, or ffmpeg cannot read it.
         UsageError: another kind of file.
         FileError: it cannot be opened.
     """
-    kind = kind_of(path)
-    streams, seconds = list_streams(ffmpeg, path, kind, failure)
+    kind = kind_of(path, verb)
+    streams, seconds = list_streams(ffmpeg, path, kind, failure, verb)
     pictures = [stream for stream in streams if stream.kind == "video" and not stream.is_cover and stream.width]
     timelines = [(stream, list_times(ffmpeg, path, kind, stream.index, failure=failure)) for stream in pictures]
     if kind == "avi":

@@ -11,7 +11,7 @@ from luma_cli.errors import FileError, LumaError, reason
 from luma_cli.video import edit_list
 from luma_cli.video.encode import SEEKABLE, can_decode
 from luma_cli.video.ffmpeg import Ffmpeg, OnSeconds, kind_of, on_progress, read_from, run
-from luma_cli.video.frames import Footage, Stream, list_streams, list_times, look
+from luma_cli.video.frames import Stream, first_frame, list_streams, list_times, look
 
 log = logging.getLogger(__name__)
 
@@ -116,12 +116,6 @@ def find_sound(ffmpeg: Ffmpeg, path: Path, *, start: float = 0.0) -> Sound | Non
     return Sound(path, kind, stream, zero, first, decoded.start, packets.unit, left_out)
 
 
-def first_frame(footage: Footage, start: float) -> int:
-    """The number of the first frame that begins at or after `start` seconds."""
-    exact = Fraction(start).limit_denominator(10**6) * footage.rate
-    return max(0, math.ceil(exact - Fraction(1, 1000)))
-
-
 def _playing(ffmpeg: Ffmpeg, path: Path, kind: str, streams: Iterable[Stream]) -> Stream | None:
     """Found by codec and not by position: cameras store tracks that ffmpeg, and nobody else, can decode."""
     sounds = sorted((stream for stream in streams if stream.kind == "audio"), key=lambda stream: not stream.is_default)
@@ -156,7 +150,7 @@ def with_sound(
     picture = [*read_from(result, footage.kind, *shift)]
     length = timeline.duration if footage.is_variable else footage.seconds
     maps = ["-map", f"0:{footage.picture.index}", "-c:v", "copy"]
-    for is_copied in _ways(sound, footage.kind):
+    for is_copied in ways_of(sound, footage.kind):
         laid = lay(sound, footage.kind, length, timeline.unit, is_copied=is_copied)
         arguments = ["-copyts", *picture, *laid.source, *maps, *laid.arguments, *_container(footage.kind)]
         try:
@@ -171,7 +165,7 @@ def with_sound(
     return None
 
 
-def _ways(sound: Sound, container: str) -> tuple[bool, ...]:
+def ways_of(sound: Sound, container: str) -> tuple[bool, ...]:
     """Copy if the container takes the codec, and encode if it does not, or if copying fails."""
     is_cut = sound.first < sound.zero - 2 * LEAD
     can_copy = sound.stream.codec in COPIED[container] and (not is_cut or sound.kind in SEEKABLE)

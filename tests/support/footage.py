@@ -39,7 +39,12 @@ def clicks(seconds: float) -> list[str]:
 def flashes(rate: str, seconds: float, size: str = "192x108") -> list[str]:
     """White for the frames of the first 0.04 s of each second, and a slowly changing grey in between."""
     look = "if(lt(mod(T+0.001\\,1)\\,0.04)\\,235\\,60+20*sin(T/3))"
-    return ["-f", "lavfi", "-i", f"color=black:size={size}:rate={rate}:duration={seconds},geq=lum='{look}':cb=128:cr=128"]
+    return [
+        "-f",
+        "lavfi",
+        "-i",
+        f"color=black:size={size}:rate={rate}:duration={seconds},geq=lum='{look}':cb=128:cr=128",
+    ]
 
 
 RECIPES: dict[str, list[str]] = {

@@ -21,6 +21,11 @@ LONG = DATA / "tiny-12s.mp4"
 
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
 
+# What an ffmpeg of ours leaves to the real one: what it is asked before it encodes.
+QUERIES = (
+    f'case "$*" in *-encoders*|*muxer=*|*framecrc*|*"-f null"*|*"-v info"*) exec {shutil.which("ffmpeg")} "$@";; esac\n'
+)
+
 
 def seconds(path: Path) -> float:
     with path.open("rb") as file:
@@ -90,7 +95,7 @@ def test_a_file_that_ffmpeg_cannot_read_is_said(luma: Luma, sandbox: Sandbox) ->
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        (b"no video", "a.mp4 is text, not a video that can be trimmed"),
+        (b"no video", "cannot trim a.mp4: it is text, not a video"),
         (b"\x1aE\xdf\xa3 no more", "ffmpeg cannot trim a.mp4: "),
     ],
 )
@@ -163,6 +168,7 @@ def test_without_ffmpeg_it_is_said_before_anything_is_sent(
     luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)  # nor is the extra installed
     code, out, err = luma("modify", CLIP, "-p", PROMPT, "--trim")
 
     assert (code, out, sandbox.requests) == (2, "", [])
@@ -177,7 +183,7 @@ def test_a_terminal_shows_how_far_it_is(sandbox: Sandbox, tmp_path: Path) -> Non
     """An ffmpeg of ours says that it stands at 4 s until that has been seen."""
     fake = tmp_path / "bin" / "ffmpeg"
     fake.parent.mkdir()
-    fake.write_text('#!/bin/sh\nuntil [ -e "$PWD/seen" ]; do echo out_time_us=4000000; done\nexit 1\n')
+    fake.write_text("#!/bin/sh\n" + QUERIES + 'until [ -e "$PWD/seen" ]; do echo out_time_us=4000000; done\nexit 1\n')
     fake.chmod(0o755)
     environment = {**os.environ, "PATH": f"{fake.parent}:{os.environ['PATH']}", "COLUMNS": "100"}
     words = ["-m", "luma_cli", "modify", str(LONG), "-p", PROMPT, "--trim"]
@@ -195,7 +201,7 @@ def test_ctrl_c_ends_ffmpeg_too(sandbox: Sandbox, tmp_path: Path) -> None:
     """An ffmpeg of ours that waits for ever says that it has begun, and whether it still runs."""
     fake = tmp_path / "bin" / "ffmpeg"
     fake.parent.mkdir()
-    fake.write_text('#!/bin/sh\necho $$ > "$PWD/pid"\necho started > "$PWD/fifo"\nexec sleep 600\n')
+    fake.write_text("#!/bin/sh\n" + QUERIES + 'echo $$ > "$PWD/pid"\necho started > "$PWD/fifo"\nexec sleep 600\n')
     fake.chmod(0o755)
     os.mkfifo(tmp_path / "fifo")
     environment = {**os.environ, "PATH": f"{fake.parent}:{os.environ['PATH']}"}
@@ -210,7 +216,7 @@ def test_ctrl_c_ends_ffmpeg_too(sandbox: Sandbox, tmp_path: Path) -> None:
     assert sandbox.requests == []
 
 
-@pytest.mark.parametrize("start", ["2.5", "00:02", "1.5s"])
+@pytest.mark.parametrize("start", ["2.5", "1.5s"])
 def test_a_start_that_is_no_duration_is_told_as_such_and_not_taken_for_a_clip(
     luma: Luma, sandbox: Sandbox, start: str
 ) -> None:

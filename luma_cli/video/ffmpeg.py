@@ -169,7 +169,7 @@ def kind_of(path: Path, verb: str = "read") -> str:
     except OSError as error:
         raise FileError(f"cannot read {path.name}: {reason(error)}") from error
     if kind not in DEMUXERS:
-        raise UsageError(f"cannot {verb} {path.name}: it is {kind or 'an unknown kind of file'}, not a video")
+        raise UsageError(f"cannot {verb} {path.name}: it is {headers.name_of(kind)}, not a video")
     return kind
 
 

@@ -89,6 +89,7 @@ class Client:
         self._clock = clock
         self._sleep = sleep
         self._limited: Edit | None = None
+        self._attempt = 1  # of a read, for the log
 
     def close(self) -> None:
         self._session.close()
@@ -257,14 +258,18 @@ class Client:
         Raises:
             Unavailable: it did not pass. Other errors at once.
         """
-        for pause in READ_PAUSES:
-            try:
-                return read()
-            except Unavailable as error:
-                if (error.retry_after or 0.0) > MAX_PAUSE:
-                    raise
-                self._wait(max(pause, error.retry_after or 0.0), error.message)
-        return read()
+        try:
+            for attempt, pause in enumerate(READ_PAUSES, start=2):
+                try:
+                    return read()
+                except Unavailable as error:
+                    if (error.retry_after or 0.0) > MAX_PAUSE:
+                        raise
+                    self._wait(max(pause, error.retry_after or 0.0), error.message)
+                self._attempt = attempt
+            return read()
+        finally:
+            self._attempt = 1
 
     def _new_session(self) -> Session:
         return Session(ca_bundle=self._ca_bundle)
@@ -328,7 +333,8 @@ class Client:
     ) -> Envelope:
         """One exchange that may be repeated: its envelope if the code is 200, else the error it stands for."""
         try:
-            reply = exchange(self._session, method, (base or self.base_url) + path, auth=self._auth, **request)
+            url = (base or self.base_url) + path
+            reply = exchange(self._session, method, url, auth=self._auth, attempt=self._attempt, **request)
         except TransportError as error:
             raise _unreachable(error) from error
         result = _judge(reply, self.api_key, model)

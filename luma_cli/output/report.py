@@ -24,7 +24,7 @@ from luma_cli.journal.records import Row
 from luma_cli.output import streams
 from luma_cli.output.formats import format_bytes, format_span, format_time, visible
 from luma_cli.output.report_groups import Group, Take, group_rows, marked_words, rows_with_an_end, trimmed_part
-from luma_cli.output.report_media import Clip, Copies, Href, frame_rate_of, linked_from
+from luma_cli.output.report_media import Clip, Copies, Href, detail_of, frame_rate_of, linked_from
 from luma_cli.video.stills import stills
 
 __all__ = ["check_copies", "check_page", "make_page", "rows_with_an_end", "write_page"]
@@ -33,8 +33,8 @@ TEMPLATE = Path(__file__).with_suffix(".html")
 STDOUT = "-"
 # Cut prompts hide what differs, so they are folded only when a page would be nothing but prompt.
 MAX_OPEN_PROMPT = 600
-# Pictures of one clip take ffmpeg some 0.1 s, so that a page of a whole journal does not take minutes.
-MAX_SHEETS = 200
+# Pictures of one clip take ffmpeg some 0.5 s, and a page of a whole journal is not to take minutes.
+MAX_SHEETS = 60
 
 # Gives some JPEGs of the file, from one second to another.
 Stills = Callable[[Path, float, float | None], Sequence[bytes]]
@@ -239,12 +239,12 @@ def _reasons(row: Row) -> Iterator[str]:
 def _facts(take: Take) -> Iterator[tuple[str, str]]:
     row, task = take.row, take.row.task
     yield "Task", f"<code>{_text(row.label)}</code>"
-    yield "Model", _text(str(getattr(row, "model", None) or getattr(task, "model", None) or ""))
+    yield "Model", _text(str(detail_of(row, "model") or ""))
     yield "Submitted", _time(row.submitted_at)
     yield "Completed", _time(task.complete_time)
     yield "Took", format_span(task.elapsed or 0) if task.has_ended and task.elapsed is not None else ""
     yield "Cost", "not known" if take.credits is None else _credits(take.credits)
-    yield "Trim", _text(str(getattr(row, "trim", None) or ""))
+    yield "Trim", _text(str(detail_of(row, "trim") or ""))
     yield "Watermark", _text(task.watermark or "")
     yield "Warning", _text(", ".join(task.warnings))
     if len(take.rows) > 1:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from luma_cli.errors import UsageError
 from luma_cli.journal.records import Outcome, Row
-from luma_cli.output.report_media import Clip, results_of, source_of
+from luma_cli.output.report_media import Clip, detail_of, results_of, source_of
 from luma_cli.video.trim_range import Trim, parse_trim
 
 # Comparing takes the square of it; a prompt of more words is compared in its first ones.
@@ -16,9 +16,10 @@ MAX_WORDS = 2000
 
 @dataclass(frozen=True)
 class Take:
-    """One edit: a row, or the rows of all its pieces in their order."""
+    """One edit: a row, or the rows of all its pieces in their order. `replaced` are pieces that were done again."""
 
     rows: tuple[Row, ...]
+    replaced: tuple[Row, ...] = ()
 
     @property
     def row(self) -> Row:
@@ -36,7 +37,7 @@ class Take:
 
     @property
     def credits(self) -> float | None:
-        costs = [getattr(row, "credits", None) for row in self.rows]
+        costs = [getattr(row, "credits", None) for row in (*self.rows, *self.replaced)]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
@@ -92,7 +93,7 @@ def rows_with_an_end(rows: Iterable[Row]) -> list[Row]:
 def trimmed_part(row: Row) -> Trim:
     """Which part of its source was edited."""
     try:
-        return parse_trim(getattr(row, "trim", None) or "0")
+        return parse_trim(str(detail_of(row, "trim") or "0"))
     except UsageError:
         return Trim()  # what another version wrote down is no reason to show nothing
 
@@ -126,28 +127,29 @@ def _ancestors(group: Group, holders: dict[int, Group]) -> Iterator[Group]:
 
 
 def _parent_of(row: Row) -> str | None:
-    return getattr(row, "parent_task_id", None) or getattr(row.task, "parent_task_id", None)
+    return detail_of(row, "parent_task_id") or getattr(row.task, "parent_task_id", None)
 
 
 def _takes(rows: Sequence[Row]) -> list[Take]:
     """Rows as takes, the pieces of one split gathered at the first of them. Of a piece done again the newest counts."""
     gathered: dict[object, list[Row]] = {}
     for row in rows:
-        split = getattr(row, "piece_of", None)
+        split = detail_of(row, "piece_of")
         gathered.setdefault(row.number if split is None else f"split {split}", []).append(row)
-    return [Take(tuple(_pieces(found))) for found in gathered.values()]
+    return [_take(found) for found in gathered.values()]
 
 
-def _pieces(rows: Sequence[Row]) -> list[Row]:
-    newest = {getattr(row, "piece_index", None): row for row in sorted(rows, key=lambda row: row.number)}
-    return sorted(newest.values(), key=lambda row: getattr(row, "piece_index", None) or 0)
+def _take(rows: Sequence[Row]) -> Take:
+    newest = {detail_of(row, "piece_index"): row for row in sorted(rows, key=lambda row: row.number)}
+    pieces = sorted(newest.values(), key=lambda row: detail_of(row, "piece_index") or 0)
+    return Take(tuple(pieces), tuple(row for row in rows if row not in pieces))
 
 
 def _hashes(rows: Iterable[Row]) -> dict[str, set[str]]:
     """Which contents a source's name has had."""
     found: dict[str, set[str]] = {}
     for row in rows:
-        if sha256 := getattr(row, "source_sha256", None):
+        if sha256 := detail_of(row, "source_sha256"):
             found.setdefault(row.source, set()).add(sha256)
     return found
 
@@ -158,5 +160,5 @@ def _key(row: Row, hashes: dict[str, set[str]]) -> str:
         return f"task {parent}"
     name = row.source or row.task.video_url or row.label
     known = hashes.get(row.source, set())
-    sha256 = getattr(row, "source_sha256", None) or (next(iter(known)) if len(known) == 1 else None)
+    sha256 = detail_of(row, "source_sha256") or (next(iter(known)) if len(known) == 1 else None)
     return f"sha256 {sha256}" if sha256 else name

@@ -66,7 +66,7 @@ def _command(
     for start, length in spans:
         limit = [] if length is None else ["-t", f"{length:.3f}"]
         named = ["-protocol_whitelist", "file", "-f", demuxer, "-i", f"file:{path}"]
-        command += ["-ss", f"{start:.3f}", *limit, *named]
+        command += ["-threads", "1", "-ss", f"{start:.3f}", *limit, *named]
     for number, ((_, length), target) in enumerate(zip(spans, targets, strict=True)):
         # The last frame is the first of the tail reversed; scaled before, so that the tail takes little memory.
         filters = _SCALE if length is None else f"{_SCALE},reverse"

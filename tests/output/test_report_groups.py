@@ -66,6 +66,13 @@ def test_rows_stand_with_their_source(rows: list[JournalRow], wanted: list[Any])
     assert shape(rows) == wanted
 
 
+def test_a_piece_done_again_is_paid_for_twice() -> None:
+    rows = [row(n, piece_of="s", piece_index=index, credits=100) for n, index in ((1, 1), (2, 2), (3, 1))]
+    (group,) = group_rows(rows)
+
+    assert ([piece.number for piece in group.takes[0].rows], group.takes[0].credits) == ([3, 2], 300)
+
+
 @given(st.lists(st.sampled_from([None, "task-1", "task-2", "task-3", "task-4", ""]), max_size=4))
 def test_every_row_stands_there_once_whatever_a_damaged_journal_says(parents: list[str | None]) -> None:
     rows = [row(number, parent_task_id=parent) for number, parent in enumerate(parents, 1)]

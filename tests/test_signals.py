@@ -140,7 +140,7 @@ run()
 
 @pytest.mark.parametrize(("signum", "code", "word"), WAYS)
 @pytest.mark.parametrize(
-    "module", ["luma_cli.cli.main", "typer", "luma_cli.cli.commands.wait", "requests", "luma_cli.edits.follow"]
+    "module", ["luma_cli.cli.main", "typer", "luma_cli.cli.commands.wait", "requests", "luma_cli.edits.engine"]
 )
 def test_a_signal_during_start_up_leaves_no_traceback(
     sandbox: Sandbox, task_id: str, module: str, signum: int, code: int, word: str

@@ -4,22 +4,20 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from luma_cli import signals
-from luma_cli.api.client import Client
 from luma_cli.api.hosts import host_of, is_loopback, without_query
 from luma_cli.api.task import VISIBILITY_GRACE, Task, is_link
 from luma_cli.api.transport import Session, TransportError, exchange
 from luma_cli.callbacks.server import Receiver
 from luma_cli.callbacks.signature import Callback
-from luma_cli.callbacks.wake import UNVERIFIED_PAUSE, adopt, check_public_url, make_door
-from luma_cli.config import settings
+from luma_cli.callbacks.wake import UNVERIFIED_PAUSE, adopt, check_public_url, make_endpoint
+from luma_cli.edits.events import Ended, Note, Report, Warned
 from luma_cli.edits.poll import MAX_PAUSE, WORKERS, Inbox, Poll
+from luma_cli.edits.run import Run
 from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, Rejected, Unavailable, UsageError
-from luma_cli.journal.journal import Journal
-from luma_cli.output import streams
-from luma_cli.output.formats import task_members
 from luma_cli.signals import Stopped
 
 # On a sibling API the record lagged behind the end of its task (observed): ask again after these pauses.
@@ -43,18 +41,18 @@ def check_forward_url(url: str) -> str:
     return url
 
 
-def listen(
-    host: str, port: int, public_url: str | None, forward_to: str | None, client: Client, journal: Journal
-) -> None:
-    """Receive, confirm and record callbacks, and print each task as it ends, until a signal comes.
+def listen(run: Run, host: str, port: int, public_url: str | None, forward_to: str | None) -> None:
+    """Receive, confirm and record callbacks, and report each task as it ends, until a signal comes.
 
     Raises:
         UsageError, FileError: it cannot be done here.
         KeyRejected, OutOfCredits, Rejected: the service answers no question of ours.
         Stopped: the signal; what had been accepted is done as far as a second allows.
     """
-    door = make_door(host, [check_public_url(public_url)] if public_url is not None else [])
-    forwarder = Forwarder(check_forward_url(forward_to)) if forward_to is not None else None
+    endpoint = make_endpoint(run, host, [check_public_url(run, public_url)] if public_url is not None else [])
+    forwarder = Forwarder(run, check_forward_url(forward_to)) if forward_to is not None else None
+    run.connect()  # in this thread, which may read the key
+    refused = partial(_warn_once, run.report)
     inbox: Inbox = queue.Queue()
 
     def deliver(callback: Callback) -> bool:
@@ -64,10 +62,14 @@ def listen(
         return True
 
     signals.hold()  # until the first step: from now on somebody may call
-    with Receiver(host, port, door, deliver, refused=streams.warn_once, failed=inbox.put) as receiver:
+    with Receiver(host, port, endpoint, deliver, refused=refused, failed=inbox.put) as receiver:
         shown = f"[{receiver.address[0]}]" if ":" in receiver.address[0] else receiver.address[0]
-        streams.note(f"listening on http://{shown}:{receiver.address[1]}{min(door.paths)}")
-        Listener(receiver, client, journal, forwarder, inbox).run()
+        run.report(Note(f"listening on http://{shown}:{receiver.address[1]}{min(endpoint.paths)}"))
+        Listener(run, receiver, forwarder, inbox).run()
+
+
+def _warn_once(report: Report, text: str) -> None:
+    report(Warned(text))
 
 
 @dataclass
@@ -85,12 +87,10 @@ class _Case:
 class Listener:
     """Confirms what callbacks say. The journal and the screen belong to the thread that calls `run`."""
 
-    def __init__(
-        self, receiver: Receiver, client: Client, journal: Journal, forwarder: "Forwarder | None", inbox: Inbox
-    ) -> None:
+    def __init__(self, run: Run, receiver: Receiver, forwarder: "Forwarder | None", inbox: Inbox) -> None:
+        self._run = run
         self._receiver = receiver
-        self._client = client
-        self._journal = journal
+        self._journal = run.journal
         self._forwarder = forwarder
         self._inbox = inbox
         self._cases: dict[str, _Case] = {}
@@ -143,7 +143,7 @@ class Listener:
         """In a thread: ask for the tasks that are ordered."""
         while (task_id := self._orders.get()) is not None:
             try:
-                self._inbox.put(Poll(task_id, task=self._client.task(task_id)))
+                self._inbox.put(Poll(task_id, task=self._run.client.task(task_id)))
             except LumaError as error:
                 self._inbox.put(Poll(task_id, error=error))
             except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or nobody hears of it
@@ -152,7 +152,9 @@ class Listener:
     def _knock(self, callback: Callback) -> None:
         """A callback was accepted: have its task asked for, at once where the callback is signed."""
         if not callback.verified and self._journal.known(callback.task_id) is None:
-            streams.warn_once("a callback for a task that is not in the journal was ignored: no webhook_key is set")
+            self._run.report(
+                Warned("a callback for a task that is not in the journal was ignored: no webhook_key is set")
+            )
             return
         if self._forwarder is not None:
             self._forwarder.forward(callback)
@@ -175,7 +177,9 @@ class Listener:
         if poll.task.has_ended:
             return self._tell(poll.task)
         if case.lags >= len(LAG_PAUSES):
-            streams.warn(f"{poll.task_id}: a callback came, but the task goes on (luma wait {poll.task_id})")
+            self._run.report(
+                Warned(f"{poll.task_id}: a callback came, but the task goes on (luma wait {poll.task_id})", once=False)
+            )
             del self._cases[poll.task_id]
         elif case.due <= case.asked:
             case.due = time.monotonic() + LAG_PAUSES[case.lags]
@@ -193,7 +197,9 @@ class Listener:
             passing = isinstance(error, Unavailable)
         case.failures += 1
         if not passing or case.failures > MAX_FAILURES:
-            streams.warn(f"{task_id}: a callback came that could not be confirmed: {error.message}")
+            self._run.report(
+                Warned(f"{task_id}: a callback came that could not be confirmed: {error.message}", once=False)
+            )
             del self._cases[task_id]
             return
         asked_to = error.retry_after or 0.0 if isinstance(error, Unavailable) else 0.0
@@ -203,19 +209,19 @@ class Listener:
         """Write down what the service said; a submission of unknown outcome gets its task."""
         try:
             is_new = self._journal.known(task.task_id) is None
-            row = adopt(task, self._client.base_url, self._journal) if is_new else None
+            row = adopt(self._run, task) if is_new else None
             if row is not None:
-                streams.note(f"{task.task_id} is the task of {row.label}")
+                self._run.report(Note(f"{task.task_id} is the task of {row.label}"))
         except FileError as error:
-            streams.warn_once(f"the state is not saved: {error.message}")
-        self._journal.learn_if_possible(task, self._client.base_url)
+            self._run.report(Warned(f"the state is not saved: {error.message}"))
+        self._journal.learn_if_possible(task, self._run.base_url)
 
     def _tell(self, task: Task) -> None:
         del self._cases[task.task_id]
         self._told[task.task_id] = None
         if len(self._told) > MAX_TOLD:
             del self._told[next(iter(self._told))]
-        streams.answer_json(task_members(task))
+        self._run.report(Ended(task.task_id, task))
 
     def _wind_down(self) -> None:
         """Finish what has been accepted, as far as that goes quickly; the rest is named."""
@@ -224,7 +230,7 @@ class Listener:
         while time.monotonic() < deadline and (self._has_work() or not self._inbox.empty()):
             self._step(deadline)
         for task_id in self._cases:
-            streams.track(task_id)
+            self._run.results.track(task_id)
         if self._forwarder is not None:
             self._forwarder.close(deadline)
 
@@ -235,10 +241,11 @@ class Listener:
 class Forwarder:
     """Hands accepted callbacks on to a local application, in a thread of its own. Failures are told on stderr."""
 
-    def __init__(self, url: str, pauses: tuple[float, ...] = (1.0, 2.0)) -> None:
+    def __init__(self, run: Run, url: str, pauses: tuple[float, ...] = (1.0, 2.0)) -> None:
+        self._run = run
         self._url = url
         self._pauses = pauses
-        self._session = Session(ca_bundle=settings.load_settings().ca_bundle)  # it knows no key of ours
+        self._session = Session(ca_bundle=run.settings.ca_bundle)  # it knows no key of ours
         self._waiting: queue.Queue[Callback] = queue.Queue(MAX_WAITING)
         self._under_way = 0
         self._lock = threading.Condition()
@@ -248,7 +255,12 @@ class Forwarder:
         """Queue a callback as it came; one for which there is no room is told and dropped."""
         with self._lock:
             if self._waiting.full():
-                streams.warn(f"{callback.task_id}: not forwarded, {MAX_WAITING} callbacks are waiting for {self._name}")
+                self._run.report(
+                    Warned(
+                        f"{callback.task_id}: not forwarded, {MAX_WAITING} callbacks are waiting for {self._name}",
+                        once=False,
+                    )
+                )
                 return
             self._under_way += 1
         self._waiting.put(callback)
@@ -258,7 +270,9 @@ class Forwarder:
         with self._lock:
             self._lock.wait_for(lambda: not self._under_way, max(0.0, deadline - time.monotonic()))
             if self._under_way:
-                streams.warn(f"{self._under_way} callback(s) were not forwarded to {self._name}")
+                self._run.report(
+                    Warned(f"{self._under_way} callback(s) were not forwarded to {self._name}", once=False)
+                )
 
     @property
     def _name(self) -> str:
@@ -269,7 +283,7 @@ class Forwarder:
             callback = self._waiting.get()
             trouble = self._send(callback)
             if trouble is not None:
-                streams.warn(f"{callback.task_id}: not forwarded to {self._name}: {trouble}")
+                self._run.report(Warned(f"{callback.task_id}: not forwarded to {self._name}: {trouble}", once=False))
             with self._lock:
                 self._under_way -= 1
                 self._lock.notify_all()

@@ -33,8 +33,8 @@ WRONG_HOST = "a request for another host name was refused; behind a proxy or tun
 
 
 @dataclass(frozen=True)
-class Door:
-    """What is let in: paths, host names (None for any), and the key that signs callbacks (None: nobody signs)."""
+class Endpoint:
+    """What is accepted: paths, host names (None for any), and the key that signs callbacks (None: nobody signs)."""
 
     paths: frozenset[str]
     hosts: frozenset[str] | None
@@ -67,7 +67,7 @@ class _Connection:
     deadline: float
     received: bytearray = field(default_factory=bytearray)
     head: _Head | None = None
-    answered: bool = False
+    replied: bool = False
 
 
 class Receiver:
@@ -84,7 +84,7 @@ class Receiver:
         self,
         host: str,
         port: int,
-        door: Door,
+        endpoint: Endpoint,
         deliver: Callable[[Callback], bool],
         *,
         refused: Callable[[str], None] = lambda _: None,
@@ -92,7 +92,7 @@ class Receiver:
         limits: Limits | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._door = door
+        self._endpoint = endpoint
         self._deliver = deliver
         self._refused = refused
         self._failed = failed
@@ -103,7 +103,7 @@ class Receiver:
         self._closing: float | None = None
         self._socket = _listen(host, port)
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
-        self._waker, self._bell = socket.socketpair()
+        self._waker, self._waker_end = socket.socketpair()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ)
         self._selector.register(self._waker, selectors.EVENT_READ)
@@ -122,7 +122,7 @@ class Receiver:
         if self._closing is None:
             self._closing = time.monotonic() + grace
             try:
-                self._bell.send(b"!")
+                self._waker_end.send(b"!")
             except OSError:
                 pass  # the thread has failed, and said so
         self._thread.join(grace + 1.0)
@@ -136,12 +136,12 @@ class Receiver:
                     elif key.fileobj is not self._waker:
                         self._serve(key.data)
                 self._drop_late()
-        except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or nobody hears that it is deaf
+        except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or nobody learns that it has stopped
             self._failed(error)
         finally:
             for connection in list(self._connections.values()):
                 self._drop(connection)
-            for each in (self._socket, self._waker, self._bell):
+            for each in (self._socket, self._waker, self._waker_end):
                 each.close()
             self._selector.close()
 
@@ -153,7 +153,7 @@ class Receiver:
             self._selector.unregister(self._socket)
             self._selector.unregister(self._waker)
             self._socket.close()
-        under_way = any((each.received or each.head) and not each.answered for each in self._connections.values())
+        under_way = any((each.received or each.head) and not each.replied for each in self._connections.values())
         return not under_way or time.monotonic() >= self._closing
 
     def _accept(self) -> None:
@@ -177,7 +177,7 @@ class Receiver:
         """Drop one connection where there are `most`: one that is answered already, else the oldest."""
         if len(self._connections) >= most:
             oldest = next(iter(self._connections.values()))
-            self._drop(next((each for each in self._connections.values() if each.answered), oldest))
+            self._drop(next((each for each in self._connections.values() if each.replied), oldest))
 
     def _drop(self, connection: _Connection) -> None:
         self._connections.pop(connection.sock, None)
@@ -204,7 +204,7 @@ class Receiver:
             chunk = b""
         if not chunk:
             return self._drop(connection)
-        if connection.answered:
+        if connection.replied:
             return None
         connection.received += chunk
         try:
@@ -212,7 +212,7 @@ class Receiver:
         except InvalidCallback as invalid:
             if invalid.reason is not None:
                 self._refused(invalid.reason)
-            self._answer(connection, invalid.status)
+            self._reply(connection, invalid.status)
         return None
 
     def _read(self, connection: _Connection) -> None:
@@ -232,9 +232,9 @@ class Receiver:
     def _check(self, head: _Head) -> None:
         """Everything that a head can be refused for, before its body is read. Raises InvalidCallback."""
         hosts = head.headers.get("host", [])
-        if self._door.hosts is not None and any(_host_name(each) not in self._door.hosts for each in hosts):
+        if self._endpoint.hosts is not None and any(_host_name(each) not in self._endpoint.hosts for each in hosts):
             raise InvalidCallback(404, WRONG_HOST)
-        if head.path not in self._door.paths:
+        if head.path not in self._endpoint.paths:
             raise InvalidCallback(404)
         if head.method != "POST":
             raise InvalidCallback(405)
@@ -248,19 +248,19 @@ class Receiver:
 
     def _admit(self, connection: _Connection, head: _Head) -> None:
         body = bytes(connection.received[: head.length])
-        callback = verify(head.headers, body, self._door.webhook_key, self._now())
+        callback = verify(head.headers, body, self._endpoint.webhook_key, self._now())
         if not self._deliveries.is_known(callback):
             if not self._deliver(callback):
                 raise InvalidCallback(503)
             self._deliveries.remember(callback)
-        self._answer(connection, 200)
+        self._reply(connection, 200)
 
-    def _answer(self, connection: _Connection, status: int) -> None:
+    def _reply(self, connection: _Connection, status: int) -> None:
         """Answer and hang up."""
-        connection.answered = True
+        connection.replied = True
         connection.received.clear()
         connection.deadline = time.monotonic() + self._limits.linger_time
-        self._send(connection, _ANSWERS[status], last=True)
+        self._send(connection, _REPLIES[status], last=True)
 
     def _send(self, connection: _Connection, words: bytes, *, last: bool = False) -> None:
         """Some words, which a fresh connection always has room for."""
@@ -294,7 +294,7 @@ def parse_head(raw: bytes) -> _Head:
 _REQUEST_LINE = re.compile(r"([A-Z]{1,20}) ([!-~]{1,4096}) HTTP/1\.[01]")
 _HEADER_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n\0]*)")
 
-_ANSWERS = {
+_REPLIES = {
     200: b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 21\r\nConnection: close\r\n\r\n"
     b'{"status":"received"}',
     **{

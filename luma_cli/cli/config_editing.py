@@ -7,7 +7,7 @@ import subprocess
 from luma_cli.config import key_store, settings
 from luma_cli.config.toml_files import load_toml, make_folder
 from luma_cli.errors import FileError, KeyRejected, UsageError
-from luma_cli.output import streams
+from luma_cli.output import messages, streams
 
 Entry = tuple[str, str | None, str]
 
@@ -59,10 +59,10 @@ def store(name: str, value: str) -> None:
         command = ours.api_key_command
         tightened = key_store.save_key(folder, value, ours.base_url, ours.upload_url)
     if tightened:
-        streams.note(f"{folder / key_store.NAME} was readable by others: now 0600")
-    streams.note(f"{name} is stored in {folder / key_store.NAME}")
+        messages.note(f"{folder / key_store.NAME} was readable by others: now 0600")
+    messages.note(f"{name} is stored in {folder / key_store.NAME}")
     if (other := key_store.goes_before(name, command)) is not None:
-        streams.warn(f"{other} is set and goes before the stored {name}")
+        messages.warn(f"{other} is set and goes before the stored {name}")
     return None
 
 
@@ -111,5 +111,5 @@ def _secret_or_none(name: str, ours: settings.Settings) -> key_store.Key | None:
     try:
         return _secret(name, ours)
     except KeyRejected as error:
-        streams.warn(f"{name} cannot be used: {error.message}")
+        messages.warn(f"{name} cannot be used: {error.message}")
         return None

@@ -13,9 +13,11 @@ import typer.core
 
 from luma_cli import __version__, signals
 from luma_cli.cli.commands import options
+from luma_cli.cli.commands.options import Invocation, invocation
 from luma_cli.config import settings
+from luma_cli.edits.run import Clock
 from luma_cli.errors import Declined, FileError, LumaError, UsageError, reason
-from luma_cli.output import streams
+from luma_cli.output import messages, streams
 from luma_cli.signals import Stopped
 
 # In the order of the help. Each is a module of luma_cli.commands with an `app`.
@@ -61,7 +63,7 @@ app = typer.Typer(cls=LazyGroup, **options.STYLE)
 
 def _show_version(is_asked: bool) -> None:
     if is_asked:
-        streams.answer(f"luma {__version__}")
+        streams.emit(f"luma {__version__}")
         raise typer.Exit
 
 
@@ -75,22 +77,22 @@ def root(
     """Edit videos with words: kie.ai's Luma Modify Video from a terminal, a script or a CI step."""
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str], clock: Clock | None = None) -> int:
     """Run one command line and return its exit code. SIGINT is raised again, so that a shell loop stops too."""
+    here = Invocation(clock or Clock())
+    invocation.set(here)
     streams.reset()
     streams.open_streams()
     signals.install()
     try:
-        code = _leave(_run(argv))
-        options.opened.close()
-        return code
+        return _leave(_run(argv))
     except Stopped as stop:
         signals.let_go()
         _leave(128 + stop.signum)
         return _stop(stop.signum)
     except BrokenPipeError:
         streams.abandon_stdout()
-        streams.show_running()
+        messages.show_running(here.results)
         return leave(128 + 13)
     finally:
         signals.uninstall()
@@ -153,7 +155,7 @@ def _leave(code: int) -> int:
     from luma_cli.output import github_actions
 
     try:
-        github_actions.write_step(streams.tasks_told(), code)
+        github_actions.write_step(list(invocation.get().results.tasks.values()), code)
     except FileError as error:
         return code or _fail(error)
     return code
@@ -162,8 +164,8 @@ def _leave(code: int) -> int:
 def _fail(error: LumaError) -> int:
     if settings.environment("LUMA_DEBUG"):
         # Signed links carry their secret in the query; exceptions quote links whole.
-        streams.show_traceback(re.sub(r"\?[^\s'\")]+", "?…", traceback.format_exc()))
-    streams.show_error(error)
+        messages.show_traceback(re.sub(r"\?[^\s'\")]+", "?…", traceback.format_exc()))
+    messages.show_error(error)
     return error.exit_code
 
 
@@ -175,7 +177,11 @@ def _internal(error: Exception) -> LumaError:
             return trouble
         where = f"{error.filename}: " if isinstance(error.filename, str) else ""
         return FileError(f"{where}{reason(error)}")
-    return LumaError(f"internal error: {type(error).__name__}", hint="run again with LUMA_DEBUG=1 and report it")
+    results = invocation.get().results
+    hint = (
+        f"the tasks go on: {results.wait_command()}" if results.running else "run again with LUMA_DEBUG=1 and report it"
+    )
+    return LumaError(f"internal error: {type(error).__name__}", hint=hint)
 
 
 def _help_hint(argv: Sequence[str]) -> str:
@@ -185,7 +191,7 @@ def _help_hint(argv: Sequence[str]) -> str:
 
 def _stop(signum: int) -> int:
     name = signal.Signals(signum).name
-    streams.show_stop(SIGNAL_WORDS.get(name, name), 128 + signum)
+    messages.show_stop(SIGNAL_WORDS.get(name, name), 128 + signum, invocation.get().results)
     if name == "SIGINT" and os.name == "posix":
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)

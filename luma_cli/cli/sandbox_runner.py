@@ -14,7 +14,7 @@ from luma_cli.api.hosts import host_of, is_loopback
 from luma_cli.api.transport import Session, TransportError, exchange
 from luma_cli.config import settings
 from luma_cli.errors import FileError, Unavailable, UsageError, reason
-from luma_cli.output import streams
+from luma_cli.output import messages, streams
 from luma_cli.sandbox import MODEL_NAMES, SCENARIOS, FfmpegMissing, Sandbox
 from luma_cli.signals import Stopped
 
@@ -97,11 +97,11 @@ def serve(server: Sandbox) -> None:
     try:
         variables = _variables(server, state)
         if streams.wants_json():
-            streams.answer_json(dict(variables))
+            streams.emit_json(dict(variables))
         else:
             for name, value in variables.items():
-                streams.answer(f"export {name}={shlex.quote(value)}")
-        streams.note("the sandbox is up; Ctrl-C ends it")
+                streams.emit(f"export {name}={shlex.quote(value)}")
+        messages.note("the sandbox is up; Ctrl-C ends it")
         server.serve_forever()
     finally:
         server.stop()
@@ -128,7 +128,7 @@ def trigger(task_id: str) -> None:
         raise UsageError(envelope.message, hint="luma modify --callback-url URL asks for callbacks")
     if envelope.code != 200:
         raise Unavailable(f"{envelope.message}: the task has flag 4 now", hint="is the receiver running? luma listen")
-    streams.note(f"callback of {task_id} was sent and answered with 200")
+    messages.note(f"callback of {task_id} was sent and answered with 200")
 
 
 def _wait(process: "subprocess.Popen[bytes]") -> int:

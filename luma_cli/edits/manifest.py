@@ -1,4 +1,4 @@
-"""A batch file, JSONL or CSV, as entries."""
+"""A batch file, JSONL or CSV, as edits."""
 
 import csv
 import difflib
@@ -6,12 +6,17 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from luma_cli.downloads.file_names import why_not
+from luma_cli.config.settings import Settings
+from luma_cli.downloads.file_names import stem_of, why_not
+from luma_cli.edits.engine import Entry
+from luma_cli.edits.events import Checked, Warned
+from luma_cli.edits.request import Clip, EditRequest, check_texts, parse_clip, with_row_key
+from luma_cli.edits.run import Run
 from luma_cli.errors import Finding, UsageError
 
 COLUMNS = ("prompt", "video", "watermark", "output", "id")
@@ -21,7 +26,7 @@ MAX_OUTPUT = 1000
 
 
 @dataclass(frozen=True)
-class Entry:
+class ManifestEntry:
     """One edit to be made. `line` is where it stands in the file, `id` is the user's own or made of the content."""
 
     line: int
@@ -36,22 +41,40 @@ class _BadRow(Exception):
     """What is wrong with a row."""
 
 
-def parse_manifest(name: str, text: str) -> list[Entry]:
+def load_rows(run: Run, name: str, text: str) -> list[ManifestEntry]:
+    """The rows of a batch file; every fault is reported. The run's next step is the same command again.
+
+    Raises:
+        UsageError: rows are wrong.
+    """
+    try:
+        rows = parse_manifest(name, text)
+    except UsageError as error:
+        run.report(Checked(error.findings))
+        raise
+    if run.journal.is_kept:
+        run.results.next_step = "run the same command again, it goes on where it stopped"
+    else:
+        off = "LUMA_JOURNAL=off: if this batch is stopped, it cannot go on; run again, it pays for every row anew"
+        run.report(Warned(off, once=False))
+    return rows
+
+
+def parse_manifest(name: str, text: str) -> list[ManifestEntry]:
     """The entries of a file. CSV is told from JSONL by the name, for other names by the first character.
 
     Raises:
         UsageError: rows are wrong; `findings` has a line for each.
     """
-    entries: list[Entry] = []
+    entries: list[ManifestEntry] = []
     faults: list[tuple[int, str]] = []
     for line, values in _csv_rows(text) if _is_csv(name, text) else _json_rows(text):
         try:
             entries.append(_entry(line, values))
         except _BadRow as error:
             faults.append((line, str(error)))
-    entries = _with_ids(entries)
-    faults += _repeated(entries, "id", (each.id for each in entries))
-    faults += _repeated(entries, "output", (each.output and each.output.casefold() for each in entries))
+    faults += _repeated(entries, "id", (entry.id for entry in entries))
+    faults += _repeated(entries, "output", (entry.output and entry.output.casefold() for entry in entries))
     if not faults and not entries:
         raise UsageError(f"{name} holds no rows", hint='JSONL: {"prompt": "Heavy snow", "video": "clip.mp4"}')
     if faults:
@@ -77,10 +100,58 @@ def parse_shard(text: str) -> tuple[int, int]:
     return numbers[0], numbers[1]
 
 
-def in_shard(entry: Entry, shard: tuple[int, int]) -> bool:
+def in_shard(entry_id: str, shard: tuple[int, int]) -> bool:
     """Every entry is in exactly one shard, whatever else is in the file."""
     number, count = shard
-    return int.from_bytes(hashlib.sha256(entry.id.encode()).digest()[:8]) % count == number - 1
+    return int.from_bytes(hashlib.sha256(entry_id.encode()).digest()[:8]) % count == number - 1
+
+
+def make_entries(
+    settings: Settings, rows: Sequence[ManifestEntry], folder: str | None, shard: tuple[int, int] | None
+) -> list[Entry]:
+    """The rows as edits, each clip read once. A row is known again by its id, prompt, clip and watermark.
+
+    A row without an id gets one made of its identity; equal rows are counted, so that the same file gives the same ids
+    again. `shard`: only those of this part.
+    """
+    clips: dict[str, Clip | UsageError] = {}
+    seen: Counter[str] = Counter()
+    entries = []
+    for row in rows:
+        request = _request_of(settings, row, clips)
+        made = request.identity[:16]
+        seen[made] += not row.id
+        entry_id = row.id or made + (f"-{seen[made]}" if seen[made] > 1 else "")
+        if shard is None or in_shard(entry_id, shard):
+            request = with_row_key(request, entry_id)
+            name, stem = f"line {row.line} ({entry_id})", stem_of(row.video) or "video"
+            output = _output_of(row, folder)
+            entries.append(Entry(name, stem, request, output=output, entry_id=entry_id, line=row.line))
+    return entries
+
+
+def _request_of(settings: Settings, row: ManifestEntry, clips: dict[str, Clip | UsageError]) -> EditRequest:
+    """One whose clip cannot be read carries the error."""
+    if row.video not in clips:
+        try:
+            clips[row.video] = parse_clip(row.video)
+        except UsageError as error:
+            clips[row.video] = error
+    clip = clips[row.video]
+    watermark, fault = row.watermark or settings.watermark, clip if isinstance(clip, UsageError) else None
+    try:
+        check_texts(row.prompt, watermark, settings.callback_url, None)
+    except UsageError as error:
+        fault = error
+    parsed = Clip(row.video) if isinstance(clip, UsageError) else clip
+    return EditRequest(parsed, row.prompt, watermark, settings.callback_url, error=fault)
+
+
+def _output_of(row: ManifestEntry, folder: str | None) -> str | None:
+    """Where a row's video goes: its own file below the folder, or the folder for a default name."""
+    if row.output is not None:
+        return str(Path(folder or ".", row.output))
+    return None if folder is None else f"{folder.rstrip('/')}/"
 
 
 def _is_csv(name: str, text: str) -> bool:
@@ -149,7 +220,7 @@ def _unknown_column(name: str) -> _BadRow:
     return _BadRow(f"no column {name[:40]!a}" + (f", did you mean {near[0]}?" if near else ""))
 
 
-def _entry(line: int, values: Any) -> Entry:
+def _entry(line: int, values: Any) -> ManifestEntry:
     if isinstance(values, _BadRow):
         raise values
     if not isinstance(values, dict):
@@ -169,7 +240,7 @@ def _entry(line: int, values: Any) -> Entry:
     if len(given.get("id", "")) > MAX_ID or ("id" in given and not given["id"].isprintable()):
         raise _BadRow(f"id is not one line of at most {MAX_ID} characters")
     _check_output(given.get("output"))
-    return Entry(line, given.pop("id", ""), **given)
+    return ManifestEntry(line, given.pop("id", ""), **given)
 
 
 def _check_output(output: str | None) -> None:
@@ -186,23 +257,7 @@ def _check_output(output: str | None) -> None:
             raise _BadRow(f"output is not allowed: {reason}")
 
 
-def _with_ids(entries: list[Entry]) -> list[Entry]:
-    """Ids for those without: equal rows are counted, so that the same file gives the same ids again.
-
-    Where the video goes is no part of it: to change that must not cost another task.
-    """
-    seen: Counter[str] = Counter()
-    found = []
-    for each in entries:
-        facts = json.dumps([each.prompt, each.video, each.watermark])
-        made = hashlib.sha256(facts.encode()).hexdigest()[:16]
-        seen[made] += not each.id
-        number = f"-{seen[made]}" if seen[made] > 1 else ""
-        found.append(each if each.id else replace(each, id=made + number))
-    return found
-
-
-def _repeated(entries: list[Entry], what: str, values: Iterable[str | None]) -> list[tuple[int, str]]:
+def _repeated(entries: list[ManifestEntry], what: str, values: Iterable[str | None]) -> list[tuple[int, str]]:
     first: dict[str, int] = {}
     found = []
     for entry, value in zip(entries, values, strict=True):

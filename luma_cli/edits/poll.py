@@ -53,6 +53,14 @@ class Add:
 
 
 @dataclass(frozen=True)
+class Later:
+    """Hand on `event` in so many seconds."""
+
+    event: object
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Close:
     """No task is going to be added."""
 
@@ -113,6 +121,7 @@ class _Watch:
     workers: int = 0
     asked_last: float = 0.0
     due: list[tuple[float, int, str]] = field(default_factory=list)
+    later: list[tuple[float, int, object]] = field(default_factory=list)
     began: dict[str, float] = field(default_factory=dict)
     orders: "queue.SimpleQueue[str | None]" = field(default_factory=queue.SimpleQueue)
 
@@ -134,6 +143,8 @@ class _Watch:
                         self._wake(event.task_id)
                     case Add():
                         self._add(event.watched)
+                    case Later():
+                        self._postpone(event)
                     case Close():
                         self.stays_open = False
                     case _ if event is not None:
@@ -186,7 +197,11 @@ class _Watch:
     def _next_event(self) -> object:
         """The next thing that happens, or None when the next poll is due first."""
         now = self.clock()
+        if self.later and self.later[0][0] <= now:
+            return heapq.heappop(self.later)[2]
         until = self.due[0][0] if self.due else self._end_of_grace() if self.open else float("inf")
+        if self.later:
+            until = min(until, self.later[0][0])
         if not self.flying and self.sleep is not None:
             self.sleep(max(0.0, until - now))
             return None
@@ -244,6 +259,10 @@ class _Watch:
         if self.timeout:
             self.deadline = now + self.timeout
         self._push(now, watched.task_id)
+
+    def _postpone(self, later: Later) -> None:
+        self.turn += 1
+        heapq.heappush(self.later, (self.clock() + later.seconds, self.turn, later.event))
 
     def _wake(self, task_id: str) -> None:
         state = self.open.get(task_id)

@@ -1,47 +1,54 @@
-"""Look at everything that can be known before money is spent, and tell all of it."""
+"""Look at everything that can be known before money is spent, and report all of it."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
 from luma_cli.api.hosts import host_of, is_loopback, shown
 from luma_cli.api.transport import Session
-from luma_cli.checks import clips, links, prompts
-from luma_cli.checks.findings import ERROR
-from luma_cli.config import settings
-from luma_cli.edits.request import Clip, Order, parse_clip
-from luma_cli.errors import Finding, LumaError, UsageError
-from luma_cli.journal.journal import Journal
-from luma_cli.output import streams
-from luma_cli.video.trim_range import Trim
+from luma_cli.checks import clips
+from luma_cli.edits.events import Checked
+from luma_cli.edits.request import Clip, EditRequest
+from luma_cli.edits.run import Run
+from luma_cli.errors import Finding, UsageError
+
+log = logging.getLogger(__name__)
 
 
-def inspect(order: Order, journal: Journal, *, strict: bool) -> Order:
-    """Look at everything that can be known before money is spent, and tell all of it.
+def preflight(run: Run, requests: Sequence[EditRequest], *, is_strict: bool) -> list[EditRequest]:
+    """Look at prompts and clips, each once, and report what was found.
 
-    A clip that is unfit is rejected, the others go on; one that has its task already is not looked at. `strict` makes
-    errors of warnings.
+    A request whose clip is unfit carries the error, the others go on. `is_strict` makes errors of warnings.
 
     Raises:
         UsageError: the fault is not that of a single clip.
     """
-    findings = [strictly(each) if strict else each for each in _find(order, journal)]
-    errors = [each for each in findings if each.level == ERROR]
-    general = [each for each in errors if each.video is None]
-    groups = {name: [each for each in errors if each.video == name] for name in order.names}
-    # The first error of a group is told by what is raised for it.
+    findings = [strictly(finding) if is_strict else finding for finding in _find(run, requests)]
+    errors = [finding for finding in findings if finding.level == clips.ERROR]
+    general = [finding for finding in errors if finding.video is None]
+    names = dict.fromkeys(request.clip.name for request in requests)
+    groups = {name: [finding for finding in errors if finding.video == name] for name in names}
+    # The first error of a group is reported by what is raised for it.
     firsts = [general[0]] if general else [group[0] for group in groups.values() if group]
-    streams.show_report(findings, told_elsewhere=firsts)
+    run.report(Checked(findings, firsts))
     if general:
         raise unfit(errors, findings)
     rejected = {name: unfit(group, group) for name, group in groups.items() if group}
-    return replace(order, findings=tuple(findings), rejected=rejected)
+    return [
+        replace(
+            request,
+            findings=tuple(finding for finding in findings if finding.video in (None, request.clip.name)),
+            error=rejected.get(request.clip.name),
+        )
+        for request in requests
+    ]
 
 
 def strictly(finding: Finding) -> Finding:
     """A finding as --strict takes it."""
-    if finding.level == ERROR:
+    if finding.level == clips.ERROR:
         return finding
-    return replace(finding, level=ERROR, hint=finding.hint or "without --strict this is but a warning")
+    return replace(finding, level=clips.ERROR, hint=finding.hint or "without --strict this is only a warning")
 
 
 def unfit(errors: Sequence[Finding], findings: Sequence[Finding]) -> UsageError:
@@ -52,33 +59,33 @@ def unfit(errors: Sequence[Finding], findings: Sequence[Finding]) -> UsageError:
     return error
 
 
-def _find(order: Order, journal: Journal) -> list[Finding]:
-    ours = settings.load_settings()
-    local = is_loopback(host_of(ours.base_url))
-    found = prompts.check_prompt(order.prompt, allow_local=local)
-    found += links.check_callback(order.callback_url, allow_local=local)
-    with Session(ca_bundle=ours.ca_bundle, public_only=not local) as session:
-        for name in dict.fromkeys(order.names):
-            try:
-                clip = parse_clip(name)
-            except UsageError as error:
-                kind = "url-invalid" if "://" in name else "not-readable"
-                found.append(Finding(kind, ERROR, error.message, error.hint, name))
-                continue
-            if _is_submitted(clip, order, journal, ours.base_url):
-                continue
-            if clip.path is not None:
-                found += clips.check_file(clip.path, trim=None if order.trim is None else Trim(order.trim))
+def look_here(request: EditRequest, *, is_local: bool) -> list[Finding]:
+    """What can be found out without the network. `is_local`: the service runs on this machine."""
+    found = clips.check_prompt(request.prompt, allow_local=is_local)
+    found += clips.check_callback(request.callback_url, allow_local=is_local)
+    if request.clip.path is not None:
+        return found + clips.check_file(request.clip.path, trim=request.trim)
+    return found + clips.check_address(request.clip.name, allow_local=is_local)
+
+
+def look_there(clip: Clip, session: Session, *, is_local: bool) -> list[Finding]:
+    """What lies behind a link, with a few small requests."""
+    if is_local and not is_loopback(host_of(clip.name)):
+        log.info("%s is not looked into: a sandbox asks no other host", shown(clip.name))
+    return clips.check_link(clip.name, session, allow_local=is_local)
+
+
+def _find(run: Run, requests: Sequence[EditRequest]) -> list[Finding]:
+    is_local = is_loopback(host_of(run.settings.base_url))
+    found: list[Finding] = []
+    for prompt in dict.fromkeys(request.prompt for request in requests):
+        found += clips.check_prompt(prompt, allow_local=is_local)
+    for url in dict.fromkeys(request.callback_url for request in requests):
+        found += clips.check_callback(url, allow_local=is_local)
+    with Session(ca_bundle=run.settings.ca_bundle, public_only=not is_local) as session:
+        for request in {request.clip.name: request for request in requests}.values():
+            if request.clip.path is not None:
+                found += clips.check_file(request.clip.path, trim=request.trim)
             else:
-                if local and not is_loopback(host_of(name)):
-                    streams.detail(f"{shown(name)} is not looked into: a sandbox goes nowhere else")
-                found += links.check_link(name, session, allow_local=local)
+                found += look_there(request.clip, session, is_local=is_local)
     return found
-
-
-def _is_submitted(clip: Clip, order: Order, journal: Journal, base_url: str) -> bool:
-    """True also for a submission of unknown outcome, which is told when it is its turn."""
-    try:
-        return journal.earlier(order.submission(clip, clip.name, base_url), resubmit=order.resubmit) is not None
-    except LumaError:
-        return True

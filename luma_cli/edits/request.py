@@ -1,25 +1,26 @@
-"""What a user asks for: clips, and what is to be done with each."""
+"""What a user asks for: an edit of one clip by one prompt, parsed once, and the identity by which it is known again."""
 
 import functools
 import hashlib
 import json
 import os
 import stat
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from luma_cli.api.task import Edit, is_link
-from luma_cli.config import settings
+from luma_cli.config.settings import Settings
 from luma_cli.errors import Finding, UsageError
 from luma_cli.journal.journal import Submission
-from luma_cli.video.ffmpeg import find_ffmpeg
-from luma_cli.video.trim import NEEDS
 
 AUTO = "auto"
 # No limit is documented; these keep a mistaken file from being sent.
 MAX_PROMPT = 100_000
 MAX_TEXT = 2_000
+# Words of an unquoted prompt, as a shell hands them over.
+MAX_WORD = 40
 
 
 @dataclass(frozen=True)
@@ -27,91 +28,136 @@ class Clip:
     """A video as the user named it: a link, or a local file with the hash of its content."""
 
     name: str
-    path: Path | None
+    path: Path | None = None
     sha256: str | None = None
+    size: int | None = None
 
     @property
     def identity(self) -> str:
         return f"sha256:{self.sha256}" if self.path is not None else self.name
 
+    @property
+    def source(self) -> str:
+        """The name as it goes into the journal: a relative one would mean nothing in another folder."""
+        return self.name if self.path is None else os.path.abspath(self.name)
+
 
 @dataclass(frozen=True)
-class Order:
-    """Clips as the user named them, and what to do with each.
+class EditRequest:
+    """One edit: a clip, and what is to be done with it.
 
-    `trim` is where to begin the 10 s that are cut from local clips, in seconds. `findings` are those of the checks;
-    `rejected` holds the clips that they found unfit, by name.
+    `trim` is where to begin the seconds that are cut from a local clip. `take` counts repeats of the same edit from 1.
+    `key` is the idempotency key. `findings` are those of the checks; `error` says why it is not to be sent.
     """
 
-    names: tuple[str, ...]
+    clip: Clip
     prompt: str
     watermark: str | None = None
     callback_url: str | None = None
-    idempotency_key: str | None = None
-    resubmit: bool = False
+    model: str = "luma"
+    options: Mapping[str, object] = field(default_factory=dict)
     trim: float | None = None
+    take: int = 1
+    key: str | None = None
+    resubmit: bool = False
     findings: tuple[Finding, ...] = ()
-    rejected: Mapping[str, UsageError] = field(default_factory=dict)
+    error: UsageError | None = None
 
-    def digest(self, clip: Clip) -> str:
-        """Equal for equal prompt, clip and watermark."""
-        facts = [self.prompt, clip.identity, self.watermark] + ([] if self.trim is None else [self.trim])
+    @functools.cached_property
+    def identity(self) -> str:
+        """Equal for the same edit, whatever its spelling; the journal adds service and account."""
+        facts = {
+            "clip": self.clip.identity,
+            "prompt": normal_text(self.prompt),
+            "watermark": normal_text(self.watermark or "") or None,
+            "trim": self.trim,
+            "model": self.model,
+            "options": {name: self.options[name] for name in sorted(self.options)},
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    @functools.cached_property
+    def legacy_digest(self) -> str:
+        """The identity that journals of schema 2 and before hold: from the spelling, not from the content."""
+        facts = [self.prompt, self.clip.identity, self.watermark] + ([] if self.trim is None else [self.trim])
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
-    def row_key(self, row_id: str, clip: Clip) -> str:
-        """The idempotency key of a row of a batch file."""
-        return f"batch:{hashlib.sha256(json.dumps([row_id, self.digest(clip)]).encode()).hexdigest()}"
-
-    def submission(self, clip: Clip, video_url: str, base_url: str) -> Submission:
-        digest = self.digest(clip)
-        key = f"auto:{digest}" if self.idempotency_key == AUTO else self.idempotency_key
-        edit = Edit(self.prompt, video_url, self.watermark, self.callback_url)
-        # A relative name would mean nothing in another folder.
-        source = clip.name if clip.path is None else os.path.abspath(clip.name)
-        return Submission(edit, source, digest, base_url, key)
+    def submission(self, base_url: str, video_url: str | None = None) -> Submission:
+        """What the journal records. Before an upload the clip's own name stands for its link."""
+        edit = Edit(self.prompt, video_url or self.clip.name, self.watermark, self.callback_url)
+        return Submission(edit, self.clip.source, self.identity, base_url, self.key)
 
 
-def make_order(
+def normal_text(text: str) -> str:
+    """Text in one spelling: composed characters (NFC), LF at line ends, no blanks at its ends."""
+    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+def with_auto_key(request: EditRequest) -> EditRequest:
+    """The request with a key made of its identity and the number of its take."""
+    take = f"#{request.take}" if request.take > 1 else ""
+    return replace(request, key=f"{AUTO}:{request.identity}{take}")
+
+
+def with_row_key(request: EditRequest, row_id: str) -> EditRequest:
+    """The request with the key of a row of a batch file."""
+    digest = hashlib.sha256(json.dumps([row_id, request.identity]).encode()).hexdigest()
+    return replace(request, key=f"batch:{digest}")
+
+
+def make_requests(
+    settings: Settings,
     names: Sequence[str],
     prompt: str,
-    watermark: str | None,
-    callback_url: str | None,
-    idempotency_key: str | None,
     *,
+    watermark: str | None = None,
+    callback_url: str | None = None,
+    key: str | None = None,
     resubmit: bool = False,
     trim: float | None = None,
-) -> Order:
-    """What the user typed, with the settings where an option is missing.
+) -> list[EditRequest]:
+    """What the user typed, one request for each clip, with the settings when an option is missing.
 
     Raises:
-        UsageError: a text that cannot be sent, or one key for several videos.
+        UsageError: a name that is neither link nor file, a text that cannot be sent, or one key for several videos.
     """
-    ours = settings.load_settings()
-    if idempotency_key is not None and settings.journal_is_off():
-        raise UsageError("without the journal nobody knows an idempotency key again", hint="unset LUMA_JOURNAL")
-    if idempotency_key not in (None, AUTO) and len(names) > 1:
+    if key not in (None, AUTO) and len(names) > 1:
         raise UsageError("one idempotency key cannot stand for several videos", hint="--idempotency-key auto")
-    if trim is not None:
-        find_ffmpeg(None, NEEDS, option="--trim")
-        if any("://" in name for name in names):
-            raise UsageError("--trim is for local clips", hint="download the video first and give the file")
-    texts = {
-        "the prompt": (prompt, MAX_PROMPT),
-        "the watermark": (watermark or ours.watermark, MAX_TEXT),
-        "the callback URL": (callback_url or ours.callback_url, MAX_TEXT),
-        "the idempotency key": (idempotency_key, MAX_TEXT),
-    }
-    for what, (text, most) in texts.items():
-        check_text(what, text or "", most)
-    return Order(
-        tuple(names),
-        prompt,
-        watermark or ours.watermark,
-        callback_url or ours.callback_url,
-        idempotency_key,
-        resubmit,
-        trim,
-    )
+    if trim is not None and any("://" in name for name in names):
+        raise UsageError("--trim is for local clips", hint="download the video first and give the file")
+    watermark, callback_url = watermark or settings.watermark, callback_url or settings.callback_url
+    check_texts(prompt, watermark, callback_url, key)
+    clips = parse_clips(names)
+    plain = [
+        EditRequest(clip, prompt, watermark, callback_url, trim=trim, key=key, resubmit=resubmit) for clip in clips
+    ]
+    return [with_auto_key(request) for request in plain] if key == AUTO else plain
+
+
+def check_texts(prompt: str, watermark: str | None, callback_url: str | None, key: str | None) -> None:
+    """Raises UsageError for a text that cannot be sent."""
+    check_text("the prompt", prompt, MAX_PROMPT)
+    check_text("the watermark", watermark or "", MAX_TEXT)
+    check_text("the callback URL", callback_url or "", MAX_TEXT)
+    check_text("the idempotency key", key or "", MAX_TEXT)
+
+
+def parse_clips(names: Sequence[str]) -> list[Clip]:
+    """The clips that a command line names, each read once.
+
+    Raises:
+        UsageError: one is neither link nor file; nothing of the command is to be sent then.
+    """
+    parsed: dict[str, Clip] = {}
+    for name in names:
+        if name not in parsed:
+            try:
+                parsed[name] = parse_clip(name)
+            except UsageError as error:
+                if len(names) > 1 and all(_is_word(other) for other in names[names.index(name) :]):
+                    error.hint = 'quote the prompt: -p "Heavy snow falls"'
+                raise
+    return [parsed[name] for name in names]
 
 
 def parse_clip(name: str) -> Clip:
@@ -123,7 +169,7 @@ def parse_clip(name: str) -> Clip:
     if "://" in name:
         if not is_link(name):
             raise UsageError(f"{name[:200]!a} is not an http(s) link", hint="a public link, or a local file")
-        return Clip(name, None)
+        return Clip(name)
     if not name:
         raise UsageError("the name of a video is empty", hint="a public link, or a local file")
     path = Path(name)
@@ -131,29 +177,28 @@ def parse_clip(name: str) -> Clip:
         facts = os.stat(path)
         if not stat.S_ISREG(facts.st_mode):
             raise UsageError(f"{name} is not a regular file", hint="give the clip itself")
-        digest = _sha256(path, (facts.st_ino, facts.st_size, facts.st_mtime_ns))
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
-        trouble = (getattr(error, "strerror", None) or "not a usable name").lower()
-        raise UsageError(f"cannot read {name}: {trouble}", hint="check the name and who may read it") from error
+        why = (getattr(error, "strerror", None) or "not a usable name").lower()
+        raise UsageError(f"cannot read {name}: {why}", hint="check the name and who may read it") from error
     if facts.st_size == 0:
         raise UsageError(f"{name} is empty", hint="give the clip itself")
-    return Clip(name, path, digest)
+    return Clip(name, path, digest, facts.st_size)
 
 
-@functools.lru_cache
-def _sha256(path: Path, _stamp: tuple[int, int, int]) -> str:
-    """The checks, the journal and the upload all ask for it: a file of 500 MB is read once."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def check_text(name: str, text: str, most: int) -> None:
+def check_text(name: str, text: str, maximum: int) -> None:
     """Return for text that can be sent: valid Unicode, no NUL, not endless.
 
     Raises:
         UsageError: it cannot.
     """
-    if len(text) > most:
-        raise UsageError(f"{name} is longer than {most} characters")
-    if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
+    if len(text) > maximum:
+        raise UsageError(f"{name} is longer than {maximum} characters")
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise UsageError(f"{name} is not valid text")
+
+
+def _is_word(name: str) -> bool:
+    """Part of a prompt that was not quoted, and not the name of a clip."""
+    return len(name) <= MAX_WORD and "://" not in name and not os.path.exists(name) and "/" not in name

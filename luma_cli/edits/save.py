@@ -1,6 +1,7 @@
-"""Save the videos of ended tasks: where to, several at once, and told as they come."""
+"""Save the videos of ended tasks: under which names, several at once, and recorded as they come."""
 
 import hashlib
+import logging
 import os
 import queue
 import shutil
@@ -14,20 +15,21 @@ from types import TracebackType
 from typing import Self
 
 from luma_cli import signals
-from luma_cli.api.client import Client
 from luma_cli.api.hosts import without_query
 from luma_cli.api.task import SavedFile, State, Task
 from luma_cli.downloads import download, part_file, target
 from luma_cli.downloads.file_names import default_name, extension_of, safe_piece, stem_of
-from luma_cli.edits.plan import STDOUT, Goal, Plan, task_now, verdict
-from luma_cli.edits.results import Outcomes
+from luma_cli.edits.events import Ended, Failed, Finished, Note, Started, Warned, transferring
+from luma_cli.edits.refresh import failure_of, task_now
+from luma_cli.edits.run import STDOUT, Plan, Run
+from luma_cli.edits.task_references import Reference
 from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, MixedOutcomes, UsageError, reason
 from luma_cli.journal.journal import Journal
-from luma_cli.output import streams
-from luma_cli.output.progress import Screen
 from luma_cli.video import headers
 
-Job = Callable[[], SavedFile]
+log = logging.getLogger(__name__)
+
+SaveOne = Callable[[], SavedFile]
 
 
 def check_output(
@@ -60,8 +62,28 @@ def check_output(
         target.check_target(path, overwrite=plan.overwrite or plan.skip_existing or ours)
 
 
+def check_output_for(run: Run, plan: Plan, references: Sequence[Reference], others: int = 0) -> None:
+    """`check_output` for tasks that exist, whose results may be there already."""
+    task_ids = [reference.task_id for reference in references]
+    check_output(plan, len(references) + others, lambda: saved_paths(run.journal, task_ids))
+
+
+def check_results_folder(name: str | None) -> str | None:
+    """The folder of a batch's results, None when only links are wanted.
+
+    Raises:
+        UsageError: stdout is meant.
+        FileError: the folder cannot be written.
+    """
+    if name == STDOUT:
+        raise UsageError("a batch saves files: it has no video for stdout", hint="-o DIR")
+    if name is not None:
+        check_folder(name)
+    return name
+
+
 def check_folder(name: str, *, makes: bool = True) -> None:
-    """Raises FileError where results cannot be saved in a folder. A missing one is made, its parents are not."""
+    """Raises FileError if results cannot be saved in a folder. A missing one is made, its parents are not."""
     folder = Path(name).absolute()
     if not os.path.exists(folder) and os.path.isdir(folder.parent):
         if makes:
@@ -81,33 +103,6 @@ def saved_paths(journal: Journal, task_ids: Iterable[str]) -> frozenset[str]:
     return frozenset(file.path for row in rows if row is not None for file in row.task.files)
 
 
-def save_results(
-    goals: Sequence[Goal], links: Sequence[str], client: Client, journal: Journal, plan: Plan, outcomes: Outcomes
-) -> None:
-    """Save the videos of ended tasks, and of links given as such; print the paths as they are saved."""
-    with (
-        Screen(len(goals) + len(links), 0.0, None) as screen,
-        Saver(client, journal, plan, screen, outcomes) as saver,
-    ):
-        for number, goal in enumerate(goals, start=1):
-            try:
-                task = _ended(goal, client, journal)
-            except LumaError as error:
-                outcomes.fail(error, goal.task_id)
-                if isinstance(error, ACCOUNT_ERRORS):
-                    outcomes.give_up(error, len(goals) - number)
-                    break
-            else:
-                saver.start(task, goal.stem)
-        stems: Counter[str] = Counter()
-        for link in links:
-            stem = safe_piece(stem_of(link), "video")
-            stems[stem] += 1
-            task = Task("", State.SUCCEEDED, result_urls=(link,))
-            saver.start(task, stem if stems[stem] == 1 else f"{stem}-{stems[stem]}")
-        saver.drain()
-
-
 @dataclass(frozen=True)
 class Saved:
     """A task's downloads have ended, with files or an error."""
@@ -119,28 +114,25 @@ class Saved:
 
 
 class Saver:
-    """Downloads in a few threads; what comes of them goes through `inbox` back to the thread that owns the journal."""
+    """Downloads in a few threads; what comes of them goes through `inbox` back to the thread that owns the journal.
+
+    `on_saved` gets each task with its files, and the error if one is missing.
+    """
 
     def __init__(
         self,
-        client: Client,
-        journal: Journal,
+        run: Run,
         plan: Plan,
-        screen: Screen,
-        outcomes: Outcomes,
-        inbox: "queue.Queue[object] | None" = None,
-        on_saved: "Callable[[Task, LumaError | None], None] | None" = None,
+        inbox: "queue.Queue[object]",
+        on_saved: Callable[[Task, LumaError | None], None],
     ) -> None:
-        self._client = client
-        self._journal = journal
+        self._run = run
         self._plan = plan
-        self._screen = screen
-        self._outcomes = outcomes
-        self._inbox = inbox if inbox is not None else queue.Queue()
-        self._on_saved = on_saved if on_saved is not None else self._tell
+        self._inbox = inbox
+        self._on_saved = on_saved
         self._running = 0
         self._temporary: list[Path] = []
-        # What was there before, whatever it is: told, but never recorded as the task's video.
+        # What was there before, whatever it is: reported, but never recorded as the task's video.
         self._skipped: set[str] = set()
         # Never waited for on a signal: the part files are good for going on.
         self._pool = ThreadPoolExecutor(plan.parallel)
@@ -155,21 +147,20 @@ class Saver:
         for folder in self._temporary:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def start(self, task: Task, stem: str, place: str | None = None) -> None:
-        """Save the results of a task that has a video, at the plan's place or at another."""
-        place = place or self._plan.output or "."
+    def start(self, task: Task, stem: str, output: str) -> None:
+        """Save the results of a task that has a video, to a file, into a folder, or for stdout."""
         try:
-            paths = paths_of(task, stem, place)
-            self._temporary += [path.parent for path in paths if place == STDOUT]
-            jobs = [self._job(task, index, path) for index, path in enumerate(paths)]
+            paths = paths_of(task, stem, output)
+            self._temporary += [path.parent for path in paths if output == STDOUT]
+            steps = [self._step(task, index, path, output) for index, path in enumerate(paths)]
         except LumaError as error:
             self._inbox.put(Saved(task, (), error))
         else:
-            self._pool.submit(lambda: self._inbox.put(replace(_run(task, jobs), paths=tuple(paths))))
+            self._pool.submit(lambda: self._inbox.put(replace(_save_all(task, steps), paths=tuple(paths))))
         self._running += 1
 
     def take(self, saved: Saved) -> None:
-        """Record and tell what a task's downloads brought."""
+        """Record and report what a task's downloads brought."""
         self._running -= 1
         if isinstance(saved.error, FileError):
             saved = self._look_again(saved)
@@ -178,17 +169,6 @@ class Saver:
             self._record(task, file)
             part_file.tidy(Path(file.path))
         self._on_saved(task, saved.error)
-        streams.untrack(task.task_id)
-
-    def _tell(self, task: Task, error: LumaError | None) -> None:
-        try:
-            _tell(task, self._plan.output)
-        except FileError as trouble:
-            error = trouble
-        if error is not None and task.task_id:
-            error = self._plan.not_saved(error, task.task_id)
-        if error is not None:
-            self._outcomes.fail(error, task.task_id or without_query(task.result_urls[0]))
 
     def drain(self) -> None:
         """Wait until every download has ended."""
@@ -200,33 +180,34 @@ class Saver:
 
     def _look_again(self, saved: Saved) -> Saved:
         """What stands in the way may be the very files, which another process has saved meanwhile."""
-        found = [already(path, self._recorded(saved.task, path)) for path in saved.paths]
-        files = tuple(each for each in found if each is not None)
+        found = [already_saved(path, self._recorded(saved.task, path)) for path in saved.paths]
+        files = tuple(file for file in found if file is not None)
         return Saved(saved.task, files, None) if files and len(files) == len(found) else saved
 
     def _recorded(self, task: Task, path: Path) -> SavedFile | None:
         try:
-            known = self._journal.file_at(str(path.absolute()))
+            known = self._run.journal.file_at(str(path.absolute()))
         except FileError:
-            return None  # it failed while we waited, which has been told; a file in the way is refused all the same
+            return None  # it failed while we waited, which was reported; a file in the way is refused all the same
         return known[1] if known is not None and known[0] == task.task_id else None
 
-    def _job(self, task: Task, index: int, path: Path) -> Job:
+    def _step(self, task: Task, index: int, path: Path, output: str) -> SaveOne:
         recorded, url = self._recorded(task, path), task.result_urls[index]
         # Of a link only a hash goes to disk: what it is worth may stand in its query, and so may a secret.
         identity = f"{task.task_id}#{index}" if task.task_id else hashlib.sha256(url.encode()).hexdigest()
+        report, client = self._run.report, self._run.client
 
-        def job() -> SavedFile:
-            there = already(path, recorded)
+        def save() -> SavedFile:
+            there = already_saved(path, recorded)
             if there is not None:
-                streams.note(f"{path} is saved already")
+                report(Note(f"{path} is saved already"))
                 return there
             if self._plan.skip_existing and os.path.lexists(path):
-                streams.note(f"{path} exists, skipped")
+                report(Note(f"{path} exists, skipped"))
                 self._skipped.add(str(path.absolute()))
                 return _measure(path, url)
-            label = f"video of {task.task_id}" if self._plan.output == STDOUT else path.name
-            with self._client.file_session() as session, self._screen.transfer(label) as on_bytes:
+            label = f"video of {task.task_id}" if output == STDOUT else path.name
+            with client.file_session() as session, transferring(report, label) as on_bytes:
                 return download.download(
                     url,
                     path.absolute(),
@@ -235,18 +216,19 @@ class Saver:
                     check_whole=headers.check_whole,
                     overwrite=self._plan.overwrite,
                     keep_sidecar=True,
-                    fresh_link=lambda: self._client.download_url(url),
+                    fresh_link=lambda: client.download_url(url),
                     on_progress=on_bytes,
                 ).file
 
-        return job
+        return save
 
     def _record(self, task: Task, file: SavedFile) -> None:
         try:
-            if self._plan.output != STDOUT and task.task_id and file.path not in self._skipped:
-                self._journal.save_file(task.task_id, file)
+            is_temporary = any(Path(file.path).parent == folder for folder in self._temporary)
+            if not is_temporary and task.task_id and file.path not in self._skipped:
+                self._run.journal.save_file(task.task_id, file)
         except FileError as error:
-            streams.warn_once(f"the file is saved but not recorded: {error.message}")
+            self._run.report(Warned(f"the file is saved but not recorded: {error.message}"))
 
 
 def paths_of(task: Task, stem: str, name: str) -> list[Path]:
@@ -262,22 +244,13 @@ def paths_of(task: Task, stem: str, name: str) -> list[Path]:
     return [first, *(first.with_name(f"{first.stem}-{n}{first.suffix}") for n in range(2, count + 1))]
 
 
-def _ended(goal: Goal, client: Client, journal: Journal) -> Task:
-    """The task with its video. Raises LumaError where it has none (yet)."""
-    task = task_now(goal.task_id, client, journal)
-    error = verdict(task)
-    if error is not None:
-        raise error
-    return task
-
-
-def _run(task: Task, jobs: Sequence[Job]) -> Saved:
+def _save_all(task: Task, steps: Sequence[SaveOne]) -> Saved:
     """In a thread: do the work; one failed result does not cost the others."""
     files: list[SavedFile] = []
     errors: list[LumaError] = []
-    for job in jobs:
+    for save in steps:
         try:
-            files.append(job())
+            files.append(save())
         except LumaError as error:
             errors.append(error)
         except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or the wait hangs
@@ -286,29 +259,9 @@ def _run(task: Task, jobs: Sequence[Job]) -> Saved:
         return Saved(task, tuple(files), None)
     first = errors[0]
     if files:
-        first = MixedOutcomes(f"{len(files)} of {len(jobs)} videos saved; {first.message}", hint=first.hint)
+        first = MixedOutcomes(f"{len(files)} of {len(steps)} videos saved; {first.message}", hint=first.hint)
     first.task_id = task.task_id or None
     return Saved(task, tuple(files), first)
-
-
-def _tell(task: Task, name: str | None) -> None:
-    """Print the saved paths, the object with --json, or the bytes of the video for `-o -`."""
-    if name == STDOUT:
-        streams.remember_task(replace(task, files=()))
-        for file in task.files:
-            path = Path(file.path)
-            try:
-                streams.answer_file(path)
-            finally:
-                path.unlink()
-                path.parent.rmdir()
-    else:
-        streams.answer_task(task, [_as_named(file.path, name) for file in task.files])
-
-
-def _as_named(path: str, name: str | None) -> str:
-    """The path relative to here where the user named a relative place."""
-    return path if name is not None and Path(name).is_absolute() else os.path.relpath(path)
 
 
 def _name(task: Task, stem: str, index: int) -> str:
@@ -318,7 +271,7 @@ def _name(task: Task, stem: str, index: int) -> str:
     return default_name(task.task_id, stem, extension, index=index, of=len(task.result_urls))
 
 
-def already(path: Path, recorded: SavedFile | None) -> SavedFile | None:
+def already_saved(path: Path, recorded: SavedFile | None) -> SavedFile | None:
     """The recorded file, where it is there and still the same."""
     if recorded is None or not path.is_file() or path.stat().st_size != recorded.bytes:
         return None
@@ -335,10 +288,6 @@ def _measure(path: Path, url: str) -> SavedFile:
 
 
 def _check_stdout(count: int) -> None:
-    if streams.stdout_is_terminal():
-        raise UsageError("a video cannot be shown on a terminal", hint="-o FILE, or pipe it on")
-    if streams.wants_json():
-        raise UsageError("-o - and --json both want stdout", hint="-o FILE")
     if count > 1:
         raise UsageError("several videos cannot share stdout", hint="-o FOLDER/")
 
@@ -348,3 +297,56 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir()
     except OSError as error:
         raise FileError(f"cannot make the folder {folder}: {reason(error)}") from error
+
+
+def save_results(run: Run, plan: Plan, references: Sequence[Reference], links: Sequence[str]) -> None:
+    """Save the videos of ended tasks, and of links given as such; report each as it is saved."""
+    inbox: queue.Queue[object] = queue.Queue()
+    run.report(Started(len(references) + len(links)))
+    try:
+        with Saver(run, plan, inbox, lambda task, error: _report_saved(run, plan, task, error)) as saver:
+            for number, reference in enumerate(references, start=1):
+                try:
+                    saver.start(_ended(run, reference), reference.stem, plan.output or ".")
+                except LumaError as error:
+                    run.fail(Failed(reference.task_id, error))
+                    if isinstance(error, ACCOUNT_ERRORS):
+                        run.give_up(error, len(references) - number)
+                        break
+            for stem, link in zip(_stems(links), links, strict=True):
+                saver.start(Task("", State.SUCCEEDED, result_urls=(link,)), stem, plan.output or ".")
+            saver.drain()
+    finally:
+        run.report(Finished())
+
+
+def _stems(links: Sequence[str]) -> list[str]:
+    """A stem for each link, none of them twice."""
+    seen: Counter[str] = Counter()
+    stems = []
+    for link in links:
+        stem = safe_piece(stem_of(link), "video")
+        seen[stem] += 1
+        stems.append(stem if seen[stem] == 1 else f"{stem}-{seen[stem]}")
+    return stems
+
+
+def _report_saved(run: Run, plan: Plan, task: Task, error: LumaError | None) -> None:
+    name = task.task_id or without_query(task.result_urls[0])
+    run.results.see(task)
+    try:
+        if error is None:
+            run.report(Ended(name, task, output=plan.output))
+    except FileError as fault:
+        error = fault
+    if error is not None:
+        run.fail(Failed(name, error, task))
+
+
+def _ended(run: Run, reference: Reference) -> Task:
+    """The task with its video. Raises LumaError when it has none (yet)."""
+    task = task_now(run, reference.task_id)
+    error = failure_of(task, run.results.wait_command([task.task_id]))
+    if error is not None:
+        raise error
+    return task

@@ -1,15 +1,15 @@
 """The words with which a user names tasks: ids and their beginnings, `@last`, `@2`, labels, and `-` for stdin."""
 
-import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from luma_cli.api.task import as_int, is_task_id
-from luma_cli.edits.plan import Goal, goal_of
-from luma_cli.edits.results import Outcomes
+from luma_cli.downloads.file_names import stem_of
+from luma_cli.edits.events import Failed, Note
+from luma_cli.edits.run import Run
 from luma_cli.errors import UsageError
 from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Outcome, Row
-from luma_cli.output import questions, streams
 
 MIN_PREFIX = 6
 # An id shorter than this that the journal does not hold is a mistyped prefix; the service's own have 32 characters.
@@ -35,39 +35,43 @@ def find_row(reference: str, journal: Journal) -> Row | None:
     raise UsageError(f"no task {reference[:140]!a} in the journal", hint="luma tasks lists what is there")
 
 
-def read_references(references: Iterable[str] | None) -> list[str]:
-    """The references as typed, with `-` replaced by the lines of stdin."""
-    words: list[str] = []
-    for reference in references or ():
-        words += questions.stdin_lines() if reference == "-" else [reference]
-    if not words and references:
-        streams.note("no task was named on stdin")
-    return list(dict.fromkeys(words))
+@dataclass(frozen=True)
+class Reference:
+    """A task that the user means. `stem` names its files; `age` is seconds since its submission, as far as known."""
+
+    task_id: str
+    stem: str = "video"
+    age: float = 0.0
 
 
-def parse_goals(references: Sequence[str], journal: Journal, others: int = 0) -> tuple[list[Goal], Outcomes]:
+def reference_to(row: Row, now: float) -> Reference:
+    """A row of the journal as a task to see through; `now` is a Unix time."""
+    return Reference(row.task.task_id, stem_of(row.source) or "video", max(0.0, now - row.submitted_at.timestamp()))
+
+
+def parse_references(run: Run, words: Sequence[str], others: int = 0) -> list[Reference]:
     """The tasks that the user means; those that the journal does not hold are asked for by their id.
 
     A submission without a task does not cost the others (`others` are meant besides): one of unknown outcome is a
-    failure, and so is a refused one where there is nothing else.
+    failure, and so is a rejected one when there is nothing else. The run's results count them all.
     """
-    found: dict[str, Goal] = {}
-    refused: list[str] = []
+    found: dict[str, Reference] = {}
+    rejected: list[str] = []
     unknown: list[str] = []
-    for reference in references:
-        row = find_row(reference, journal)
+    for word in words:
+        row = find_row(word, run.journal)
         if row is None or row.task.task_id:
-            goal = Goal(reference) if row is None else goal_of(row, time.time())
-            found[goal.task_id] = goal
+            reference = Reference(word) if row is None else reference_to(row, run.clock.now())
+            found[reference.task_id] = reference
         else:
-            (refused if row.outcome_now is Outcome.REFUSED else unknown).append(row.label)
-    failed = unknown if found or unknown or others else refused
-    for label in refused if failed is unknown else []:
-        streams.note(f"{label} was refused: there is no task")
-    outcomes = Outcomes(len(found) + len(failed) + others)
+            (rejected if row.outcome_now is Outcome.REFUSED else unknown).append(row.label)
+    failed = unknown if found or unknown or others else rejected
+    for label in rejected if failed is unknown else []:
+        run.report(Note(f"{label} was refused: there is no task"))
+    run.results.count = len(found) + len(failed) + others
     for label in failed:
-        outcomes.fail(UsageError(f"{label} has no task id", hint=f"luma tasks show {label}"), label)
-    return list(found.values()), outcomes
+        run.fail(Failed(label, UsageError(f"{label} has no task id", hint=f"luma tasks show {label}")))
+    return list(found.values())
 
 
 def parse_rows(references: Iterable[str], journal: Journal) -> list[Row]:

@@ -125,6 +125,11 @@ class Journal:
     def close(self) -> None:
         self._db.close()
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether it outlives this process."""
+        return self._db.path is not None
+
     def pause_before(self, base_url: str, spacing: Spacing) -> float:
         """Seconds until the account may submit again; 0 for now. Every process that shares the journal counts.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from luma_cli.api.task import State, Task
 from luma_cli.edits.poll import Poll
 from luma_cli.errors import LumaError, Rejected
-from luma_cli.output import streams
+from luma_cli.output import messages, streams
 from luma_cli.output.formats import format_bytes, format_span
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Screen:
         """Show what a poll brought."""
         with self._lock:
             if poll.error is not None:
-                self._change(poll.task_id, _trouble(poll.error, final=poll.final))
+                self._change(poll.task_id, _failure(poll.error, final=poll.final))
             elif poll.task is not None:
                 self._change(poll.task_id, _word(poll.task))
             if poll.final:
@@ -86,10 +86,14 @@ class Screen:
                     self._bars[name] = self._live.add_task(name, total=float(self._count), state="", limit=limit)
                 self._live.update(self._bars[name], completed=float(count), state=str(count))
 
+    def meter(self, label: str, unit: str) -> "Meter":
+        """A meter for one transfer in bytes, or for seconds of a clip that are worked through."""
+        return (Meter if unit == "bytes" else SecondsMeter)(self, label, self._clock)
+
     @contextmanager
     def transfer(self, label: str) -> Iterator[OnBytes]:
         """Show bytes, rate and time left of one upload or download."""
-        meter = _Meter(self, label, self._clock)
+        meter = Meter(self, label, self._clock)
         try:
             yield meter.update
         except BaseException:
@@ -100,7 +104,7 @@ class Screen:
     @contextmanager
     def work(self, label: str) -> Iterator[Callable[[float, float], None]]:
         """Show how many seconds of a clip have been worked through, of how many."""
-        meter = _SecondsMeter(self, label, self._clock)
+        meter = SecondsMeter(self, label, self._clock)
         try:
             yield lambda seen, total: meter.update(round(seen), round(total))
         finally:
@@ -110,7 +114,7 @@ class Screen:
         """A line above the bars."""
         with self._lock:
             self._spoke = self._clock()
-            streams.note(text)
+            messages.note(text)
 
     def _change(self, task_id: str, state: str) -> None:
         before, self._states[task_id] = self._states.get(task_id), state
@@ -147,7 +151,7 @@ class Screen:
         return f" of {format_span(self._timeout)}" if self._timeout else ""
 
 
-class _Meter:
+class Meter:
     """One transfer: a bar on the live display, or a line a minute and one at the end."""
 
     def __init__(self, screen: Screen, label: str, clock: Callable[[], float]) -> None:
@@ -194,14 +198,14 @@ class _Meter:
         return f"{format_bytes(seen)}{size}, {format_bytes(rate)}/s{left}"
 
 
-class _SecondsMeter(_Meter):
+class SecondsMeter(Meter):
     """The same for seconds of a clip."""
 
     def _words(self, seen: int, total: int | None, now: float) -> str:
         return f"{seen} of {total} s"
 
 
-def _trouble(error: LumaError, *, final: bool) -> str:
+def _failure(error: LumaError, *, final: bool) -> str:
     # A task that has just been submitted is not known everywhere yet (siblings' docs, observed).
     unknown = isinstance(error, Rejected) and error.is_not_found and not final
     return "not visible yet" if unknown else f"could not check: {error.message}"

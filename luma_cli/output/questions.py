@@ -2,13 +2,15 @@
 
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from luma_cli.errors import UsageError
+from luma_cli.errors import Declined, UsageError
 from luma_cli.output import streams
+from luma_cli.output.messages import note
 
 
-def read_text(name: str, most: int = 1 << 20) -> str:
+def read_text(name: str, maximum: int = 1 << 20) -> str:
     """The text of a file, or of stdin for `-`.
 
     Raises:
@@ -16,21 +18,31 @@ def read_text(name: str, most: int = 1 << 20) -> str:
     """
     try:
         if name == "-":
-            content = sys.stdin.buffer.read(most + 1) if sys.stdin is not None else b""
+            content = sys.stdin.buffer.read(maximum + 1) if sys.stdin is not None else b""
         else:
             with Path(name).open("rb") as file:
-                content = file.read(most + 1)
+                content = file.read(maximum + 1)
         text = content.decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
-    if len(content) > most:
-        raise UsageError(f"{name} is larger than {most >> 20} MiB")
+    if len(content) > maximum:
+        raise UsageError(f"{name} is larger than {maximum >> 20} MiB")
     return text
 
 
 def stdin_lines() -> list[str]:
     """The lines of stdin, none of them blank. Raises UsageError as `read_text`."""
     return [line.strip() for line in read_text("-").splitlines() if line.strip()]
+
+
+def read_words(words: Iterable[str] | None) -> list[str]:
+    """The words as typed, each once, with `-` replaced by the lines of stdin."""
+    found: list[str] = []
+    for word in words or ():
+        found += stdin_lines() if word == "-" else [word]
+    if not found and words:
+        note("no task was named on stdin")
+    return list(dict.fromkeys(found))
 
 
 def ask_prompt(prompt: str | None, prompt_file: str | None) -> str:
@@ -53,7 +65,32 @@ def ask_value(name: str, *, hidden: bool = False) -> str:
     """
     if not streams.can_ask():
         raise UsageError(f"{name} is missing, and there is no terminal to ask on", hint=_HOW_TO_GIVE.get(name))
-    return streams.ask(name, hidden=hidden)
+    return _ask(name, hidden=hidden)
+
+
+def confirm(question: str) -> bool:
+    """Ask a person yes or no, the latter by default; False when nobody is there to ask."""
+    if not streams.can_ask():
+        return False
+    return _ask(f"{question} [y/N]", hidden=False).strip().lower() in ("y", "yes")
+
+
+def _ask(name: str, *, hidden: bool) -> str:
+    import getpass
+
+    question = f"{streams.clean(name)}: "
+    try:
+        if hidden:
+            return getpass.getpass(question)
+        streams.write(question)
+        line = sys.stdin.readline()
+    except EOFError as error:
+        streams.write("\n")
+        raise Declined("no answer: input ended") from error
+    if not line:
+        streams.write("\n")
+        raise Declined("no answer: input ended")
+    return line.rstrip("\r\n")
 
 
 _HOW_TO_GIVE = {

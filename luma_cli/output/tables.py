@@ -7,7 +7,7 @@ from itertools import islice
 
 from luma_cli.api.task import Task, is_link
 from luma_cli.journal.records import Outcome, Row
-from luma_cli.output import streams, terminal_codes
+from luma_cli.output import messages, streams, terminal_codes
 from luma_cli.output.formats import format_span, format_time, row_members, task_members
 
 # In characters. Where there is no room for whole ids, a beginning is shown that every command understands.
@@ -23,7 +23,7 @@ def show_tasks(tasks: Sequence[Task], estimate: float | None = None) -> None:
     """
     if streams.wants_json():
         for task in tasks:
-            streams.answer_json({**task_members(task), "estimatedSeconds": None if task.has_ended else estimate})
+            streams.emit_json({**task_members(task), "estimatedSeconds": None if task.has_ended else estimate})
     elif streams.stdout_is_terminal():
         usual = "" if estimate is None else f", usually {format_span(estimate)}"
         states = [each.state if each.has_ended else f"{each.state}{usual}" for each in tasks]
@@ -40,14 +40,14 @@ def show_rows(rows: Iterable[Row]) -> None:
     """The journal: as `show_tasks`, with submissions that have no task id among them."""
     if streams.wants_json():
         for row in rows:
-            streams.answer_json(row_members(row))
+            streams.emit_json(row_members(row))
     elif streams.stdout_is_terminal():
         lines = [
             (each.label, f"{_row_state(each)}{_expiry(each.task)}", _ago(each.submitted_at), each.task.prompt or "")
             for each in rows
         ]
         if not lines:
-            return streams.note("no such task in the journal")
+            return messages.note("no such task in the journal")
         _draw_table(("TASK", "STATE", "AGE", "PROMPT"), lines)
     else:
         show_lines((each.label, _row_state(each), _created(each), _result(each.task)) for each in rows)
@@ -58,23 +58,23 @@ def show_row(row: Row) -> None:
     """Everything that is known of one submission: JSON, or a line for each fact."""
     members = row_members(row)
     if streams.wants_json():
-        streams.answer_json(members)
+        streams.emit_json(members)
         return
     if row.raw:
         members["answer"] = row.raw
     for name, value in members.items():
         if name == "files":
             for file in value:
-                streams.answer_fields(["file", file["path"], str(file["bytes"]), file["sha256"]])
+                streams.emit_fields(["file", file["path"], str(file["bytes"]), file["sha256"]])
         elif value not in (None, [], ""):
-            streams.answer_fields([name, " ".join(map(str, value)) if isinstance(value, list) else str(value)])
+            streams.emit_fields([name, " ".join(map(str, value)) if isinstance(value, list) else str(value)])
 
 
 def show_settings(entries: Sequence[tuple[str, str | None, str]], *, show_origin: bool) -> None:
     """Name, value and origin of each setting."""
     if streams.wants_json():
         for name, value, origin in entries:
-            streams.answer_json({"key": name, "value": value, "origin": origin})
+            streams.emit_json({"key": name, "value": value, "origin": origin})
         return
     shown = [(name, value or "", origin) if show_origin else (name, value or "") for name, value, origin in entries]
     show_pairs(shown, ("KEY", "VALUE", "ORIGIN") if show_origin else ("KEY", "VALUE"))
@@ -84,7 +84,7 @@ def show_findings(findings: Sequence[tuple[str, str, str]]) -> None:
     """Name, verdict and explanation of each check."""
     if streams.wants_json():
         for name, verdict, text in findings:
-            streams.answer_json({"check": name, "verdict": verdict, "message": text})
+            streams.emit_json({"check": name, "verdict": verdict, "message": text})
         return
     show_pairs(findings, ("CHECK", "VERDICT", ""))
 
@@ -101,7 +101,7 @@ def show_lines(rows: Iterable[Sequence[str | None]]) -> None:
     """Tab-separated lines, many at a time: none of them is news."""
     lines = iter(rows)
     while block := list(islice(lines, 500)):
-        streams.answer_fields(*block)
+        streams.emit_fields(*block)
 
 
 def _draw_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luma_cli.callbacks.server import MAX_BODY, MAX_CONNECTIONS, Door, Limits, Receiver
+from luma_cli.callbacks.server import MAX_BODY, MAX_CONNECTIONS, Endpoint, Limits, Receiver
 from luma_cli.callbacks.signature import Callback, Deliveries, InvalidCallback, find_task_id, sign, verify
 from luma_cli.errors import FileError
 
@@ -298,7 +298,7 @@ class Post:
         self.refused: list[str] = []
         self.failed: list[Exception] = []
         self.has_room = True
-        door = Door(frozenset({"/hook"}), hosts, key)
+        door = Endpoint(frozenset({"/hook"}), hosts, key)
         self.receiver = Receiver(
             "127.0.0.1",
             0,
@@ -663,20 +663,20 @@ def test_closing_does_not_wait_for_the_silent(post: Post) -> None:
 
 def test_a_closed_receiver_gives_its_port_back(post: Post) -> None:
     post.receiver.close()
-    door = Door(frozenset({"/"}), None, None)
+    door = Endpoint(frozenset({"/"}), None, None)
     with Receiver("127.0.0.1", post.receiver.address[1], door, lambda _: True):
         pass
 
 
 def test_a_port_in_use_is_file_trouble(post: Post) -> None:
     with pytest.raises(FileError, match="in use"):
-        Receiver("127.0.0.1", post.receiver.address[1], Door(frozenset({"/"}), None, None), lambda _: True)
+        Receiver("127.0.0.1", post.receiver.address[1], Endpoint(frozenset({"/"}), None, None), lambda _: True)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "a" * 70])
 def test_an_address_that_is_not_ours_is_file_trouble(host: str) -> None:
     with pytest.raises(FileError):
-        Receiver(host, 0, Door(frozenset({"/"}), None, None), lambda _: True)
+        Receiver(host, 0, Endpoint(frozenset({"/"}), None, None), lambda _: True)
 
 
 def test_a_failure_in_the_receivers_thread_is_heard_of() -> None:
@@ -685,7 +685,7 @@ def test_a_failure_in_the_receivers_thread_is_heard_of() -> None:
     def explode(_callback: Callback) -> bool:
         raise ZeroDivisionError
 
-    door = Door(frozenset({"/hook"}), None, None)
+    door = Endpoint(frozenset({"/hook"}), None, None)
     with (
         Receiver("127.0.0.1", 0, door, explode, failed=heard.put) as receiver,
         socket.create_connection(receiver.address) as sock,
@@ -695,4 +695,4 @@ def test_a_failure_in_the_receivers_thread_is_heard_of() -> None:
 
 
 def test_the_repr_of_a_door_does_not_show_the_key() -> None:
-    assert WEBHOOK_KEY not in repr(Door(frozenset({"/"}), None, WEBHOOK_KEY))
+    assert WEBHOOK_KEY not in repr(Endpoint(frozenset({"/"}), None, WEBHOOK_KEY))

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luma_cli.edits.manifest import Entry, in_shard, parse_manifest, parse_shard
+from luma_cli.config.settings import load_settings
+from luma_cli.edits.manifest import ManifestEntry, in_shard, make_entries, parse_manifest, parse_shard
 from luma_cli.errors import UsageError
 
 GOOD = '{"prompt": "Snow", "video": "a.mp4"}'
@@ -20,14 +21,16 @@ def faults(name: str, text: str) -> list[str]:
 
 def test_a_json_line_is_an_entry() -> None:
     line = {"prompt": "Snow", "video": "a.mp4", "watermark": "mine", "output": "out/b.mp4", "id": "one"}
-    assert parse_manifest("-", json.dumps(line) + "\n") == [Entry(1, "one", "Snow", "a.mp4", "mine", "out/b.mp4")]
+    assert parse_manifest("-", json.dumps(line) + "\n") == [
+        ManifestEntry(1, "one", "Snow", "a.mp4", "mine", "out/b.mp4")
+    ]
 
 
 def test_a_csv_row_is_an_entry_and_an_empty_cell_is_left_out() -> None:
     text = 'video,prompt,id,watermark\r\na.mp4,"Snow,\nheavy",one,\r\n\r\nb.mp4,Rain,two,mine\r\n'
     assert parse_manifest("a.csv", text) == [
-        Entry(2, "one", "Snow,\nheavy", "a.mp4"),
-        Entry(5, "two", "Rain", "b.mp4", "mine"),
+        ManifestEntry(2, "one", "Snow,\nheavy", "a.mp4"),
+        ManifestEntry(5, "two", "Rain", "b.mp4", "mine"),
     ]
 
 
@@ -36,15 +39,30 @@ def test_a_stream_is_told_by_its_first_character() -> None:
     assert parse_manifest("-", "prompt,video\nSnow,a.mp4")[0].prompt == "Snow"
 
 
+LINK = '{"prompt": "Snow", "video": "https://media.example.net/a.mp4"}'
+
+
+def ids(text: str) -> list[str | None]:
+    return [entry.entry_id for entry in make_entries(load_settings(), parse_manifest("-", text), None, None)]
+
+
 def test_ids_that_are_made_are_the_same_each_time_and_count_equal_rows() -> None:
-    once, twice = parse_manifest("-", GOOD), parse_manifest("-", f"{GOOD}\n{GOOD}")
-    assert once[0].id == twice[0].id
-    assert twice[1].id == f"{twice[0].id}-2"
+    once, twice = ids(LINK), ids(f"{LINK}\n{LINK}")
+    assert once[0] == twice[0]
+    assert twice[1] == f"{twice[0]}-2"
 
 
-def test_an_id_that_is_made_does_not_depend_on_where_the_video_goes() -> None:
-    there = GOOD.replace("}", ', "output": "b.mp4"}')
-    assert parse_manifest("-", GOOD)[0].id == parse_manifest("-", there)[0].id
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("}", ', "output": "b.mp4"}'),
+        ("}", ', "watermark": ""}'),
+        ("Snow", " Snow\\r\\n"),
+        ("Snow", "Snow "),
+    ],
+)
+def test_an_id_that_is_made_does_not_depend_on_the_spelling(old: str, new: str) -> None:
+    assert ids(LINK) == ids(LINK.replace(old, new))
 
 
 @pytest.mark.parametrize(
@@ -116,8 +134,8 @@ def test_what_is_no_shard_is_refused(text: str) -> None:
 @given(st.lists(st.text(min_size=1), unique=True, max_size=50), st.integers(1, 7))
 def test_every_entry_is_in_exactly_one_shard(ids: list[str], count: int) -> None:
     for each in ids:
-        entry = Entry(1, each, "Snow", "a.mp4")
-        assert sum(in_shard(entry, (number, count)) for number in range(1, count + 1)) == 1
+        entry = ManifestEntry(1, each, "Snow", "a.mp4")
+        assert sum(in_shard(entry.id, (number, count)) for number in range(1, count + 1)) == 1
 
 
 @given(st.text(), st.sampled_from(["a.csv", "a.jsonl", "-"]))

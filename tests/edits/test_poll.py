@@ -640,7 +640,7 @@ import itertools, sys, time
 real, jumps = time.time, itertools.cycle([7200, -7200])
 time.time = lambda: real() + next(jumps)
 from luma_cli.cli import main
-sys.exit(main(sys.argv[1:]))
+sys.exit(main.main(sys.argv[1:]))
 """
 
 

@@ -115,7 +115,7 @@ def test_all_missing_saves_what_is_not_saved_yet_and_nothing_else(luma: Luma, sa
     Path("out", f"b-{second[:8]}.mp4").unlink()
     code, out, err = luma("download", "--all-missing", "-o", "out/")
     assert (code, out) == (0, "")
-    assert err == "luma: 1 saved before are no longer where they were: luma download TASK saves one again\n"
+    assert err == "luma: 1 saved before are no longer at their path: luma download TASK saves one again\n"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/null"), reason="no devices here")

@@ -32,17 +32,17 @@ class Case(NamedTuple):
 
 CASES = [
     *(Case(each, 0) for each in ("ok", "slow", "flag4", "not-visible", "cut-transfer", "expired-link")),
-    Case("flag2", 5, "the edit failed at kie.ai: Failed to create the task (code 501)", AGAIN, "TaskFailed", 501),
-    Case("flag3", 5, "the edit failed at kie.ai: Generation failed (code 501)", AGAIN, "TaskFailed", 501),
+    Case("flag2", 5, "the edit failed at kie.ai: Failed to create the task (code 501)", AGAIN, "task_failed", 501),
+    Case("flag3", 5, "the edit failed at kie.ai: Generation failed (code 501)", AGAIN, "task_failed", 501),
     Case(
-        "no-credits", 10, "not enough credits at kie.ai: Insufficient credits (code 402)", TOP_UP, "OutOfCredits", 402
+        "no-credits", 10, "not enough credits at kie.ai: Insufficient credits (code 402)", TOP_UP, "out_of_credits", 402
     ),
     Case(
         "maintenance",
         7,
         "kie.ai is under maintenance: The service is under maintenance (code 455)",
         "try again later",
-        "Unavailable",
+        "unavailable",
         455,
     ),
     *(
@@ -51,7 +51,7 @@ CASES = [
             4,
             "kie.ai refused the API key: You do not have access permissions (code 401)",
             KEYS,
-            "KeyRejected",
+            "key_rejected",
             401,
         )
         for each in ("bad-key", "http-200-401")
@@ -62,21 +62,21 @@ CASES = [
         "kie.ai no longer offers luma (HTTP 404)",
         "try --model wan-2.7-edit (2 to 10 s, up to 100 MB, 240 to 4096 pixels a side); "
         "https://kie.ai shows what is offered now",
-        "Rejected",
+        "rejected",
     ),
     Case(
         "lost-answer",
         12,
         "submitted, but the connection to 127.0.0.1 broke: it may have been created and charged",
         LOGS,
-        "OutcomeUnknown",
+        "outcome_unknown",
     ),
     Case(
         "server-error",
         12,
         "submitted, but kie.ai had an internal error: Server error (code 500): it may have been created and charged",
         LOGS,
-        "OutcomeUnknown",
+        "outcome_unknown",
         500,
     ),
     Case(
@@ -84,19 +84,22 @@ CASES = [
         12,
         "submitted, but kie.ai gave no readable answer (HTTP 200): it may have been created and charged",
         LOGS,
-        "OutcomeUnknown",
+        "outcome_unknown",
     ),
     Case(
         "rate-limit",
         7,
         "kie.ai's rate limit is reached, nothing was created: Rate limit exceeded (code 429)",
         "try again in a minute",
-        "Unavailable",
+        "unavailable",
         429,
     ),
 ]
 # The pauses of the rate limit are real ones of 10 s; this is luma with short ones.
-QUICK = "import sys; from luma_cli import api, cli; api.RATE_WINDOW = 0.01; sys.exit(cli.main(sys.argv[1:]))"
+QUICK = (
+    "import sys; from luma_cli.api import client; from luma_cli.cli import main;"
+    "client.RATE_WINDOW = 0.01; sys.exit(main.main(sys.argv[1:]))"
+)
 
 
 @pytest.fixture

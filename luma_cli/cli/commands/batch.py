@@ -52,19 +52,32 @@ def batch(
 
     Exit codes: 0 2 4 5 6 7 8 9 10 11 12 130
     """
-    from luma_cli.edits import batch
-    from luma_cli.edits.manifest import parse_shard
-    from luma_cli.edits.results import Outcomes
-    from luma_cli.output import questions
+    from luma_cli.edits.engine import see_through
+    from luma_cli.edits.manifest import load_rows, make_entries, parse_shard
+    from luma_cli.edits.save import check_results_folder
+    from luma_cli.output.questions import read_text
 
     part = parse_shard(shard) if shard is not None else None
-    entries = batch.load_entries(file, questions.read_text(file, most=64 << 20), part)
-    journal = options.open_journal(needed=True)
-    place = batch.open_folder(output)
-    plan = options.plan(
-        interval=interval, timeout=timeout, place=place, force=force, fail_fast=fail_fast, parallel=parallel
-    )
-    client, outcomes = options.connect(), Outcomes(len(entries))
-    terms = batch.Terms(max_active, max_credits, skip_checks=no_check, strict=strict)
-    batch.run_batch(entries, terms, client, journal, plan, outcomes)
-    outcomes.conclude()
+    text = read_text(file, maximum=64 << 20)
+    with options.open_run(needs_journal=True) as run:
+        rows = load_rows(run, file, text)
+        folder = check_results_folder(output or run.settings.output_dir)
+        plan = options.make_plan(
+            run,
+            interval=interval,
+            timeout=timeout,
+            output=folder,
+            overwrite=force,
+            fail_fast=fail_fast,
+            parallel=parallel,
+            max_active=max_active,
+            max_credits=max_credits,
+            skips_checks=no_check,
+            is_strict=strict,
+            rides_out_limits=True,
+        )
+        entries = make_entries(run.settings, rows, folder, part)
+        run.results.count = len(entries)
+        run.connect()
+        see_through(run, plan, entries)
+        run.results.conclude()

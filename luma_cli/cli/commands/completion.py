@@ -29,4 +29,4 @@ def completion(
     from luma_cli.output import streams
 
     for line in completion_scripts.script(shell, command_tree.read_tree(context.find_root().command)).splitlines():
-        streams.answer(line)
+        streams.emit(line)

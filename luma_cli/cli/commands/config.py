@@ -58,7 +58,7 @@ def get(
     from luma_cli.cli import config_editing
     from luma_cli.output import streams
 
-    streams.answer_value(key, *config_editing.one_setting(key, reveal=reveal))
+    streams.emit_value(key, *config_editing.one_setting(key, reveal=reveal))
 
 
 @app.command("set")
@@ -99,7 +99,7 @@ def path() -> None:
     from luma_cli.output import streams
 
     path = str(settings.config_dir() / "config.toml")
-    streams.answer_value("path", path, path)
+    streams.emit_value("path", path, path)
 
 
 @app.command()
@@ -118,7 +118,8 @@ def check() -> None:
     from luma_cli.cli import doctor
     from luma_cli.output import tables
 
-    findings, error = doctor.findings(options.connect)
+    with options.client_when_asked() as connect:
+        findings, error = doctor.findings(connect)
     tables.show_findings(findings)
     if error is not None:
         raise error

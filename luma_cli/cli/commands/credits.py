@@ -27,10 +27,10 @@ def credits(  # noqa: A001  the command's name
     Exit codes: 0 2 4 7 10
     """
     from luma_cli.errors import OutOfCredits
-    from luma_cli.output import streams
+    from luma_cli.output.streams import emit_value
 
-    client = options.connect()
-    balance = client.patiently(client.credits)
-    streams.answer_value("credits", balance, f"{balance:.12g}")
+    with options.open_run() as run:
+        balance = run.client.patiently(run.client.credits)
+    emit_value("credits", balance, f"{balance:.12g}")
     if least is not None and balance < least:
         raise OutOfCredits(f"the balance is below {least:.12g}", hint="top up at https://kie.ai/pricing")

@@ -41,18 +41,21 @@ def download(
 
     Exit codes: 0 2 4 5 6 7 8 9 11 130
     """
-    from luma_cli.edits import refresh, save, task_references
+    from luma_cli.edits import refresh, save
+    from luma_cli.edits.task_references import parse_references
+    from luma_cli.output.questions import read_words
 
     if force and skip_existing:
         raise UsageError("both --force and --skip-existing are given", hint="use one of them")
-    plan = options.plan(place=output, force=force, skip_existing=skip_existing, parallel=parallel, saving=True)
-    journal, client = options.open_journal(needed=all_missing), options.connect()
-    words = task_references.read_references(sources if sources or all_missing else ["@last"])
-    links = [word for word in words if "://" in word]
-    if all_missing:
-        words += refresh.missing(journal, client.base_url)
-    goals, outcomes = task_references.parse_goals([word for word in words if "://" not in word], journal, len(links))
-    count = len(goals) + len(links)
-    save.check_output(plan, count, lambda: save.saved_paths(journal, [goal.task_id for goal in goals]))
-    save.save_results(goals, links, client, journal, plan, outcomes)
-    outcomes.conclude()
+    with options.open_run(needs_journal=all_missing) as run:
+        plan = options.make_plan(
+            run, output=output, saves=True, overwrite=force, skip_existing=skip_existing, parallel=parallel
+        )
+        run.connect()
+        words = read_words(sources if sources or all_missing else ["@last"])
+        links = [word for word in words if "://" in word]
+        words = [word for word in words if "://" not in word] + (refresh.missing(run) if all_missing else [])
+        references = parse_references(run, words, len(links))
+        save.check_output_for(run, plan, references, len(links))
+        save.save_results(run, plan, references, links)
+        run.results.conclude()

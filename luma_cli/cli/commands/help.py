@@ -30,7 +30,7 @@ def help(  # noqa: A001  the command's name
     from luma_cli.output import streams
 
     if streams.wants_json():
-        streams.answer_json(help_topics.members(topic))
+        streams.emit_json(help_topics.members(topic))
         return
     for line in help_topics.text(topic).splitlines():
-        streams.answer(line)
+        streams.emit(line)

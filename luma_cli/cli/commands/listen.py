@@ -32,7 +32,7 @@ def listen(
 
     Exit codes: 0 2 4 11 129 130 143
     """
-    from luma_cli.callbacks import listen
+    from luma_cli.callbacks.listen import listen as receive
 
-    journal, client = options.open_journal(), options.connect()
-    listen.listen(host, port, public_url, forward_to, client, journal)
+    with options.open_run() as run:
+        receive(run, host, port, public_url, forward_to)

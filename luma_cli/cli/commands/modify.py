@@ -72,26 +72,28 @@ def modify(
 
     Exit codes: 0 2 3 4 5 6 7 8 9 10 11 12 130
     """
-    from luma_cli.callbacks import wake
-    from luma_cli.edits import preflight, submit
-    from luma_cli.edits.request import make_order
-    from luma_cli.output import questions
+    from luma_cli.callbacks.wake import open_server, pace, see_through_with_callbacks
+    from luma_cli.edits.request import make_requests
+    from luma_cli.edits.submit import check_targets, entries_for, prepare, show_requests
+    from luma_cli.output.questions import ask_prompt
 
-    ear = wake.open_ear(listen, public_url, callback_url)
-    plan = options.plan(interval=wake.pace(listen, interval), timeout=timeout, place=output, force=force, paid=True)
-    text = questions.ask_prompt(prompt, prompt_file)
-    order = make_order(videos, text, watermark, ear.callback_url, idempotency_key, resubmit=resubmit, trim=trim)
-    journal = options.open_journal(needed=True) if not dry_run else options.no_journal()
-    if not no_check:
-        order = preflight.inspect(order, journal, strict=strict)
-    if not (dry_run and idempotency_key):  # else the file may be there already, as the journal would say
-        submit.check_place(order, plan, journal, makes=not dry_run)
-    if dry_run:
-        return submit.show_request(order)
-    client = options.connect()
     waits = wait or output is not None or listen is not None
-    with ear:
-        goals, outcomes = submit.submit_all(order, client, journal, quietly=waits)
-        if waits:
-            wake.see_through(goals, client, journal, plan, outcomes, ear)
-    return outcomes.conclude()
+    with options.open_run(needs_journal=not dry_run, keeps_journal=not dry_run, prints_ids=not waits) as run:
+        server = open_server(run, listen, public_url, callback_url)
+        every = pace(listen, interval)
+        plan = options.make_plan(
+            run, interval=every, timeout=timeout, output=output, overwrite=force, waits=waits, paid=True
+        )
+        text = ask_prompt(prompt, prompt_file)
+        options.check_key(idempotency_key)
+        asked = {"watermark": watermark, "callback_url": server.callback_url, "key": idempotency_key}
+        requests = make_requests(run.settings, videos, text, resubmit=resubmit, trim=trim, **asked)
+        requests = prepare(run, requests, skips_checks=no_check, is_strict=strict)
+        check_targets(run, plan, requests, makes=not dry_run)
+        if dry_run:
+            show_requests(run, requests)
+            return
+        run.connect()
+        with server:
+            see_through_with_callbacks(run, plan, entries_for(plan, requests), server)
+        run.results.conclude()

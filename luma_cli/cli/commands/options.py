@@ -1,23 +1,26 @@
-"""What several commands share: option types, the options that every command takes, opening client and journal."""
+"""What several commands share: option types, the options that every command takes, and the run they build."""
 
 import difflib
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
 
 from luma_cli.config import settings
+from luma_cli.edits.results import Results
+from luma_cli.edits.run import STDOUT, Clock, Plan, Run
 from luma_cli.errors import FileError, UsageError
-from luma_cli.output import streams
+from luma_cli.output import messages, streams
 
 if TYPE_CHECKING:
     from luma_cli.api.client import Client
-    from luma_cli.edits.plan import Plan
     from luma_cli.journal.journal import Journal
 
 # Help is plain off a terminal, and typer's own tracebacks could print the key.
@@ -27,12 +30,22 @@ STYLE: dict[str, Any] = {
     "rich_markup_mode": "rich" if streams.stdout_is_terminal() else None,
 }
 
-# What a command has open, closed at its end by `cli.main`.
-opened = ExitStack()
+
+@dataclass
+class Invocation:
+    """One command line: its time, and what has become of its tasks, which every way out must be able to name."""
+
+    clock: Clock = field(default_factory=Clock)
+    results: Results = field(default_factory=Results)
+
+
+invocation: ContextVar[Invocation] = ContextVar("invocation")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only results and errors.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Tell more on stderr.")]
+Verbose = Annotated[
+    int, typer.Option("-v", "--verbose", count=True, help="Show each request and decision on stderr; -vv bodies too.")
+]
 
 Github = Annotated[
     bool, typer.Option("--github", help="Write step outputs, a summary and annotations for GitHub Actions.")
@@ -97,8 +110,8 @@ def check_command(word: str, known: Iterable[str]) -> None:
 def common(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that every command takes."""
 
-    def configure(json: bool, quiet: bool, verbose: bool) -> None:
-        streams.configure(as_json=json, quiet=quiet, verbose=verbose)
+    def configure(json: bool, quiet: bool, verbose: int) -> None:
+        streams.configure(as_json=json, quiet=quiet, verbosity=verbose)
 
     return _with_switches(function, {"json": Json, "quiet": Quiet, "verbose": Verbose}, configure)
 
@@ -117,7 +130,10 @@ def _with_switches(
 ) -> Callable[..., None]:
     signature = inspect.signature(function)
     keyword = inspect.Parameter.KEYWORD_ONLY
-    added = [inspect.Parameter(name, keyword, default=False, annotation=kind) for name, kind in extra.items()]
+    added = [
+        inspect.Parameter(name, keyword, default=0 if kind is Verbose else False, annotation=kind)
+        for name, kind in extra.items()
+    ]
 
     @functools.wraps(function)
     def command(**arguments: Any) -> None:
@@ -147,38 +163,76 @@ def parse_credits(text: str) -> float:
     return float(text)
 
 
-def connect() -> "Client":
+@contextmanager
+def open_run(*, needs_journal: bool = False, keeps_journal: bool = True, prints_ids: bool = False) -> Iterator[Run]:
+    """What holds for this command, closed at its end.
+
+    `needs_journal`: what spends, or is about the journal itself, stops when it cannot be used; what only reads goes on
+    without. `keeps_journal` False leaves nothing behind. `prints_ids`: a submission's id is its result.
+    """
+    from luma_cli.output.presenter import Presenter
+
+    here = invocation.get()
+    ours = settings.load_settings()
+    with ExitStack() as stack:
+        journal = stack.enter_context(closing(_open_journal(needed=needs_journal, kept=keeps_journal)))
+        connect = functools.cache(lambda: stack.enter_context(closing(_connect(ours, here.clock))))
+        presenter = Presenter(here.results, prints_ids=prints_ids)
+        yield Run(ours, journal, here.results, connect, presenter, here.clock, _confirm, streams.protect)
+
+
+@contextmanager
+def client_when_asked() -> "Iterator[Callable[[], Client]]":
+    """A client that is made, with the settings, when somebody asks for it: what reports on faults meets them there."""
+    with ExitStack() as stack:
+        clock = invocation.get().clock
+        yield functools.cache(lambda: stack.enter_context(closing(_connect(settings.load_settings(), clock))))
+
+
+def _confirm(question: str) -> bool:
+    from luma_cli.output.questions import confirm
+
+    return confirm(question)
+
+
+def _connect(ours: settings.Settings, clock: Clock) -> "Client":
     """The client for the user's key, which no stream will show."""
-    from luma_cli.api.client import connect as connect_client
+    from luma_cli.api.client import Client
+    from luma_cli.config import key_store
 
-    client = opened.enter_context(closing(connect_client(streams.note)))
-    streams.protect(client.api_key)
+    key = key_store.load_key(ours.config_dir, ours.base_url, ours.upload_url, ours.api_key_command)
+    streams.protect(key.value)
     if settings.environment("SSLKEYLOGFILE"):
-        streams.warn("SSLKEYLOGFILE is set: whoever reads that file can read the key")
-    return client
+        messages.warn("SSLKEYLOGFILE is set: whoever reads that file can read the key")
+    return Client(
+        ours.base_url,
+        ours.upload_url,
+        key.value,
+        ca_bundle=ours.ca_bundle,
+        on_pause=messages.note,
+        clock=clock.monotonic,
+        sleep=clock.sleep,
+    )
 
 
-def open_journal(*, needed: bool = False) -> "Journal":
-    """The journal. Where it cannot be used, what needs it stops (to spend, say); what only reads goes on without."""
+def _open_journal(*, needed: bool, kept: bool) -> "Journal":
     from luma_cli.journal import journal
 
-    if settings.journal_is_off():
-        return no_journal()
+    if settings.journal_is_off() or not kept:
+        return journal.open_journal(None)
     try:
-        book = journal.open_journal(settings.state_dir() / journal.NAME, streams.warn_once)
+        return journal.open_journal(settings.state_dir() / journal.NAME, messages.warn_once)
     except FileError as error:
         if needed:
             raise
-        streams.warn_once(f"{error.message}; going on without it ({error.hint})")
-        return no_journal()
-    return opened.enter_context(closing(book))
+        messages.warn_once(f"{error.message}; going on without it ({error.hint})")
+        return journal.open_journal(None)
 
 
-def no_journal() -> "Journal":
-    """One that is not there yet and leaves nothing behind."""
-    from luma_cli.journal import journal
-
-    return opened.enter_context(closing(journal.open_journal(None)))
+def check_key(key: str | None) -> None:
+    """Raises UsageError for an idempotency key that nobody would know again."""
+    if key is not None and settings.journal_is_off():
+        raise UsageError("without the journal nobody knows an idempotency key again", hint="unset LUMA_JOURNAL")
 
 
 def check_state(state: str | None) -> str | None:
@@ -191,38 +245,38 @@ def check_state(state: str | None) -> str | None:
     return state
 
 
-def plan(
+def make_plan(
+    run: Run,
     *,
     interval: float | None = None,
     timeout: float | None = None,
-    place: str | None = None,
-    force: bool = False,
-    skip_existing: bool = False,
-    fail_fast: bool = False,
-    parallel: int = 4,
-    saving: bool = False,
-    paid: bool = False,
-) -> "Plan":
-    """How to see tasks through, with the user's settings where an option is missing.
+    output: str | None = None,
+    saves: bool = False,
+    **more: Any,
+) -> Plan:
+    """How to see tasks through, with the user's settings when an option is missing.
 
-    `saving`: results are saved in any case, in the user's folder where no place is named. `paid`: see Plan.
+    `saves`: results are saved in any case, in the user's folder when no path is given. `more`: fields of Plan.
     """
-    from luma_cli.edits.plan import Plan
-
-    ours = settings.load_settings()
+    ours = run.settings
     if interval is not None and interval < 1:
         raise UsageError("--interval must be at least 1s")
-    if place == "":
+    if output == "":
         raise UsageError("--output is empty", hint="-o FILE, -o FOLDER/ or -o -")
-    found = Plan(
+    plan = Plan(
         interval=ours.interval if interval is None else interval,
         timeout=ours.timeout if timeout is None else timeout,
-        output=place or (ours.output_dir or "." if saving else None),
-        overwrite=force,
-        skip_existing=skip_existing,
-        fail_fast=fail_fast,
-        parallel=parallel,
-        paid=paid,
+        output=output or (ours.output_dir or "." if saves else None),
+        **more,
     )
-    streams.save_with(found.option)
-    return found
+    if plan.output == STDOUT:
+        _check_stdout()
+    run.results.save_option = plan.option
+    return plan
+
+
+def _check_stdout() -> None:
+    if streams.stdout_is_terminal():
+        raise UsageError("a video cannot be shown on a terminal", hint="-o FILE, or pipe it on")
+    if streams.wants_json():
+        raise UsageError("-o - and --json both want stdout", hint="-o FILE")

@@ -90,9 +90,10 @@ def sandbox(
     if command and command[0] == "trigger":
         if len(command) != 2:
             raise UsageError("trigger needs one TASK", hint="luma sandbox trigger @last")
-        goals, outcomes = task_references.parse_goals(command[1:], options.open_journal())
-        outcomes.conclude()
-        return sandbox_runner.trigger(goals[0].task_id)
+        with options.open_run() as run:
+            references = task_references.parse_references(run, command[1:])
+            run.results.conclude()
+        return sandbox_runner.trigger(references[0].task_id)
 
     server = sandbox_runner.make_sandbox(
         port, 3.0 if duration is None else duration, scenario, realistic=realistic, prices=price or []

@@ -31,16 +31,17 @@ def status(
 
     Exit codes: 0 2 4 5 6 7 8 9
     """
-    from luma_cli.edits import refresh, task_references
-    from luma_cli.edits.plan import judge, tell_failed
-    from luma_cli.output import tables
+    from luma_cli.edits import refresh
+    from luma_cli.edits.task_references import parse_references
+    from luma_cli.output.questions import read_words
+    from luma_cli.output.tables import show_tasks
 
-    journal = options.open_journal()
-    goals, outcomes = task_references.parse_goals(task_references.read_references(tasks or ["@last"]), journal)
-    found = refresh.remember(goals, journal) if cached else refresh.ask(goals, options.connect(), journal, outcomes)
-    tables.show_tasks(found, journal.median_duration())
-    if exit_status:
-        judge(found, outcomes)
-    else:
-        tell_failed(found)
-    outcomes.conclude()
+    with options.open_run() as run:
+        references = parse_references(run, read_words(tasks or ["@last"]))
+        found = refresh.remember(run, references) if cached else refresh.refresh(run, references)
+        show_tasks(found, run.journal.median_duration())
+        if exit_status:
+            refresh.fail_without_video(run, found)
+        else:
+            refresh.note_failed(run, found)
+        run.results.conclude()

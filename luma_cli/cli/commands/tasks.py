@@ -43,7 +43,8 @@ def list_(
     from luma_cli.output import tables
 
     earliest = -math.inf if since is None else time.time() - since
-    tables.show_rows(options.open_journal().rows(state=options.check_state(state), since=earliest, limit=limit))
+    with options.open_run() as run:
+        tables.show_rows(run.journal.rows(state=options.check_state(state), since=earliest, limit=limit))
 
 
 @app.command()
@@ -57,9 +58,11 @@ def show(tasks: Tasks) -> None:
     """
     from luma_cli.edits import task_references
     from luma_cli.output import tables
+    from luma_cli.output.questions import read_words
 
-    for row in task_references.parse_rows(task_references.read_references(tasks), options.open_journal()):
-        tables.show_row(row)
+    with options.open_run() as run:
+        for row in task_references.parse_rows(read_words(tasks), run.journal):
+            tables.show_row(row)
 
 
 @app.command()
@@ -67,13 +70,14 @@ def show(tasks: Tasks) -> None:
 def forget(tasks: Tasks) -> None:
     """Take tasks out of the journal; they themselves go on."""
     from luma_cli.edits import task_references
-    from luma_cli.output import streams
+    from luma_cli.output.messages import note
+    from luma_cli.output.questions import read_words
 
-    journal = options.open_journal(needed=True)
-    rows = task_references.parse_rows(task_references.read_references(tasks), journal)
-    journal.forget(rows)
+    with options.open_run(needs_journal=True) as run:
+        rows = task_references.parse_rows(read_words(tasks), run.journal)
+        run.journal.forget(rows)
     for row in rows:
-        streams.note(f"{row.label} forgotten")
+        note(f"{row.label} forgotten")
 
 
 @app.command()
@@ -84,10 +88,10 @@ def prune(
     ],
 ) -> None:
     """Take ended tasks that are old out of the journal."""
-    from luma_cli.output import streams
+    from luma_cli.output.messages import note
 
-    journal = options.open_journal(needed=True)
-    streams.note(f"{journal.prune(time.time() - older_than)} forgotten")
+    with options.open_run(needs_journal=True) as run:
+        note(f"{run.journal.prune(run.clock.now() - older_than)} forgotten")
 
 
 @app.command()
@@ -102,10 +106,11 @@ def adopt(
     from luma_cli.edits import task_references
     from luma_cli.output import tables
 
-    journal, client = options.open_journal(needed=True), options.connect()
-    task = client.patiently(lambda: client.task(task_references.parse_full_id(task_id)))
-    row = task_references.parse_rows([label], journal)[0] if label is not None else None
-    tables.show_row(journal.adopt(task, client.base_url, row))
+    with options.open_run(needs_journal=True) as run:
+        full_id = task_references.parse_full_id(task_id)
+        task = run.client.patiently(lambda: run.client.task(full_id))
+        row = task_references.parse_rows([label], run.journal)[0] if label is not None else None
+        tables.show_row(run.journal.adopt(task, run.base_url, row))
 
 
 @app.command()
@@ -113,7 +118,7 @@ def adopt(
 def recover() -> None:
     """Set a damaged journal aside and take over what can be read."""
     from luma_cli.journal import journal
-    from luma_cli.output import streams
+    from luma_cli.output.messages import note
 
     saved, aside = journal.recover(settings.state_dir() / journal.NAME)
-    streams.note(f"took over {saved} row(s); the old file is {aside}" if aside else "the journal is sound")
+    note(f"took over {saved} row(s); the old file is {aside}" if aside else "the journal is sound")

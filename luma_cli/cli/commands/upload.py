@@ -23,9 +23,11 @@ def upload(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="A
 
     Exit codes: 0 2 4 6 7 9 11
     """
-    from luma_cli.edits import submit
-    from luma_cli.edits.results import Outcomes
+    from luma_cli.edits.submit import upload_all
+    from luma_cli.output.streams import emit_value
 
-    outcomes = Outcomes(len(files))
-    submit.upload_all(files, options.connect(), outcomes)
-    outcomes.conclude()
+    with options.open_run() as run:
+        run.results.count = len(files)
+        for link in upload_all(run, files):
+            emit_value("url", link, link)
+        run.results.conclude()

@@ -36,26 +36,29 @@ def wait(
 
     Exit codes: 0 2 4 5 6 8 9 10 11 130
     """
-    from luma_cli.callbacks import wake
-    from luma_cli.edits import follow, refresh, save, task_references
-    from luma_cli.output import streams
+    from luma_cli.callbacks.wake import open_server_for, pace, see_through_with_callbacks
+    from luma_cli.edits import refresh, save
+    from luma_cli.edits.engine import entries_to_wait_for
+    from luma_cli.edits.task_references import parse_references
+    from luma_cli.output.questions import read_words
 
-    plan = options.plan(
-        interval=wake.pace(listen, interval),
-        timeout=timeout,
-        place=output,
-        force=force,
-        fail_fast=fail_fast,
-        parallel=parallel,
-    )
-    journal, client = options.open_journal(needed=not tasks), options.connect()
-    words = task_references.read_references(tasks) if tasks else refresh.unfinished(journal, client.base_url)
-    goals, outcomes = task_references.parse_goals(words, journal)
-    if not goals and not tasks:
-        streams.note("there is no task to wait for")
-    if not tasks and (lost := journal.unsettled()):
-        streams.warn(f"{len(lost)} submission(s) of unknown outcome: luma tasks --state unknown")
-    save.check_output(plan, len(goals), lambda: save.saved_paths(journal, [goal.task_id for goal in goals]))
-    with wake.open_ear_for((goal.task_id for goal in goals), journal, listen, public_url) as ear:
-        follow.finish(goals, client, journal, plan, outcomes, ear.inbox)
-    outcomes.conclude()
+    every = pace(listen, interval)
+    with options.open_run(needs_journal=not tasks) as run:
+        plan = options.make_plan(
+            run,
+            interval=every,
+            timeout=timeout,
+            output=output,
+            overwrite=force,
+            fail_fast=fail_fast,
+            parallel=parallel,
+        )
+        run.connect()
+        words = read_words(tasks) if tasks else refresh.unfinished(run)
+        references = parse_references(run, words)
+        if not tasks:
+            refresh.note_nothing_to_wait_for(run, references)
+        save.check_output_for(run, plan, references)
+        with open_server_for(run, [reference.task_id for reference in references], listen, public_url) as server:
+            see_through_with_callbacks(run, plan, entries_to_wait_for(plan, references), server)
+        run.results.conclude()

@@ -1,0 +1,602 @@
+"""The one loop: submit, poll, save, report. Entries come from clips and prompts, the journal, or a manifest."""
+
+import logging
+import queue
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from luma_cli import signals
+from luma_cli.api.client import MAX_PAUSE
+from luma_cli.api.task import Edit, SavedFile, State, Task
+from luma_cli.checks import clips
+from luma_cli.downloads.target import check_target, trouble
+from luma_cli.edits import save
+from luma_cli.edits.budget import Budget
+from luma_cli.edits.deliver import deliver
+from luma_cli.edits.events import (
+    Checked,
+    Ended,
+    Failed,
+    Finished,
+    Note,
+    Polled,
+    Started,
+    StillRunning,
+    Submitted,
+    Tally,
+)
+from luma_cli.edits.poll import Add, Close, Inbox, Later, Poll, Watched, watch
+from luma_cli.edits.preflight import look_here, look_there, strictly, unfit
+from luma_cli.edits.refresh import failure_of
+from luma_cli.edits.request import EditRequest
+from luma_cli.edits.run import Plan, Run
+from luma_cli.edits.save import Saved, Saver
+from luma_cli.edits.task_references import Reference
+from luma_cli.errors import (
+    ACCOUNT_ERRORS,
+    Finding,
+    LumaError,
+    OutcomeUnknown,
+    Rejected,
+    StillGenerating,
+    Unavailable,
+)
+from luma_cli.journal.journal import BeingSent, NotYet, Spacing
+
+log = logging.getLogger(__name__)
+
+# Over 20 new tasks in 10 s the service drops what comes (vendor's platform page); one account, however many processes.
+SPACING = Spacing(20, 10.0)
+# A rate limit that others on the account use up (shards on other machines) is ridden out this often in a row.
+MAX_LIMITED = 60
+# The pauses differ, by the golden ratio: always a whole window later another shard would always be just ahead.
+PHASE = 0.618
+# Clips that are uploaded before it is their turn: an upload does not live for ever.
+UPLOADS_AHEAD = 2
+# How long somebody waits for another process's submission before they are told why.
+SILENCE = 3.0
+FORGET_HINT = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or forget it to have it submitted again"
+ANOTHER_FAILED = "left since another row failed"
+
+
+@dataclass
+class Entry:
+    """One edit on its way. Without `request` it is a task that exists already.
+
+    `name` stands before its errors, `stem` names its files, `output` is where its video goes (None: nowhere).
+    `age` is seconds since its submission. `entry_id` and `line` are those of a manifest.
+    """
+
+    name: str
+    stem: str = "video"
+    request: EditRequest | None = None
+    task_id: str = ""
+    output: str | None = None
+    age: float = 0.0
+    entry_id: str | None = None
+    line: int = 0
+    is_checked: bool = False
+    link: str | None = None
+    waited: float = 0.0
+
+    @property
+    def upload_key(self) -> tuple[str, float | None] | None:
+        """Equal for entries that one upload serves; None when there is nothing to upload."""
+        if self.request is None or self.request.clip.path is None:
+            return None
+        return self.request.clip.identity, self.request.trim
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """Time to submit the next entry."""
+
+
+@dataclass(frozen=True)
+class _Delivered:
+    """An upload has ended, with a link or an error."""
+
+    key: tuple[str, float | None]
+    link: str | None = None
+    error: LumaError | None = None
+
+
+def see_through(run: Run, plan: Plan, entries: Sequence[Entry], inbox: Inbox | None = None) -> None:
+    """Submit, await and save entries, and report each as it ends. How each ended goes into the run's results.
+
+    What others put into `inbox` (a `Wake`) is obeyed.
+
+    Raises:
+        KeyRejected, OutOfCredits, Rejected: the service answers no question of ours; the tasks go on.
+    """
+    estimate = run.journal.median_duration() if plan.waits else None
+    is_manifest = any(entry.entry_id is not None for entry in entries)
+    run.report(Started(len(entries), plan.timeout if plan.waits else 0.0, estimate, is_manifest))
+    try:
+        _Engine(run, plan, inbox if inbox is not None else queue.Queue()).process(entries)
+    finally:
+        run.report(Finished())
+
+
+class _Engine:
+    def __init__(self, run: Run, plan: Plan, inbox: Inbox) -> None:
+        self._run = run
+        self._plan = plan
+        self._inbox = inbox
+        self._queue: deque[Entry] = deque()
+        self._running: dict[str, Entry] = {}
+        self._saving: dict[str, Entry] = {}
+        self._links: dict[tuple[str, float | None], str | None] = {}
+        self._limited = self._ended = 0
+        self._budget = Budget(run, plan.max_credits)
+        self._deliveries = _Deliveries(run, inbox)
+
+    def process(self, entries: Sequence[Entry]) -> None:
+        fatal: LumaError | None = None
+        with Saver(self._run, self._plan, self._inbox, self._saved) as self._saver, self._deliveries:
+            for number, entry in enumerate(entries):
+                if not self._guard(entry, self._admit):
+                    self._leave_after(entries[number + 1 :])
+                    return
+            if self._fails_fast():
+                self._leave(ANOTHER_FAILED)
+                return
+            if self._queue:
+                self._budget.open()
+            self._inbox.put(_Turn())
+            fatal = self._loop()
+            self._saver.drain()
+        if fatal is not None:
+            self._run.report(StillRunning(tuple(self._run.results.running)))
+            raise fatal
+
+    def _loop(self) -> LumaError | None:
+        """Take events until everything has ended; the error, when the service answers no question of ours."""
+        plan, clock = self._plan, self._run.clock
+        events = watch(
+            (),
+            lambda task_id: self._run.client.task(task_id),
+            interval=plan.interval,
+            timeout=plan.timeout,
+            inbox=self._inbox,
+            stays_open=True,
+            clock=clock.monotonic,
+        )
+        try:
+            for event in events:
+                self._take(event)
+                self._tally()
+                if self._fails_fast():
+                    self._leave(ANOTHER_FAILED)
+                    return None
+        except StillGenerating as error:
+            self._leave("not ended within the limit", timeout=error)
+        except (*ACCOUNT_ERRORS, Rejected) as error:
+            return self._leave_for(error)
+        return None
+
+    def _take(self, event: object) -> None:
+        match event:
+            case _Turn():
+                self._submit_next()
+            case _Delivered():
+                self._take_delivery(event)
+            case Saved():
+                self._saver.take(event)
+            case Poll():
+                self._take_poll(event)
+
+    # --- before the submission ---
+
+    def _admit(self, entry: Entry) -> None:
+        """Report what has ended before, go on with what runs, refuse what is unfit, and queue the rest."""
+        request = entry.request
+        if request is None:
+            self._await(entry)
+            return
+        if request.error is not None:
+            raise request.error
+        try:
+            earlier = self._run.journal.earlier(request.submission(self._run.base_url), resubmit=request.resubmit)
+        except BeingSent:
+            earlier = None  # its turn comes when the other process has its response
+        if earlier is not None:
+            self._resume(entry, earlier)
+            return
+        if not entry.is_checked and not self._plan.skips_checks:
+            self._refuse(look_here(request, is_local=self._run.client.is_local), entry)
+        if entry.entry_id is not None and entry.output is not None:
+            _check_output(entry.output, overwrite=self._plan.overwrite)
+        self._queue.append(entry)
+
+    def _resume(self, entry: Entry, task_id: str) -> None:
+        """An entry that has its task: report its end if that is known, else wait for it."""
+        row = self._run.journal.known(task_id)
+        task = row.task if row is not None else Task(task_id)
+        entry.task_id = task_id
+        entry.age = max(0.0, row.age) if row is not None else 0.0
+        if entry.entry_id is None:
+            self._run.results.track(task_id)
+            self._run.report(Submitted(entry.name, task, is_new=False))
+            if self._plan.waits:
+                self._await(entry)
+            return
+        error = failure_of(task) if task.has_ended else None
+        if error is not None:
+            self._fail(entry, error, task)
+        elif task.has_ended and entry.output is None:
+            self._end(entry, task)
+        elif task.has_ended and entry.output is not None and (files := _saved_at(entry, task)):
+            self._end(entry, replace(task, files=files))
+        else:
+            self._await(entry)
+
+    def _await(self, entry: Entry) -> None:
+        if entry.task_id in self._running:
+            return
+        self._running[entry.task_id] = entry
+        self._run.results.track(entry.task_id)
+        self._inbox.put(Add(Watched(entry.task_id, entry.age)))
+
+    def _refuse(self, findings: Sequence[Finding], entry: Entry) -> None:
+        """Raises UsageError if a finding is an error; reports them when they are warnings."""
+        found = [strictly(finding) if self._plan.is_strict else finding for finding in findings]
+        errors = [finding for finding in found if finding.level == clips.ERROR]
+        name = f"line {entry.line}" if entry.line else None
+        warnings = [replace(finding, video=name or finding.video) for finding in found if finding not in errors]
+        self._run.report(Checked(warnings))
+        if errors:
+            raise unfit(errors, errors)
+
+    # --- submission ---
+
+    def _submit_next(self) -> None:
+        """Submit one entry, and say when the next has its turn."""
+        if not self._queue:
+            self._inbox.put(Close())
+            return
+        if self._is_full():
+            return  # the next end of a task gives the turn
+        entry = self._queue[0]
+        try:
+            if self._is_ready(entry):
+                self._queue.popleft()
+                self._submit(entry)
+                self._limited = 0
+            else:
+                return  # the end of its upload gives the turn
+        except NotYet as not_yet:
+            self._requeue(entry)
+            self._turn_in(not_yet.pause)
+            return
+        except BeingSent as error:
+            self._wait_for_other(entry, error)
+            return
+        except LumaError as error:
+            if not self._take_refusal(entry, error):
+                return
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # noqa: BLE001  the net around a paid task: the others go on, and its id stays in sight
+            self._fail(entry, self._unexpected(entry, error), None)
+        self._inbox.put(_Turn())
+
+    def _is_ready(self, entry: Entry) -> bool:
+        """Whether an entry can be sent now. Starts the upload that it needs, and those of the next ones.
+
+        Raises:
+            NotYet: the account has submitted too much just now.
+            OutOfCredits: the budget has no room for it.
+        """
+        self._budget.check()
+        if entry.upload_key is None or entry.link is not None:
+            return True
+        pause = self._run.journal.pause_before(self._run.base_url, SPACING)
+        if pause > 0:  # an upload does not live for ever: it is made when its turn is near
+            raise NotYet(pause)
+        for ahead in list(self._queue)[:UPLOADS_AHEAD]:
+            key = ahead.upload_key
+            if key is not None and key not in self._links and ahead.request is not None:
+                self._links[key] = None
+                self._deliveries.start(key, ahead.request)
+        entry.link = self._links.get(entry.upload_key)
+        return entry.link is not None
+
+    def _take_delivery(self, delivered: _Delivered) -> None:
+        if delivered.error is None:
+            self._links[delivered.key] = delivered.link
+        else:
+            del self._links[delivered.key]
+            waiting = [entry for entry in self._queue if entry.upload_key == delivered.key]
+            self._queue = deque(entry for entry in self._queue if entry.upload_key != delivered.key)
+            for number, entry in enumerate(waiting):
+                if isinstance(delivered.error, ACCOUNT_ERRORS):
+                    self._queue.extendleft(reversed(waiting[number + 1 :]))
+                    self._take_refusal(entry, delivered.error)
+                    break
+                self._fail(entry, delivered.error, None)
+        self._inbox.put(_Turn())
+
+    def _submit(self, entry: Entry) -> None:
+        """Raises NotYet while the account has submitted too much just now, LumaError if nothing came of it."""
+        run, request = self._run, entry.request
+        assert request is not None  # noqa: S101
+        if request.clip.path is None and not entry.is_checked and not self._plan.skips_checks:
+            with run.client.file_session() as session:
+                self._refuse(look_there(request.clip, session, is_local=run.client.is_local), entry)
+        entry.is_checked = True
+        submission = request.submission(run.base_url, entry.link)
+        while True:
+            try:
+                task_id = run.journal.record(
+                    submission,
+                    lambda edit: self._send(entry, edit),
+                    announce=lambda task_id: self._announce(entry, submission.edit, task_id),
+                    resubmit=request.resubmit,
+                    spacing=SPACING,
+                )
+                break
+            except NotYet as not_yet:
+                if entry.entry_id is None:
+                    run.report(Note(f"20 tasks were submitted in the last 10 s: going on in {not_yet.pause:.0f} s"))
+                raise
+        self._budget.spent()
+        if self._plan.waits:
+            entry.task_id, entry.age = task_id, 0.0
+            self._await(entry)
+
+    def _send(self, entry: Entry, edit: Edit) -> str:
+        """The request that costs money. Its id is in sight from here on, whatever happens next."""
+        client = self._run.client
+        # Without the client's own pauses at the rate limit when tasks run: they must not wait for them.
+        entry.task_id = client.submit(edit, rate_retries=0) if self._plan.rides_out_limits else client.submit(edit)
+        self._run.results.track(entry.task_id)
+        return entry.task_id
+
+    def _announce(self, entry: Entry, edit: Edit, task_id: str) -> None:
+        """Report an id the moment it is on disk, before a signal that was held back ends the program."""
+        self._run.results.track(task_id)
+        # Without a look into the journal: the id is reported even when that has just failed.
+        task = Task(task_id, State.GENERATING, None, edit.prompt, edit.video_url, edit.watermark, edit.callback_url)
+        self._run.report(Submitted(entry.name, task))
+
+    def _take_refusal(self, entry: Entry, error: LumaError) -> bool:
+        """An entry could not be submitted. False when the next turn is planned already."""
+        is_limited = isinstance(error, Unavailable) and error.api_code == 429
+        if isinstance(error, Unavailable) and is_limited and self._may_ride_out(error):
+            self._requeue(entry)
+            pause = SPACING.window * (1 + self._limited * PHASE % 1)
+            self._turn_in(max(pause, error.retry_after or 0.0))
+            return False
+        if entry in self._queue:
+            self._queue.remove(entry)
+        self._fail(entry, error, None)
+        if (is_limited and self._plan.rides_out_limits) or isinstance(error, ACCOUNT_ERRORS):
+            self._drop_queue(error)
+        return True
+
+    def _wait_for_other(self, entry: Entry, error: BeingSent) -> None:
+        """Another process is submitting the same: the others first, then see what came of it."""
+        if entry in self._queue:
+            self._queue.remove(entry)
+        entry.waited += 1.0
+        if entry.waited == SILENCE:
+            self._run.report(Note(f"{error.message}: waiting for its response"))
+        self._queue.append(entry)
+        self._turn_in(1.0)
+
+    def _requeue(self, entry: Entry) -> None:
+        if entry not in self._queue:
+            self._queue.appendleft(entry)
+
+    def _is_full(self) -> bool:
+        """With a limit on credits and no price known yet, one task at a time: the service may charge at its end."""
+        maximum = 1 if self._running and self._budget.is_blind() else self._plan.max_active
+        return maximum is not None and len(self._running) >= maximum
+
+    def _may_ride_out(self, error: Unavailable) -> bool:
+        self._limited += 1
+        patient = self._limited <= MAX_LIMITED and (error.retry_after or 0.0) <= MAX_PAUSE
+        return self._plan.rides_out_limits and patient
+
+    def _turn_in(self, seconds: float) -> None:
+        self._inbox.put(Later(_Turn(), seconds))
+
+    # --- after the submission ---
+
+    def _take_poll(self, poll: Poll) -> None:
+        entry = self._running.get(poll.task_id)
+        name = entry.name if entry is not None else poll.task_id
+        self._run.report(Polled(name, poll))
+        if poll.task is not None:
+            self._run.journal.learn_if_possible(poll.task, self._run.base_url)
+        if not poll.final or entry is None:
+            return
+        del self._running[poll.task_id]
+        if self._queue and (self._plan.max_active is not None or self._plan.max_credits is not None):
+            self._inbox.put(_Turn())
+        self._guard(entry, lambda entry: self._finish(entry, poll))
+
+    def _finish(self, entry: Entry, poll: Poll) -> None:
+        """A task has ended, or cannot be asked for any more."""
+        task = poll.task
+        error = poll.error or (failure_of(task) if task is not None else None)
+        if task is not None and entry.entry_id is None and "callback_failed" in task.warnings and task.has_video:
+            self._run.report(Note(f"{task.task_id}: the video is there, but kie.ai could not deliver the callback"))
+        if error is None and task is not None and entry.output is not None:
+            self._saving[poll.task_id] = entry
+            self._saver.start(task, entry.stem, entry.output)
+            return
+        self._run.results.untrack(poll.task_id)
+        if error is not None:
+            self._fail(entry, error, task)
+        else:
+            self._end(entry, task or Task(poll.task_id))
+
+    def _saved(self, task: Task, error: LumaError | None) -> None:
+        entry = self._saving.pop(task.task_id)
+        if error is not None:
+            if entry.entry_id is None:
+                if task.files:
+                    self._end(entry, task)
+                else:
+                    self._run.results.see(task)
+                error = self._plan.not_saved(error, task.task_id)
+            self._fail(entry, error, task)
+        else:
+            self._end(entry, task)
+        self._run.results.untrack(task.task_id)
+
+    def _end(self, entry: Entry, task: Task) -> None:
+        self._ended += 1
+        self._run.results.see(task)
+        try:
+            self._run.report(Ended(entry.name, task, entry.entry_id, entry.line, entry.output))
+        except LumaError as error:
+            self._fail(entry, self._plan.not_saved(error, task.task_id), task, is_counted=True)
+
+    def _fail(self, entry: Entry, error: LumaError, task: Task | None, *, is_counted: bool = False) -> None:
+        self._ended += not is_counted
+        if isinstance(error, OutcomeUnknown) and entry.entry_id is not None:  # there is no --resubmit for one row
+            error.hint = FORGET_HINT
+        if task is not None:
+            self._run.results.see(task)
+        request = entry.request
+        prompt, watermark = (request.prompt, request.watermark) if request is not None else (None, None)
+        self._run.fail(Failed(entry.name, error, task, entry.entry_id, entry.line, prompt, watermark))
+
+    def _guard(self, entry: Entry, step: Callable[[Entry], None]) -> bool:
+        """Do a step of one entry; whatever goes wrong costs this entry only. False when nothing more can be done."""
+        try:
+            step(entry)
+        except ACCOUNT_ERRORS as error:
+            self._fail(entry, error, None)
+            return False
+        except LumaError as error:
+            self._fail(entry, error, None)
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # noqa: BLE001  the net around a paid task: the others go on, and its id stays in sight
+            self._fail(entry, self._unexpected(entry, error), None)
+        return True
+
+    def _unexpected(self, entry: Entry, error: Exception) -> LumaError:
+        log.debug("unexpected", exc_info=error)
+        what = f"unexpected error: {type(error).__name__}"
+        if not entry.task_id:
+            return LumaError(what, hint="luma tasks shows what was submitted; LUMA_DEBUG=1 shows more")
+        hint = f"the task goes on: {self._run.results.wait_command([entry.task_id])}"
+        return LumaError(f"task {entry.task_id}: {what}", hint=hint, task_id=entry.task_id)
+
+    # --- leaving ---
+
+    def _fails_fast(self) -> bool:
+        return self._plan.fail_fast and bool(self._run.results.errors)
+
+    def _leave(self, why: str, *, timeout: StillGenerating | None = None, error: LumaError | None = None) -> None:
+        """Report what still runs and what was not submitted; the same command goes on with both."""
+        results = self._run.results
+        for task_id, entry in list(self._running.items()):
+            hint = results.wait_command([task_id])
+            if entry.entry_id is not None:
+                self._fail(entry, error or StillGenerating(why, hint=hint, task_id=task_id), Task(task_id))
+            elif timeout is not None:
+                one = StillGenerating(why, task_id=task_id) if results.count > 1 else timeout
+                one.hint = f"it goes on: {hint}"
+                results.untrack(task_id)
+                self._fail(entry, one, None)
+        self._running.clear()
+        self._drop_queue(error or StillGenerating("not submitted", hint="run the same command again"))
+        if timeout is None:
+            self._run.report(StillRunning(tuple(results.running)))
+
+    def _leave_for(self, error: LumaError) -> LumaError | None:
+        """The service answers no question: each row of a manifest gets the reason, other tasks the error itself."""
+        if any(entry.entry_id is not None for entry in (*self._running.values(), *self._queue)):
+            self._leave("could not be awaited", error=error)
+            return None
+        return error
+
+    def _leave_after(self, left: Sequence[Entry]) -> None:
+        self._queue.extend(left)
+        self._drop_queue(self._run.results.errors[-1])
+
+    def _drop_queue(self, error: LumaError) -> None:
+        """Nothing more is submitted: each entry that waits gets the same reason."""
+        left = list(self._queue)
+        self._queue.clear()
+        rows = [entry for entry in left if entry.entry_id is not None]
+        for entry in rows:
+            self._fail(entry, error, None)
+        self._run.give_up(error, len(left) - len(rows))
+
+    def _tally(self) -> None:
+        failed = len(self._run.results.errors)
+        counts = {"to submit": len(self._queue), "running": len(self._running), "saving": len(self._saving)}
+        self._run.report(Tally({**counts, "done": self._ended - failed, "failed": failed}))
+
+
+class _Deliveries:
+    """Uploads, one after the other in a thread, so that running tasks are polled meanwhile."""
+
+    def __init__(self, run: Run, inbox: Inbox) -> None:
+        self._run = run
+        self._inbox = inbox
+        self._waiting: queue.SimpleQueue[tuple[tuple[str, float | None], EditRequest] | None] = queue.SimpleQueue()
+        self._is_started = False
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting.put(None)
+
+    def start(self, key: tuple[str, float | None], request: EditRequest) -> None:
+        client = self._run.client  # in this thread, which may read the key
+        if not self._is_started:
+            self._is_started = True
+            signals.start_thread(self._work)
+        assert client is not None  # noqa: S101
+        self._waiting.put((key, request))
+
+    def _work(self) -> None:
+        while (task := self._waiting.get()) is not None:
+            key, request = task
+            try:
+                link = deliver(request, self._run.client, self._run.report)
+                self._inbox.put(_Delivered(key, link))
+            except LumaError as error:
+                self._inbox.put(_Delivered(key, error=error))
+            except Exception as error:
+                log.debug("unexpected", exc_info=error)
+                self._inbox.put(_Delivered(key, error=LumaError(f"unexpected error: {type(error).__name__}")))
+
+
+def entries_to_wait_for(plan: Plan, references: Sequence[Reference]) -> list[Entry]:
+    """Tasks that exist already, as the engine takes them."""
+    return [
+        Entry(reference.task_id, reference.stem, task_id=reference.task_id, output=plan.output, age=reference.age)
+        for reference in references
+    ]
+
+
+def _check_output(output: str, *, overwrite: bool) -> None:
+    """Raises FileError when a video cannot be saved, before it is paid for. Folders below the output are made."""
+    if not output.endswith("/"):
+        path = Path(output).absolute()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise trouble(path, error) from error
+        check_target(path, overwrite=overwrite)
+
+
+def _saved_at(entry: Entry, task: Task) -> tuple[SavedFile, ...]:
+    """The files of a task that were saved under an entry's output, if all are there still; else none."""
+    recorded = {file.path: file for file in task.files}
+    paths = [path.absolute() for path in save.paths_of(task, entry.stem, str(entry.output))]
+    found = [save.already_saved(path, recorded.get(str(path))) for path in paths]
+    there = tuple(file for file in found if file is not None)
+    return there if len(there) == len(found) else ()

@@ -1,0 +1,183 @@
+"""The facts that edits report while they run. Whoever gets them decides what is shown; nothing here prints."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from luma_cli.api.task import Task
+from luma_cli.edits.poll import Poll
+from luma_cli.errors import Finding, LumaError
+
+OnProgress = Callable[[float, float | None], None]
+
+
+@dataclass(frozen=True)
+class Started:
+    """`count` edits are to be seen through. Seconds: `timeout` 0 is no limit, `estimate` None is not known.
+
+    `is_manifest`: they are rows of a file, which are counted and not named.
+    """
+
+    count: int
+    timeout: float = 0.0
+    estimate: float | None = None
+    is_manifest: bool = False
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Nothing more is to be drawn."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A remark for the user. `once`: the same words are not repeated in this run."""
+
+    text: str
+    once: bool = False
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something that the user should know of, and that ends nothing."""
+
+    text: str
+    once: bool = True
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the checks before a submission found. Those in `raised` are reported as errors of their own."""
+
+    findings: Sequence[Finding]
+    raised: Sequence[Finding] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """An upload, a download, or seconds of a clip that are worked through (`unit`)."""
+
+    label: str
+    unit: str = "bytes"
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """`done` of `total` so far (None: not known). At the end `has_ended`, and `is_whole` if it went well."""
+
+    transfer: Transfer
+    done: float = 0.0
+    total: float | None = None
+    has_ended: bool = False
+    is_whole: bool = False
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """A local clip is in the service's temporary store."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """For --dry-run: the request that would be sent, and what the checks found."""
+
+    url: str
+    payload: Mapping[str, object]
+    findings: Sequence[Finding] = ()
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A task was created. `is_new`: by this run, and not by an earlier one that this run continues."""
+
+    name: str
+    task: Task
+    is_new: bool = True
+
+
+@dataclass(frozen=True)
+class Polled:
+    """What one poll brought."""
+
+    name: str
+    poll: Poll
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many entries are in each phase."""
+
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An entry has come to its end, with what it was to bring. `entry_id` and `line` are those of a manifest."""
+
+    name: str
+    task: Task
+    entry_id: str | None = None
+    line: int = 0
+    output: str | None = None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An entry did not come to its end. `task` is what is known of it, None when there is none."""
+
+    name: str
+    error: LumaError
+    task: Task | None = None
+    entry_id: str | None = None
+    line: int = 0
+    prompt: str | None = None
+    watermark: str | None = None
+
+
+@dataclass(frozen=True)
+class NotTried:
+    """So many more were left, since they would fail alike."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class StillRunning:
+    """Tasks that are left behind."""
+
+    task_ids: tuple[str, ...]
+
+
+Event = (
+    Started
+    | Finished
+    | Note
+    | Warned
+    | Checked
+    | Transferred
+    | Uploaded
+    | Prepared
+    | Submitted
+    | Polled
+    | Tally
+    | Ended
+    | Failed
+    | NotTried
+    | StillRunning
+)
+Report = Callable[[Event], None]
+
+
+@contextmanager
+def transferring(report: Report, label: str, unit: str = "bytes") -> Iterator[OnProgress]:
+    """Report the progress of one transfer; safe in any thread."""
+    transfer = Transfer(label, unit)
+    report(Transferred(transfer))
+    try:
+        yield lambda done, total: report(Transferred(transfer, done, total))
+    except BaseException:
+        report(Transferred(transfer, has_ended=True))
+        raise
+    report(Transferred(transfer, has_ended=True, is_whole=True))

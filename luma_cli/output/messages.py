@@ -1,0 +1,94 @@
+"""Lines on stderr: notes, warnings, errors with their hints, and what is said when a signal ends us."""
+
+from collections.abc import Sequence
+
+from luma_cli.api.hosts import shown
+from luma_cli.edits.results import Results
+from luma_cli.errors import Finding, Interrupted, LumaError
+from luma_cli.output import streams
+from luma_cli.output.formats import error_members, finding_members, format_json
+
+MAX_LINE = 400
+
+
+def note(text: str) -> None:
+    """A line on stderr, not with --quiet."""
+    if not streams.is_quiet():
+        streams.say(f"luma: {streams.clean(text)}")
+
+
+def warn(text: str) -> None:
+    streams.say(f"luma: warning: {streams.clean(text)}")
+
+
+def warn_once(text: str) -> None:
+    if streams.is_first(text):
+        warn(text)
+
+
+def show_failure(text: str, hint: str | None) -> None:
+    """One of several failures; the last line is `show_error`'s."""
+    streams.say(f"luma: {_short(streams.clean(text))}" + (f" ({_short(streams.clean(hint))})" if hint else ""))
+    _annotate(text)
+
+
+def show_error(error: LumaError) -> None:
+    """What failed and how to go on; with --json the same as an object on the last line."""
+    streams.say(f"luma: error: {_short(streams.clean(error.message))}")
+    if error.hint:
+        streams.say(f"hint: {_short(streams.clean(error.hint))}")
+    _annotate(error.message)
+    if streams.wants_json():
+        _say_json({"error": error_members(error)})
+
+
+def show_findings(findings: Sequence[Finding], raised: Sequence[Finding] = ()) -> None:
+    """What the checks before a submission found: a line each, and with --json one object of all."""
+    for finding in findings:
+        if finding in raised:
+            continue
+        about = f"{shown(finding.video)}: " if finding.video else ""
+        level = "warning: " if finding.level == "warning" else ""
+        show_failure(f"{level}{about}{finding.message} [{finding.name}]", finding.hint)
+    if findings and streams.wants_json():
+        _say_json({"findings": [finding_members(finding) for finding in findings]})
+
+
+def show_stop(what: str, exit_code: int, results: Results) -> None:
+    """Say that we were stopped, and the command that goes on."""
+    running = list(results.running)
+    message = what + (f"; {len(running)} task(s) go on" if running else "")
+    hint = results.next_step or (results.wait_command() if running else None)
+    streams.say(f"luma: {message}")
+    if hint is not None:
+        streams.say(f"hint: {streams.clean(hint)}")
+    if streams.wants_json():
+        task_id = running[0] if len(running) == 1 else None
+        _say_json({"error": error_members(Interrupted(message, exit_code, hint=hint, task_id=task_id))})
+
+
+def show_running(results: Results) -> None:
+    """Tasks that we leave behind on a way out whose last line is about something else."""
+    if results.running:
+        streams.say(f"luma: {len(results.running)} task(s) go on: {streams.clean(results.wait_command())}")
+
+
+def show_traceback(text: str) -> None:
+    """For LUMA_DEBUG only."""
+    for line in text.splitlines():
+        streams.say(streams.clean(line))
+
+
+def _say_json(members: dict[str, object]) -> None:
+    streams.say(streams.redact(format_json(members)))
+
+
+def _annotate(text: str) -> None:
+    """A failure on the page of the run. Source: GitHub's documentation, "Workflow commands for GitHub Actions"."""
+    if streams.wants_github():
+        escaped = streams.clean(text).replace("%", "%25")
+        streams.say(f"::error title=luma::{_short(escaped)}")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_LINE else text[: MAX_LINE - 1] + "…"

@@ -1,0 +1,177 @@
+"""Turns the facts of a run into lines: results on stdout, all else on stderr."""
+
+import os
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from luma_cli.api.hosts import shown
+from luma_cli.api.task import Task
+from luma_cli.edits.events import (
+    Checked,
+    Ended,
+    Event,
+    Failed,
+    Finished,
+    Note,
+    NotTried,
+    Polled,
+    Prepared,
+    Started,
+    StillRunning,
+    Submitted,
+    Tally,
+    Transfer,
+    Transferred,
+    Uploaded,
+    Warned,
+)
+from luma_cli.edits.results import Results
+from luma_cli.edits.run import STDOUT
+from luma_cli.output import messages, streams
+from luma_cli.output.formats import entry_members, finding_members, task_members
+from luma_cli.output.progress import Meter, Screen
+
+# The vendor's pages disagree between 24 hours and 3 days; we say the shorter.
+UPLOAD_LIFE = "24 hours"
+
+
+class Presenter:
+    """Takes events from any thread. `prints_ids`: a submission's id is its result; else its end is."""
+
+    def __init__(self, results: Results, *, prints_ids: bool = False) -> None:
+        self._results = results
+        self._prints_ids = prints_ids
+        self._is_manifest = False
+        self._screen: Screen | None = None
+        self._meters: dict[Transfer, Meter] = {}
+        self._lock = threading.RLock()
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Started():
+                self._is_manifest = event.is_manifest
+                self._screen = Screen(event.count, event.timeout, event.estimate)
+                self._screen.__enter__()
+            case Finished():
+                self._close()
+            case Note():
+                if not event.once or streams.is_first(event.text):
+                    messages.note(event.text)
+            case Warned():
+                (messages.warn_once if event.once else messages.warn)(event.text)
+            case Checked():
+                messages.show_findings(event.findings, event.raised)
+            case Transferred():
+                self._transfer(event)
+            case Uploaded():
+                messages.note(f"uploaded {event.name}; kie.ai keeps it for about {UPLOAD_LIFE}")
+            case Prepared():
+                _show_request(event)
+            case _:
+                self._take_task(event)
+
+    def _take_task(self, event: Event) -> None:
+        match event:
+            case Submitted():
+                self._submitted(event)
+            case Polled() if self._screen is not None:
+                self._screen.show(event.poll)
+            case Tally() if self._is_manifest and self._screen is not None:
+                self._screen.tally(event.counts)
+            case Ended():
+                self._ended(event)
+            case Failed():
+                self._failed(event)
+            case NotTried():
+                messages.note(f"{event.count} more not tried")
+            case StillRunning():
+                messages.show_running(self._results)
+
+    def _close(self) -> None:
+        if self._screen is not None:
+            self._screen.__exit__(None, None, None)
+        self._screen = None
+
+    def _transfer(self, event: Transferred) -> None:
+        if self._screen is None:
+            return
+        meter = self._meters.get(event.transfer)
+        if meter is None:
+            meter = self._meters[event.transfer] = self._screen.meter(event.transfer.label, event.transfer.unit)
+        if event.has_ended:
+            del self._meters[event.transfer]
+            meter.end() if event.is_whole and event.transfer.unit == "bytes" else meter.clear()
+        elif event.done:
+            meter.update(round(event.done), None if event.total is None else round(event.total))
+
+    def _submitted(self, event: Submitted) -> None:
+        task_id = event.task.task_id
+        if not event.is_new:
+            hint = f": it has failed, and luma tasks forget {task_id} lets you submit it anew"
+            messages.note(f"continuing task {task_id}, submitted before{hint if event.task.has_failed else ''}")
+        elif not self._prints_ids and not self._is_manifest:
+            messages.note(f"task {task_id} is submitted")
+        if self._prints_ids:
+            emit_task(event.task, [task_id])
+
+    def _ended(self, event: Ended) -> None:
+        task = event.task
+        if event.entry_id is not None:
+            streams.emit_json(entry_members(event.entry_id, event.line, task, None))
+        elif event.output == STDOUT:
+            _emit_video(task)
+        elif task.files:
+            emit_task(task, [_as_named(file.path, event.output) for file in task.files])
+        else:
+            emit_task(task, task.result_urls if task.has_video else ())
+
+    def _failed(self, event: Failed) -> None:
+        task = event.task
+        if event.entry_id is not None:
+            known = task or Task("", prompt=event.prompt, watermark=event.watermark)
+            streams.emit_json(entry_members(event.entry_id, event.line, known, event.error))
+        elif task is not None:
+            emit_task(task, [_as_named(file.path, None) for file in task.files])
+        if self._results.count > 1:
+            messages.show_failure(f"{shown(event.name)}: {event.error.message}", event.error.hint)
+
+
+def emit_task(task: Task, lines: Iterable[str] = ()) -> None:
+    """A task as JSON if that was asked for, else these lines."""
+    if streams.wants_json():
+        streams.emit_json(task_members(task))
+        return
+    for line in lines:
+        streams.emit(line)
+
+
+def _show_request(request: Prepared) -> None:
+    """What would be sent: the JSON body and the findings, or a line for each field."""
+    if streams.wants_json():
+        found = [finding_members(finding) for finding in request.findings]
+        streams.emit_json({"method": "POST", "url": request.url, "body": request.payload, "findings": found})
+        return
+    streams.emit(f"POST {request.url}")
+    for name, value in request.payload.items():
+        streams.emit_fields([name, str(value)])
+
+
+def _emit_video(task: Task) -> None:
+    """The bytes of a task's video, whose temporary file is removed."""
+    for file in task.files:
+        path = Path(file.path)
+        try:
+            streams.emit_file(path)
+        finally:
+            path.unlink()
+            path.parent.rmdir()
+
+
+def _as_named(path: str, output: str | None) -> str:
+    """The path relative to here when the user named a relative one."""
+    return path if output is not None and Path(output).is_absolute() else os.path.relpath(path)

@@ -158,15 +158,31 @@ def test_several_videos_cannot_share_one_file(luma: Luma, sandbox: Sandbox) -> N
     assert sandbox.requests == []
 
 
-def test_one_bad_clip_does_not_cost_the_others(luma: Luma, sandbox: Sandbox) -> None:
-    for name in ("a.mp4", "c.mp4"):
-        Path(name).write_bytes(CLIP.read_bytes())
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("b.mp4",), "check the name and who may read it"),
+        (("snow", "falls"), 'quote the prompt: -p "Heavy snow falls"'),
+    ],
+)
+def test_a_video_that_is_neither_file_nor_link_stops_the_whole_command(
+    luma: Luma, sandbox: Sandbox, words: tuple[str, ...], hint: str
+) -> None:
+    Path("a.mp4").write_bytes(CLIP.read_bytes())
+    code, out, err = luma("modify", "a.mp4", "-p", "Heavy", *words)
+
+    assert (code, out, sandbox.requests) == (2, "", [])
+    assert err == f"luma: error: cannot read {words[0]}: no such file or directory\nhint: {hint}\n"
+
+
+def test_an_unfit_clip_does_not_cost_the_others(luma: Luma, sandbox: Sandbox) -> None:
+    for name, data in (("a.mp4", CLIP), ("c.mp4", CLIP), ("b.mp4", DATA / "tiny-12s.mp4")):
+        Path(name).write_bytes(data.read_bytes())
     code, out, err = luma("modify", "a.mp4", "b.mp4", "c.mp4", "-p", PROMPT, "-o", "out/")
 
     assert code == 9
     assert [line.split("-")[0] for line in sorted(out.splitlines())] == ["out/a", "out/c"]
-
-    assert "luma: b.mp4: cannot read b.mp4: no such file or directory (check the name and who may read it)\n" in err
+    assert "luma: b.mp4: " in err
     assert "luma: error: 1 of 3 did not succeed" in err
 
 

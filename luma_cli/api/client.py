@@ -16,7 +16,6 @@ from luma_cli.api.models import DEFAULT_MODEL, LUMA, Model, find_model
 from luma_cli.api.task import Edit, State, Task
 from luma_cli.api.transport import Bearer, Reply, Session, TransportError, exchange, parse_retry_after
 from luma_cli.api.upload import ClipReader, upload_body
-from luma_cli.config import key_store, settings
 from luma_cli.errors import FileError, LumaError, OutcomeUnknown, OutOfCredits, Rejected, Unavailable, reason
 
 GENERATE = LUMA.family.submit_path
@@ -48,18 +47,6 @@ IMPOSSIBLE_ID = "0" * 32
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-
-
-def connect(on_pause: Callable[[str], None] = lambda _: None) -> "Client":
-    """The client for the user's settings and key.
-
-    Raises:
-        KeyRejected: no usable key.
-        UsageError: a setting is wrong.
-    """
-    ours = settings.load_settings()
-    key = key_store.load_key(ours)
-    return Client(ours.base_url, ours.upload_url, key.value, ca_bundle=ours.ca_bundle, on_pause=on_pause)
 
 
 class Client:

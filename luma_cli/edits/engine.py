@@ -10,7 +10,7 @@ from pathlib import Path
 from luma_cli import signals
 from luma_cli.api.client import MAX_PAUSE
 from luma_cli.api.task import Edit, SavedFile, State, Task
-from luma_cli.checks import clips
+from luma_cli.checks.findings import ERROR
 from luma_cli.downloads.target import check_target, trouble
 from luma_cli.edits import save
 from luma_cli.edits.budget import Budget
@@ -44,6 +44,7 @@ from luma_cli.errors import (
     Unavailable,
 )
 from luma_cli.journal.journal import BeingSent, NotYet, Spacing
+from luma_cli.video.trim_range import Trim
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,9 @@ UPLOADS_AHEAD = 2
 SILENCE = 3.0
 FORGET_HINT = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or forget it to have it submitted again"
 ANOTHER_FAILED = "left since another row failed"
+
+
+UploadKey = tuple[str, Trim | None]
 
 
 @dataclass
@@ -82,7 +86,7 @@ class Entry:
     waited: float = 0.0
 
     @property
-    def upload_key(self) -> tuple[str, float | None] | None:
+    def upload_key(self) -> UploadKey | None:
         """Equal for entries that one upload serves; None when there is nothing to upload."""
         if self.request is None or self.request.clip.path is None:
             return None
@@ -98,7 +102,7 @@ class _Turn:
 class _Delivered:
     """An upload has ended, with a link or an error."""
 
-    key: tuple[str, float | None]
+    key: UploadKey
     link: str | None = None
     error: LumaError | None = None
 
@@ -128,7 +132,7 @@ class _Engine:
         self._queue: deque[Entry] = deque()
         self._running: dict[str, Entry] = {}
         self._saving: dict[str, Entry] = {}
-        self._links: dict[tuple[str, float | None], str | None] = {}
+        self._links: dict[UploadKey, str | None] = {}
         self._limited = self._ended = 0
         self._budget = Budget(run, plan.max_credits)
         self._deliveries = _Deliveries(run, inbox)
@@ -243,7 +247,7 @@ class _Engine:
     def _refuse(self, findings: Sequence[Finding], entry: Entry) -> None:
         """Raises UsageError if a finding is an error; reports them when they are warnings."""
         found = [strictly(finding) if self._plan.is_strict else finding for finding in findings]
-        errors = [finding for finding in found if finding.level == clips.ERROR]
+        errors = [finding for finding in found if finding.level == ERROR]
         name = f"line {entry.line}" if entry.line else None
         warnings = [replace(finding, video=name or finding.video) for finding in found if finding not in errors]
         self._run.report(Checked(warnings))
@@ -325,7 +329,7 @@ class _Engine:
         assert request is not None  # noqa: S101
         if request.clip.path is None and not entry.is_checked and not self._plan.skips_checks:
             with run.client.file_session() as session:
-                self._refuse(look_there(request.clip, session, is_local=run.client.is_local), entry)
+                self._refuse(look_there(request, session, is_local=run.client.is_local), entry)
         entry.is_checked = True
         submission = request.submission(run.base_url, entry.link)
         while True:
@@ -544,7 +548,7 @@ class _Deliveries:
     def __init__(self, run: Run, inbox: Inbox) -> None:
         self._run = run
         self._inbox = inbox
-        self._waiting: queue.SimpleQueue[tuple[tuple[str, float | None], EditRequest] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[UploadKey, EditRequest] | None] = queue.SimpleQueue()
         self._is_started = False
 
     def __enter__(self) -> None:
@@ -553,7 +557,7 @@ class _Deliveries:
     def __exit__(self, *_: object) -> None:
         self._waiting.put(None)
 
-    def start(self, key: tuple[str, float | None], request: EditRequest) -> None:
+    def start(self, key: UploadKey, request: EditRequest) -> None:
         client = self._run.client  # in this thread, which may read the key
         if not self._is_started:
             self._is_started = True
@@ -565,7 +569,7 @@ class _Deliveries:
         while (task := self._waiting.get()) is not None:
             key, request = task
             try:
-                link = deliver(request, self._run.client, self._run.report)
+                link = deliver(request, self._run.client, self._run.report, self._run.settings.ffmpeg)
                 self._inbox.put(_Delivered(key, link))
             except LumaError as error:
                 self._inbox.put(_Delivered(key, error=error))

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from luma_cli.api.hosts import host_of, is_loopback, shown
 from luma_cli.api.transport import Session
-from luma_cli.checks import clips
+from luma_cli.checks import clips, links, prompts
+from luma_cli.checks.findings import ERROR
 from luma_cli.edits.events import Checked
-from luma_cli.edits.request import Clip, EditRequest
+from luma_cli.edits.request import EditRequest
 from luma_cli.edits.run import Run
 from luma_cli.errors import Finding, UsageError
 
@@ -24,7 +25,7 @@ def preflight(run: Run, requests: Sequence[EditRequest], *, is_strict: bool) -> 
         UsageError: the fault is not that of a single clip.
     """
     findings = [strictly(finding) if is_strict else finding for finding in _find(run, requests)]
-    errors = [finding for finding in findings if finding.level == clips.ERROR]
+    errors = [finding for finding in findings if finding.level == ERROR]
     general = [finding for finding in errors if finding.video is None]
     names = dict.fromkeys(request.clip.name for request in requests)
     groups = {name: [finding for finding in errors if finding.video == name] for name in names}
@@ -46,9 +47,9 @@ def preflight(run: Run, requests: Sequence[EditRequest], *, is_strict: bool) -> 
 
 def strictly(finding: Finding) -> Finding:
     """A finding as --strict takes it."""
-    if finding.level == clips.ERROR:
+    if finding.level == ERROR:
         return finding
-    return replace(finding, level=clips.ERROR, hint=finding.hint or "without --strict this is only a warning")
+    return replace(finding, level=ERROR, hint=finding.hint or "without --strict this is only a warning")
 
 
 def unfit(errors: Sequence[Finding], findings: Sequence[Finding]) -> UsageError:
@@ -61,31 +62,33 @@ def unfit(errors: Sequence[Finding], findings: Sequence[Finding]) -> UsageError:
 
 def look_here(request: EditRequest, *, is_local: bool) -> list[Finding]:
     """What can be found out without the network. `is_local`: the service runs on this machine."""
-    found = clips.check_prompt(request.prompt, allow_local=is_local)
-    found += clips.check_callback(request.callback_url, allow_local=is_local)
+    limits = request.model.limits
+    found = prompts.check_prompt(request.prompt, limits, allow_local=is_local)
+    found += links.check_callback(request.callback_url, allow_local=is_local)
     if request.clip.path is not None:
-        return found + clips.check_file(request.clip.path, trim=request.trim)
-    return found + clips.check_address(request.clip.name, allow_local=is_local)
+        return found + clips.check_file(request.clip.path, limits, trim=request.trim)
+    return found + links.check_address(request.clip.name, allow_local=is_local)
 
 
-def look_there(clip: Clip, session: Session, *, is_local: bool) -> list[Finding]:
+def look_there(request: EditRequest, session: Session, *, is_local: bool) -> list[Finding]:
     """What lies behind a link, with a few small requests."""
-    if is_local and not is_loopback(host_of(clip.name)):
-        log.info("%s is not looked into: a sandbox asks no other host", shown(clip.name))
-    return clips.check_link(clip.name, session, allow_local=is_local)
+    name = request.clip.name
+    if is_local and not is_loopback(host_of(name)):
+        log.info("%s is not looked into: a sandbox asks no other host", shown(name))
+    return links.check_link(name, session, request.model.limits, allow_local=is_local)
 
 
 def _find(run: Run, requests: Sequence[EditRequest]) -> list[Finding]:
     is_local = is_loopback(host_of(run.settings.base_url))
     found: list[Finding] = []
-    for prompt in dict.fromkeys(request.prompt for request in requests):
-        found += clips.check_prompt(prompt, allow_local=is_local)
+    for request in {request.prompt: request for request in requests}.values():
+        found += prompts.check_prompt(request.prompt, request.model.limits, allow_local=is_local)
     for url in dict.fromkeys(request.callback_url for request in requests):
-        found += clips.check_callback(url, allow_local=is_local)
+        found += links.check_callback(url, allow_local=is_local)
     with Session(ca_bundle=run.settings.ca_bundle, public_only=not is_local) as session:
         for request in {request.clip.name: request for request in requests}.values():
             if request.clip.path is not None:
-                found += clips.check_file(request.clip.path, trim=request.trim)
+                found += clips.check_file(request.clip.path, request.model.limits, trim=request.trim)
             else:
-                found += look_there(request.clip, session, is_local=is_local)
+                found += look_there(request, session, is_local=is_local)
     return found

@@ -4,16 +4,20 @@ import functools
 import hashlib
 import json
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from luma_cli.api.canonical import canonical_link
+from luma_cli.api.models import LUMA, Model, canonical_options
 from luma_cli.api.task import Edit, is_link
 from luma_cli.config.settings import Settings
 from luma_cli.errors import Finding, UsageError
 from luma_cli.journal.journal import Submission
+from luma_cli.video.trim_range import Trim
 
 AUTO = "auto"
 # No limit is documented; these keep a mistaken file from being sent.
@@ -34,7 +38,7 @@ class Clip:
 
     @property
     def identity(self) -> str:
-        return f"sha256:{self.sha256}" if self.path is not None else self.name
+        return f"sha256:{self.sha256}" if self.path is not None else canonical_link(self.name)
 
     @property
     def source(self) -> str:
@@ -46,7 +50,7 @@ class Clip:
 class EditRequest:
     """One edit: a clip, and what is to be done with it.
 
-    `trim` is where to begin the seconds that are cut from a local clip. `take` counts repeats of the same edit from 1.
+    `trim` is the part that is cut from a local clip. `take` counts repeats of the same edit from 1.
     `key` is the idempotency key. `findings` are those of the checks; `error` says why it is not to be sent.
     """
 
@@ -54,9 +58,9 @@ class EditRequest:
     prompt: str
     watermark: str | None = None
     callback_url: str | None = None
-    model: str = "luma"
+    model: Model = LUMA
     options: Mapping[str, object] = field(default_factory=dict)
-    trim: float | None = None
+    trim: Trim | None = None
     take: int = 1
     key: str | None = None
     resubmit: bool = False
@@ -70,21 +74,22 @@ class EditRequest:
             "clip": self.clip.identity,
             "prompt": normal_text(self.prompt),
             "watermark": normal_text(self.watermark or "") or None,
-            "trim": self.trim,
-            "model": self.model,
-            "options": {name: self.options[name] for name in sorted(self.options)},
+            "trim": None if self.trim is None else [self.trim.start, self.trim.end],
+            "model": self.model.name,
+            "options": canonical_options(self.model, self.options),
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     @functools.cached_property
     def legacy_digest(self) -> str:
         """The identity that journals of schema 2 and before hold: from the spelling, not from the content."""
-        facts = [self.prompt, self.clip.identity, self.watermark] + ([] if self.trim is None else [self.trim])
+        facts = [self.prompt, self.clip.identity, self.watermark] + ([] if self.trim is None else [self.trim.start])
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def submission(self, base_url: str, video_url: str | None = None) -> Submission:
         """What the journal records. Before an upload the clip's own name stands for its link."""
-        edit = Edit(self.prompt, video_url or self.clip.name, self.watermark, self.callback_url)
+        link = video_url or self.clip.name
+        edit = Edit(self.prompt, link, self.watermark, self.callback_url, self.model.name, self.options)
         return Submission(edit, self.clip.source, self.identity, base_url, self.key)
 
 
@@ -114,7 +119,7 @@ def make_requests(
     callback_url: str | None = None,
     key: str | None = None,
     resubmit: bool = False,
-    trim: float | None = None,
+    trim: Trim | None = None,
 ) -> list[EditRequest]:
     """What the user typed, one request for each clip, with the settings when an option is missing.
 
@@ -154,7 +159,7 @@ def parse_clips(names: Sequence[str]) -> list[Clip]:
             try:
                 parsed[name] = parse_clip(name)
             except UsageError as error:
-                if len(names) > 1 and all(_is_word(other) for other in names[names.index(name) :]):
+                if names[0] != name and all(_is_word(other) for other in names[names.index(name) :]):
                     error.hint = 'quote the prompt: -p "Heavy snow falls"'
                 raise
     return [parsed[name] for name in names]
@@ -201,4 +206,5 @@ def check_text(name: str, text: str, maximum: int) -> None:
 
 def _is_word(name: str) -> bool:
     """Part of a prompt that was not quoted, and not the name of a clip."""
-    return len(name) <= MAX_WORD and "://" not in name and not os.path.exists(name) and "/" not in name
+    is_path = re.search(r"[/\\]|\.\w+\Z", name) is not None
+    return len(name) <= MAX_WORD and not is_path and not os.path.exists(name)

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Sequence
 
-from luma_cli.api.client import GENERATE
 from luma_cli.downloads.file_names import stem_of
 from luma_cli.edits import save
 from luma_cli.edits.deliver import upload
@@ -69,7 +68,7 @@ def show_requests(run: Run, requests: Sequence[EditRequest]) -> None:
             continue
         link = None if request.clip.path is None else f"(upload of {request.clip.name})"
         edit = request.submission(run.base_url, link).edit
-        run.report(Prepared(f"{run.base_url}{GENERATE}", edit.payload(), request.findings))
+        run.report(Prepared(run.base_url + request.model.family.submit_path, edit.payload(), request.findings))
     run.results.conclude()
 
 

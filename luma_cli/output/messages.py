@@ -6,7 +6,7 @@ from luma_cli.api.hosts import shown
 from luma_cli.edits.results import Results
 from luma_cli.errors import Finding, Interrupted, LumaError
 from luma_cli.output import streams
-from luma_cli.output.formats import error_members, finding_members, format_json
+from luma_cli.output.formats import error_members, finding_members
 
 MAX_LINE = 400
 
@@ -80,7 +80,7 @@ def show_traceback(text: str) -> None:
 
 
 def _say_json(members: dict[str, object]) -> None:
-    streams.say(streams.redact(format_json(members)))
+    streams.say(streams.json_line(members))
 
 
 def _annotate(text: str) -> None:

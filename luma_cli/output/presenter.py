@@ -37,9 +37,14 @@ UPLOAD_LIFE = "24 hours"
 
 
 class Presenter:
-    """Takes events from any thread. `prints_ids`: a submission's id is its result; else its end is."""
+    """Takes events from any thread.
 
-    def __init__(self, results: Results, *, prints_ids: bool = False) -> None:
+    `prints_ids`: a submission's id is its result; else its end is. `prints_json`: what has ended is printed as JSON,
+    asked for or not.
+    """
+
+    def __init__(self, results: Results, *, prints_ids: bool = False, prints_json: bool = False) -> None:
+        self._prints_json = prints_json
         self._results = results
         self._prints_ids = prints_ids
         self._is_manifest = False
@@ -123,6 +128,8 @@ class Presenter:
         task = event.task
         if event.entry_id is not None:
             streams.emit_json(entry_members(event.entry_id, event.line, task, None))
+        elif self._prints_json:
+            streams.emit_json(task_members(task))
         elif event.output == STDOUT:
             _emit_video(task)
         elif task.files:

@@ -21,7 +21,7 @@ from luma_cli.downloads.target import check_target
 from luma_cli.errors import FileError, UsageError, reason
 from luma_cli.files import save_whole
 from luma_cli.journal.records import Row
-from luma_cli.output import streams
+from luma_cli.output import messages, streams
 from luma_cli.output.formats import format_bytes, format_span, format_time, visible
 from luma_cli.output.report_groups import Group, Take, group_rows, marked_words, rows_with_an_end, trimmed_part
 from luma_cli.output.report_media import Clip, Copies, Href, detail_of, frame_rate_of, linked_from
@@ -106,14 +106,14 @@ def write_page(rows: Sequence[Row], page: Path, name: str, *, copies: Copies | N
     pictures = functools.partial(_stills, ffmpeg) if ffmpeg else None
     text = make_page(rows, page.parent, href=copies, stills=pictures)
     if running := sum(not row.task.has_ended for row in rows):
-        streams.note(f"{running} had not ended when last asked; luma wait brings the journal up to date")
+        messages.note(f"{running} had not ended when last asked; luma wait brings the journal up to date")
     if name == STDOUT:
-        streams.answer_page(text)
+        streams.emit_page(text)
         return
     if copies is not None:
         copies.save()
     save_whole(text.encode(), page, overwrite=overwrite)
-    streams.answer_value("path", name, name)
+    streams.emit_value("path", name, name)
 
 
 def _stills(ffmpeg: str, path: Path, start: float, end: float | None) -> Sequence[bytes]:

@@ -7,7 +7,7 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
@@ -41,8 +41,6 @@ def configure(*, as_json: bool = False, quiet: bool = False, verbosity: int = 0)
     _mode.as_json |= as_json
     _mode.quiet |= quiet
     _mode.verbosity += verbosity
-    if verbosity:
-        _show_log()
 
 
 def configure_reports(*, github: bool = False, notify: bool = False) -> None:
@@ -57,8 +55,7 @@ def reset() -> None:
 
 def protect(secret: str) -> None:
     """Never let this text through to any stream."""
-    # A quote or backslash in it reads differently inside JSON.
-    _mode.secrets = (*_mode.secrets, secret, format_json({"": secret})[:-2].rpartition(': "')[2])
+    _mode.secrets = (*_mode.secrets, secret)
 
 
 def is_quiet() -> bool:
@@ -112,8 +109,15 @@ def emit(text: str) -> None:
     _write(sys.stdout, clean(text))
 
 
-def emit_json(members: dict[str, Any]) -> None:
-    _write(sys.stdout, redact(format_json(members)))
+def emit_json(members: Mapping[str, Any]) -> None:
+    _write(sys.stdout, json_line(members))
+
+
+def json_line(members: Mapping[str, Any]) -> str:
+    """An object as JSON, without secrets in its texts."""
+    for secret in _mode.secrets:
+        members = redaction.scrub(dict(members), secret)
+    return format_json(dict(members))
 
 
 def emit_file(path: Path) -> None:
@@ -273,8 +277,8 @@ def write(text: str) -> None:
         pass  # stderr closed or full: there is no better place to complain
 
 
-def _show_log() -> None:
-    """Have what the rooms below log shown on stderr: decisions and requests with -v, bodies with -vv."""
+def show_log() -> None:
+    """Have what the rooms below log shown on stderr: warnings, with -v requests and decisions, with -vv bodies."""
     import logging
 
     class Lines(logging.Handler):
@@ -282,7 +286,7 @@ def _show_log() -> None:
             say(f"luma: {clean(record.getMessage())}")
 
     logger = logging.getLogger("luma_cli")
-    logger.setLevel(logging.INFO if _mode.verbosity == 1 else logging.DEBUG)
+    logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(_mode.verbosity, 2)])
     logger.handlers[:] = [Lines()]
     logger.propagate = False
 

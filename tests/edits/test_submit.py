@@ -182,7 +182,7 @@ REFUSING: dict[str, tuple[Answer, int, str]] = {
     "HTTP 404 of Spring": (reply(SPRING, 404), 6, "no longer offers luma (HTTP 404)"),
     "404": (reply(said(404, "nope")), 6, "no longer offers luma: nope (code 404)"),
     "455": (reply(said(455, "maintenance")), 7, "under maintenance"),
-    "505": (reply(said(505, "disabled")), 6, "switched this feature off"),
+    "505": (reply(said(505, "disabled")), 6, "kie.ai no longer offers luma: disabled"),
     "433": (reply(said(433, "cap")), 10, "cap of this key"),
     "403": (reply(said(403, "no")), 4, "does not let this key or address in"),
     "HTTP 403 of Cloudflare": (reply(b"error code: 1010", 403), 4, "blocked at the edge"),
@@ -1067,6 +1067,9 @@ def test_a_key_that_cannot_be_sent_leaves_no_row_and_is_not_shown(
     """From a file: no variable can hold a NUL."""
     server = serve(reply(ACCEPTED))
     (tmp_path / "key").write_bytes(content)
+    for name in ("base_url", "upload_url"):  # the addresses that a key file is for
+        assert luma("config", "set", name, server.url("").rstrip("/")).code == 0
+    monkeypatch.delenv("LUMA_BASE_URL")
     monkeypatch.delenv("LUMA_API_KEY")
     monkeypatch.setenv("LUMA_API_KEY_FILE", str(tmp_path / "key"))
     result = luma(*WORDS)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from luma_cli.errors import FileError, KeyRejected, LumaError
-from luma_cli.output import streams, tables
+from luma_cli.output import messages, streams, tables
 from luma_cli.output.formats import format_bytes, format_json, format_span, format_time
 from support.commands import KEY, Result
 from support.fault_server import Answer, FaultServer, envelope
@@ -129,7 +129,7 @@ def test_a_protected_key_is_in_no_text() -> None:
     streams.protect('quo"te\\d')
 
     assert streams.clean("Bearer sk-abc!") == "Bearer [key]!"
-    assert streams.redact(format_json({"msg": 'x quo"te\\d y'})) == '{"schema": "luma/1", "msg": "x [key] y"}'
+    assert streams.json_line({"msg": 'x quo"te\\d y'}) == '{"schema": "luma/1", "msg": "x [key] y"}'
 
 
 def test_the_place_of_a_protected_key_is_no_command_of_github(actions: None) -> None:
@@ -273,7 +273,7 @@ def test_the_error_object_is_the_last_line_of_stderr(luma: Luma, monkeypatch: py
 
 
 def test_a_long_message_is_cut_to_400_characters(capsys: pytest.CaptureFixture[str]) -> None:
-    streams.show_error(LumaError("\x1b" * 5000, hint="h" * 5000))
+    messages.show_error(LumaError("\x1b" * 5000, hint="h" * 5000))
 
     first, second = capsys.readouterr().err.splitlines()
     assert len(first) == len("luma: error: ") + 400
@@ -281,31 +281,28 @@ def test_a_long_message_is_cut_to_400_characters(capsys: pytest.CaptureFixture[s
 
 
 def test_an_error_without_a_hint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    streams.show_error(KeyRejected("no key"))
+    messages.show_error(KeyRejected("no key"))
 
     assert capsys.readouterr() == ("", "luma: error: no key\n")
 
 
-@pytest.mark.parametrize("say", [streams.note, streams.detail])
-def test_what_is_only_said_on_the_side_can_be_switched_off(
-    say: Callable[[str], None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    streams.configure(quiet=say is streams.note, verbose=False)
-    say("something")
+def test_what_is_only_said_on_the_side_can_be_switched_off(capsys: pytest.CaptureFixture[str]) -> None:
+    streams.configure(quiet=True)
+    messages.note("something")
 
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_warning_is_said_once_and_to_the_quiet_too(capsys: pytest.CaptureFixture[str]) -> None:
     streams.configure(quiet=True)
-    streams.warn_once("careful")
-    streams.warn_once("careful")
+    messages.warn_once("careful")
+    messages.warn_once("careful")
 
     assert capsys.readouterr().err == "luma: warning: careful\n"
 
 
 def test_a_field_with_a_tab_in_it_stays_one_field(capsys: pytest.CaptureFixture[str]) -> None:
-    streams.answer_fields(["a\tb", None, "c\nd"])
+    streams.emit_fields(["a\tb", None, "c\nd"])
 
     assert capsys.readouterr().out == "a\\tb\t\tc\\nd\n"
 
@@ -320,14 +317,14 @@ def test_a_stdout_that_is_closed_is_named_with_the_result(monkeypatch: pytest.Mo
     monkeypatch.setattr("sys.stdout", None)
 
     with pytest.raises(FileError, match=f"stdout is closed; the result is: {ID}"):
-        streams.answer(ID)
+        streams.emit(ID)
 
 
 def test_nobody_listening_on_stderr_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", None)
 
-    streams.warn("x")
-    streams.show_error(LumaError("y"))
+    messages.warn("x")
+    messages.show_error(LumaError("y"))
 
 
 @pytest.mark.parametrize(

@@ -34,5 +34,5 @@ def listen(
     """
     from luma_cli.callbacks.listen import listen as receive
 
-    with options.open_run() as run:
+    with options.open_run(prints_json=True) as run:
         receive(run, host, port, public_url, forward_to)

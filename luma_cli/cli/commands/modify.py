@@ -7,7 +7,7 @@ import typer.core
 
 from luma_cli.cli.commands import options
 from luma_cli.cli.commands.options import Force, Interval, Listen, Output, PublicUrl, Timeout
-from luma_cli.config import settings
+from luma_cli.video.trim_range import Trim, parse_trim
 
 app = typer.Typer(**options.STYLE)
 
@@ -40,10 +40,8 @@ def modify(
     no_check: Annotated[bool, typer.Option("--no-check", help="Send without looking at prompt and clip.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Take what is only doubtful for wrong.")] = False,
     trim: Annotated[
-        float | None,
-        typer.Option(
-            metavar="[START]", parser=settings.parse_duration, help="Cut a local clip to 10 s with ffmpeg [0s]."
-        ),
+        Trim | None,
+        typer.Option(metavar="[START[-END]]", parser=parse_trim, help="Cut a local clip to the model's length [0s]."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print the request, send nothing.")] = False,
     idempotency_key: Annotated[

@@ -152,7 +152,7 @@ def with_default(args: list[str], flag: str, value: str) -> list[str]:
         if word == "--":
             return [*found, *args[index:]]
         following = args[index + 1] if index + 1 < len(args) else ""
-        found.append(f"{flag}={value}" if word == flag and not re.fullmatch(r"[0-9][0-9.:dhms]*", following) else word)
+        found.append(f"{flag}={value}" if word == flag and not re.fullmatch(r"[0-9][-0-9.,:hms]*", following) else word)
     return found
 
 
@@ -164,20 +164,21 @@ def parse_credits(text: str) -> float:
 
 
 @contextmanager
-def open_run(*, needs_journal: bool = False, keeps_journal: bool = True, prints_ids: bool = False) -> Iterator[Run]:
+def open_run(*, needs_journal: bool = False, keeps_journal: bool = True, **prints: bool) -> Iterator[Run]:
     """What holds for this command, closed at its end.
 
     `needs_journal`: what spends, or is about the journal itself, stops when it cannot be used; what only reads goes on
-    without. `keeps_journal` False leaves nothing behind. `prints_ids`: a submission's id is its result.
+    without. `keeps_journal` False leaves nothing behind. `prints`: see Presenter.
     """
     from luma_cli.output.presenter import Presenter
 
     here = invocation.get()
+    streams.show_log()
     ours = settings.load_settings()
     with ExitStack() as stack:
         journal = stack.enter_context(closing(_open_journal(needed=needs_journal, kept=keeps_journal)))
         connect = functools.cache(lambda: stack.enter_context(closing(_connect(ours, here.clock))))
-        presenter = Presenter(here.results, prints_ids=prints_ids)
+        presenter = Presenter(here.results, **prints)
         yield Run(ours, journal, here.results, connect, presenter, here.clock, _confirm, streams.protect)
 
 
@@ -185,6 +186,7 @@ def open_run(*, needs_journal: bool = False, keeps_journal: bool = True, prints_
 def client_when_asked() -> "Iterator[Callable[[], Client]]":
     """A client that is made, with the settings, when somebody asks for it: what reports on faults meets them there."""
     with ExitStack() as stack:
+        streams.show_log()
         clock = invocation.get().clock
         yield functools.cache(lambda: stack.enter_context(closing(_connect(settings.load_settings(), clock))))
 
@@ -200,7 +202,7 @@ def _connect(ours: settings.Settings, clock: Clock) -> "Client":
     from luma_cli.api.client import Client
     from luma_cli.config import key_store
 
-    key = key_store.load_key(ours.config_dir, ours.base_url, ours.upload_url, ours.api_key_command)
+    key = key_store.load_key(ours)
     streams.protect(key.value)
     if settings.environment("SSLKEYLOGFILE"):
         messages.warn("SSLKEYLOGFILE is set: whoever reads that file can read the key")

@@ -41,10 +41,11 @@ def report(
     """
     from luma_cli.edits import task_references
     from luma_cli.output import report, streams
+    from luma_cli.output.questions import read_words
 
     page = report.check_page(file, overwrite=force, stdout_is_taken=streams.wants_json(), makes_folder=copy_media)
     copies = report.check_copies(page, file, overwrite=force) if copy_media else None
-    journal = options.open_journal()
-    named = task_references.parse_rows(task_references.read_references(tasks), journal)
-    rows = named if tasks else report.rows_with_an_end(journal.rows())
-    report.write_page(rows, page, file, copies=copies, overwrite=force)
+    with options.open_run() as run:
+        named = task_references.parse_rows(read_words(tasks), run.journal)
+        rows = named if tasks else report.rows_with_an_end(run.journal.rows())
+        report.write_page(rows, page, file, copies=copies, overwrite=force)

@@ -11,7 +11,7 @@ import pexpect
 import pytest
 
 from luma_cli.sandbox import Sandbox
-from support.commands import CLIP, CLIP_URL, MIB, Result, measured
+from support.commands import CLIP, CLIP_URL, DATA, MIB, Result, measured
 
 Luma = Callable[..., Result]
 PROMPT = "Heavy snow falls at night"
@@ -45,6 +45,7 @@ def test_all_options_of_the_service_are_sent(luma: Luma, sandbox: Sandbox) -> No
         "prompt": PROMPT,
         "videoUrl": CLIP_URL,
         "watermark": "mine",
+        "waterMark": "mine",
         "callBackUrl": "https://hooks.example.net/kie",
     }
 
@@ -279,7 +280,8 @@ def test_a_dry_run_in_text_prints_a_line_for_each_field(luma: Luma, sandbox: San
 
     assert (code, sandbox.requests) == (0, [])
     assert out == (
-        f"POST {sandbox.url}/api/v1/modify/generate\nprompt\t{PROMPT}\nvideoUrl\t{CLIP_URL}\nwatermark\tmine\n"
+        f"POST {sandbox.url}/api/v1/modify/generate\n"
+        f"prompt\t{PROMPT}\nvideoUrl\t{CLIP_URL}\nwatermark\tmine\nwaterMark\tmine\n"
     )
 
 

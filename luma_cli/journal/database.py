@@ -4,42 +4,58 @@ A rollback journal with synchronous FULL and BEGIN IMMEDIATE throughout: with a 
 than half of their rows (measured).
 """
 
+import contextlib
 import os
+import secrets
 import sqlite3
 import stat
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from luma_cli.errors import FileError, reason
 
 BUSY_TIMEOUT = 10.0
+MAX_TURNS = 5
 WAYS_ON = "set LUMA_STATE_DIR, or LUMA_JOURNAL=off"
 WAYS_ON_DAMAGED = f"run `luma tasks recover`, {WAYS_ON}"
+Values = Sequence[Any] | Mapping[str, Any]
 
 
 class Damaged(FileError):
-    """What `salvage` is for."""
+    """What `recover` is for."""
 
 
 class Database:
-    """An open file, or memory where `path` is None. Use it from one thread.
+    """An open file, or memory when `path` is None. Use it from one thread.
+
+    A new file appears under its name only when it is whole. `shown` is the name for messages.
 
     Raises:
         FileError: it cannot be written, is damaged, or has a newer schema than `migrations`; it is not touched.
     """
 
-    def __init__(self, path: Path | None, migrations: Sequence[str]) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        migrations: Sequence[str],
+        functions: Mapping[str, Callable[[Any], str]] | None = None,
+        *,
+        shown: Path | None = None,
+    ) -> None:
         self.path = path
-        if path is not None:
-            _make_private(path)
-        with self._told():
+        self._shown = shown or path
+        self._functions = functions or {}
+        if path is not None and shown is None:
+            _make_private_folder(path.parent)
+            if not _exists(path):
+                _create(Path(os.path.realpath(path)), migrations, self._functions, path)
+            _check_file(path)
+        with self._translated():
             self._connection = sqlite3.connect(path or ":memory:", timeout=BUSY_TIMEOUT, isolation_level=None)
             try:
-                self._prepare(migrations)
+                self._patiently(lambda: self._prepare(migrations))
             except BaseException:
                 self._connection.close()
                 raise
@@ -47,6 +63,8 @@ class Database:
     def _prepare(self, migrations: Sequence[str]) -> None:
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("PRAGMA foreign_keys = ON")
+        for name, function in self._functions.items():
+            self._connection.create_function(name, 1, function, deterministic=True)
         if self._connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("malformed")
         self._migrate(migrations)
@@ -54,26 +72,26 @@ class Database:
     def close(self) -> None:
         self._connection.close()
 
-    def query(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def query(self, sql: str, values: Values = ()) -> list[dict[str, Any]]:
         """Rows as columns by name: plain dicts, since sqlite3's own rows look a name up by comparing them all."""
-        with self._told():
+        with self._translated():
             cursor = self._connection.execute(sql, values)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def execute(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Cursor:
-        with self._told():
+    def execute(self, sql: str, values: Values = ()) -> sqlite3.Cursor:
+        with self._translated():
             return self._connection.execute(sql, values)
 
-    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        with self._told():
+    def executemany(self, sql: str, rows: Iterable[Values]) -> None:
+        with self._translated():
             self._connection.executemany(sql, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """What is written in the block is on disk at its end, or not at all."""
-        with self._told():
-            self._connection.execute("BEGIN IMMEDIATE")
+        with self._translated():
+            self._patiently(lambda: self._connection.execute("BEGIN IMMEDIATE"))
             try:
                 yield
                 self._connection.execute("COMMIT")
@@ -82,38 +100,91 @@ class Database:
                     self._connection.execute("ROLLBACK")
                 raise
 
+    def _patiently(self, action: Callable[[], object]) -> None:
+        """SQLite lets nobody queue: in a crowd one may get no turn for long, while others write one after the other.
+
+        That is not a file that somebody holds: as long as others get on, so do we.
+        """
+        for _ in range(MAX_TURNS):
+            before = self._last_change()
+            try:
+                action()
+            except sqlite3.OperationalError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                if self._last_change() == before:
+                    raise
+            else:
+                return
+        action()
+
+    def _last_change(self) -> int:
+        """When anybody last wrote. Never by opening the file: closing it would end this process's locks on it."""
+        try:
+            return 0 if self.path is None else os.stat(self.path).st_mtime_ns
+        except OSError:
+            return 0
+
     def _migrate(self, migrations: Sequence[str]) -> None:
-        version = self._version()
+        version = self.version
         if version > len(migrations):
-            raise FileError(f"the journal {self.path} was made by a newer luma", hint="upgrade luma, or " + WAYS_ON)
+            raise FileError(f"the journal {self._shown} was made by a newer luma", hint="upgrade luma, or " + WAYS_ON)
         if version == len(migrations):
             return
+        if version and self.path is not None:
+            self._keep_copy(self.path.with_name(f"{self.path.name}.v{version}"), version)
         with self.transaction():
-            for script in migrations[self._version() :]:  # asked again: another process may have been first
-                for statement in script.split(";"):
-                    self._connection.execute(statement)
-            self._connection.execute(f"PRAGMA user_version = {len(migrations)}")
+            self.run_migrations(migrations)
 
-    def _version(self) -> int:
+    def run_migrations(self, migrations: Sequence[str]) -> None:
+        """In a transaction. The version is read in it: another process may have been first."""
+        for script in migrations[self.version :]:
+            for statement in script.split(";"):
+                self._connection.execute(statement)
+        self._connection.execute(f"PRAGMA user_version = {len(migrations)}")
+
+    def _keep_copy(self, target: Path, version: int) -> None:
+        """The file as it was before its schema is changed, beside it."""
+        temporary = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
+        try:
+            os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            with contextlib.closing(sqlite3.connect(temporary)) as copy:
+                self._connection.backup(copy)
+                is_old = copy.execute("PRAGMA user_version").fetchone()[0] == version
+            if is_old:  # else another process has migrated it meanwhile, and has kept a copy
+                sync_file(temporary)
+                os.replace(temporary, target)
+        except OSError as error:
+            raise FileError(f"cannot keep a copy of {self.path}: {reason(error)}", hint=WAYS_ON) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @property
+    def version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         """SQLite's errors in our words."""
         try:
             yield
         except sqlite3.Error as error:
-            extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-            code = extended & 0xFF
-            trouble = _CANNOT_LOCK if extended in _LOCK_TROUBLES else _TROUBLES.get(code, "cannot be used")
-            if code in _DAMAGES:
-                raise Damaged(f"the journal {self.path} {trouble}", hint=WAYS_ON_DAMAGED) from error
-            raise FileError(f"the journal {self.path} {trouble}", hint=WAYS_ON) from error
+            raise error_from(error, self._shown) from error
+
+
+def error_from(error: sqlite3.Error, path: Path | None) -> FileError:
+    """What SQLite said, as an error about the journal at `path`."""
+    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    code = extended & 0xFF
+    why = _CANNOT_LOCK if extended in _LOCK_ERRORS else _REASONS.get(code, "cannot be used")
+    if code in _DAMAGES:
+        return Damaged(f"the journal {path} {why}", hint=WAYS_ON_DAMAGED)
+    return FileError(f"the journal {path} {why}", hint=WAYS_ON)
 
 
 _CANNOT_LOCK = "cannot be used: its file system cannot lock"
-_LOCK_TROUBLES = (sqlite3.SQLITE_IOERR_LOCK, sqlite3.SQLITE_IOERR_RDLOCK, sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK)
-_TROUBLES = {
+_LOCK_ERRORS = (sqlite3.SQLITE_IOERR_LOCK, sqlite3.SQLITE_IOERR_RDLOCK, sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK)
+_REASONS = {
     # SQLite takes ENOLCK for the same.
     sqlite3.SQLITE_BUSY: "is busy: another luma holds it, or its file system cannot lock",
     sqlite3.SQLITE_LOCKED: "is busy: another luma holds it",
@@ -130,60 +201,99 @@ _TROUBLES = {
 _DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
-def salvage(path: Path, migrations: Sequence[str], tables: Sequence[str]) -> tuple[int, Path]:
-    """Move a damaged file aside and copy the rows that can still be read into a new one.
+def _create(path: Path, migrations: Sequence[str], functions: Mapping[str, Callable[[Any], str]], shown: Path) -> None:
+    """Make the file under another name, and give it its own when it is whole and synced.
 
-    Returns the number of rows of the first table, and where the damaged file is now.
-
-    Raises:
-        FileError: the folder cannot be written, or another process uses the file.
+    A crash in between leaves no file of that name: one of 0 bytes would be a journal that has lost everything.
     """
-    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}")
+    temporary = path.with_name(f"{path.name}.new-{secrets.token_hex(4)}")
     try:
-        companion = Path(f"{path}-journal")  # rolls a half-written transaction back when the old file is read
-        if companion.exists():
-            companion.rename(f"{aside}-journal")
-        path.rename(aside)
+        os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        Database(temporary, migrations, functions, shown=shown).close()
+        _name_if_free(temporary, path)
+        sync_folder(path.parent)
     except OSError as error:
-        raise FileError(f"cannot set {path} aside: {reason(error)}", hint="set LUMA_STATE_DIR") from error
-    fresh = Database(path, migrations)
-    counts = [_copy_readable(aside, fresh, table) for table in tables]
-    fresh.close()
-    return counts[0], aside
+        raise _cannot_write(shown, error) from error
+    finally:
+        for left in (temporary, Path(f"{temporary}-journal")):
+            with contextlib.suppress(OSError):
+                left.unlink(missing_ok=True)
 
 
-def _copy_readable(aside: Path, fresh: Database, table: str) -> int:
-    """Copy a table row by row, from both ends: a damaged page hides what lies behind it, not what lies before."""
-    columns = [row["name"] for row in fresh.query(f"PRAGMA table_info({table})")]
-    copied = 0
-    for order in ("ASC", "DESC"):
-        try:
-            with closing(sqlite3.connect(f"file:{quote(str(aside))}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)) as old:
-                old.row_factory = sqlite3.Row
-                for row in old.execute(f"SELECT * FROM {table} ORDER BY rowid {order}"):  # noqa: S608  our own names
-                    copied += _insert(fresh, table, {name: row[name] for name in columns if name in row.keys()})  # noqa: SIM118
-        except sqlite3.Error:
-            continue  # what lies behind this point cannot be read
-    return copied
-
-
-def _insert(fresh: Database, table: str, values: dict[str, Any]) -> int:
-    marks = ", ".join("?" * len(values))
-    sql = f"INSERT OR IGNORE INTO {table} ({', '.join(values)}) VALUES ({marks})"  # noqa: S608  our own names
+def _name_if_free(temporary: Path, path: Path) -> None:
+    """Several processes may do this at once: the first one wins, and the others use its file."""
     try:
-        return fresh.execute(sql, list(values.values())).rowcount
-    except FileError:
-        return 0  # a value that damage made impossible
+        if os.name == "nt":
+            os.rename(temporary, path)  # which never replaces there
+        else:
+            os.link(temporary, path)
+    except FileExistsError:
+        return
+    except OSError:
+        _copy_if_free(temporary, path)
 
 
-def _make_private(path: Path) -> None:
-    """SQLite would make the file 0644 under a common umask, and its companions follow its mode."""
+def _copy_if_free(temporary: Path, path: Path) -> None:
+    """For file systems without links (FAT, some network shares, Android).
+
+    A crash in between leaves half a file, which is refused as damaged: nothing has been spent by then.
+    """
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(temporary.read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _make_private_folder(folder: Path) -> None:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600)
-        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        os.close(descriptor)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"cannot write the journal {path}: {reason(error)}", hint=WAYS_ON) from error
-    if not regular:
+        raise _cannot_write(folder, error) from error
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _check_file(path: Path) -> None:
+    """What is no journal is found before SQLite opens it, which waits for a FIFO and takes an empty file for a new one.
+
+    The mode of the file is that of its creation: SQLite would make it 0644 under a common umask.
+    """
+    try:
+        facts = os.stat(path)
+        if not os.access(path, os.R_OK | os.W_OK):
+            os.close(os.open(path, os.O_RDWR | getattr(os, "O_NONBLOCK", 0)))  # says why
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    if not stat.S_ISREG(facts.st_mode):
         raise FileError(f"the journal {path} is not a regular file", hint=WAYS_ON)
+    if facts.st_size == 0:
+        raise Damaged(f"the journal {path} is damaged: it is empty; it was not touched", hint=WAYS_ON_DAMAGED)
+
+
+def _cannot_write(path: Path, error: OSError) -> FileError:
+    return FileError(f"cannot write the journal {path}: {reason(error)}", hint=WAYS_ON)
+
+
+def sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename durable, where the system can: not everybody lets a folder be opened or synced."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

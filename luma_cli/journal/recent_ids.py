@@ -1,26 +1,63 @@
-"""The newest task ids, for a Tab: read without the journal's own machinery, since that costs more than the answer."""
+"""The newest tasks, for a Tab: read without the journal's own machinery, since that costs more than the answer."""
 
 import os
 import sqlite3
 from contextlib import closing
 from urllib.parse import quote
 
-MOST = 50
+MAX_TASKS = 50
+MAX_TEXT = 60
+
+
+def recent_tasks(folder: str | None) -> list[tuple[str, str, str]]:
+    """Id, clip and prompt of the newest tasks that we submitted; nothing when the journal cannot be read.
+
+    `folder` is the one of the journal.
+    """
+    if not folder:
+        return []
+    path = quote(os.path.abspath(os.path.join(folder, "tasks.db")))
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0.2)) as database:
+            ours = "digest IS NOT NULL" + (" OR identity IS NOT NULL" if _has_identity(database) else "")
+            rows = database.execute(
+                f"SELECT task_id, source, prompt FROM task WHERE task_id IS NOT NULL AND ({ours})"  # noqa: S608
+                " ORDER BY number DESC LIMIT ?",
+                (MAX_TASKS,),
+            ).fetchall()
+    except sqlite3.Error:
+        return []
+    return [(str(task_id), _clip(source), _one_line(prompt)) for task_id, source, prompt in rows]
+
+
+def _has_identity(database: sqlite3.Connection) -> bool:
+    """False in a journal that an older luma has made, and that no newer one has opened yet."""
+    return any(row[1] == "identity" for row in database.execute("PRAGMA table_info(task)"))
+
+
+def _clip(source: object) -> str:
+    """The clip's name without its folder, or without a link's host and query, which may hold a signature."""
+    text = os.fsdecode(source) if isinstance(source, bytes) else str(source or "")
+    if "://" in text:
+        text = text.partition("?")[0].partition("#")[0]
+    return _one_line(text.replace("\\", "/").rstrip("/").rpartition("/")[2])
+
+
+def _one_line(text: object) -> str:
+    """What a shell can show beside an id: one short line without control characters."""
+    words = " ".join(str(text or "").split())
+    clean = "".join(character if character.isprintable() else "?" for character in words)
+    return clean if len(clean) <= MAX_TEXT else f"{clean[: MAX_TEXT - 3]}..."
 
 
 def recent_ids() -> list[str]:
-    """The newest task ids and `@last`; nothing where the journal cannot be read."""
+    """The newest task ids and `@last`, from where the environment says that the journal is."""
     folder = os.environ.get("LUMA_STATE_DIR")
-    try:
-        if not folder:
+    if not folder:
+        try:
             import platformdirs
 
             folder = platformdirs.user_state_dir("kie-luma", appauthor=False)
-        path = quote(os.path.abspath(os.path.join(folder, "tasks.db")))
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0.2)) as database:
-            rows = database.execute(
-                "SELECT task_id FROM task WHERE task_id IS NOT NULL ORDER BY submitted_at DESC LIMIT ?", (MOST,)
-            ).fetchall()
-    except (sqlite3.Error, RuntimeError):  # the latter: there is no home
-        return []
-    return ["@last", *(row[0] for row in rows)]
+        except RuntimeError:  # there is no home
+            return []
+    return ["@last", *(task_id for task_id, _, _ in recent_tasks(folder))]

@@ -3,17 +3,17 @@
 import json
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from luma_cli.api.task import LATEST_YEAR, SavedFile, State, Task, as_int
 
 # One submission ends well before: 60 s for the answer, at most three pauses of 60 s.
 MAX_SUBMISSION = 600.0
-
-
 EPOCH = datetime.fromtimestamp(0, UTC)
 LATEST = datetime(LATEST_YEAR, 1, 1, tzinfo=UTC).timestamp()
 
@@ -28,8 +28,46 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
+class Details:
+    """What a submission asks for beside its edit, kept so that it can be continued, redone and paid for.
+
+    `take` counts repeats of one edit from 1; `seconds` is the length that is edited. `piece_of` is the number of a
+    split edit. `name_pattern` names its files. Credits are those of the service.
+    """
+
+    model: str = "luma"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    take: int | None = None
+    trim: str | None = None
+    fit: str | None = None
+    audio: str | None = None
+    match: bool | None = None
+    seconds: float | None = None
+    source_sha256: str | None = None
+    source_bytes: int | None = None
+    upload_sha256: str | None = None
+    parent_task_id: str | None = None
+    piece_of: int | None = None
+    piece_index: int | None = None
+    name_pattern: str | None = None
+    expected_credits: float | None = None
+    balance_before: float | None = None
+
+    def columns(self) -> dict[str, Any]:
+        names = {**vars(self), "options": options_text(self.options)}
+        return {**names, "match": None if self.match is None else int(self.match)}
+
+
+_DETAILS = tuple(Details.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
 class Row:
-    """One submission. `task.task_id` is "" where the service gave none."""
+    """One submission. `task.task_id` is "" when the service gave none.
+
+    `is_in_flight`: its process was still at it when the row was read. `account` is a fingerprint, None in a row of an
+    older journal. `columns` are the row as stored.
+    """
 
     number: int
     outcome: Outcome
@@ -37,10 +75,37 @@ class Row:
     source: str
     base_url: str
     digest: str | None
+    identity: str | None
     idempotency_key: str | None
-    process: int | None
     submitted_at: datetime
-    raw: str | None
+    account: str | None = None
+    is_in_flight: bool = False
+    columns: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def details(self) -> Details:
+        found = {name: self.columns[name] for name in _DETAILS if name in self.columns}
+        options, match = _object(found.get("options")), found.get("match")
+        return Details(**{**found, "options": options, "match": None if match is None else bool(match)})
+
+    @property
+    def raw(self) -> str | None:
+        """What the service answered when that could not be read."""
+        return self.columns.get("raw")
+
+    @property
+    def credits(self) -> float | None:
+        """What the task cost, as far as seen; `credits_source` says where: "record" or "balance"."""
+        return self.columns.get("credits")
+
+    @property
+    def credits_source(self) -> str | None:
+        return self.columns.get("credits_source")
+
+    @property
+    def checked_at(self) -> datetime | None:
+        """When the service last said something new about it."""
+        return _when(self.columns.get("checked_at"))
 
     @property
     def label(self) -> str:
@@ -50,7 +115,7 @@ class Row:
     @property
     def is_ours(self) -> bool:
         """Submitted through this journal, and not only heard of."""
-        return self.digest is not None
+        return self.digest is not None or self.identity is not None
 
     @property
     def outcome_now(self) -> Outcome:
@@ -62,13 +127,17 @@ class Row:
         """Seconds since the submission."""
         return time.time() - self.submitted_at.timestamp()
 
-    @property
-    def is_in_flight(self) -> bool:
-        return self.outcome is Outcome.SENDING and self.age < MAX_SUBMISSION and is_alive(self.process)
+    def is_same_edit(self, identity: str | None, digest: str | None) -> bool:
+        """By the identity, or by the digest that an older luma has made of it."""
+        if self.identity is not None and identity is not None:
+            return self.identity == identity
+        return self.digest is not None and self.digest == digest
 
 
-_STATES = {str(each): each for each in State}
-_OUTCOMES = {str(each): each for each in Outcome}
+_STATES = {str(state): state for state in State}
+_OUTCOMES = {str(outcome): outcome for outcome in Outcome}
+# What we asked for is ours to say, whatever a service repeats: these are learnt only of tasks from elsewhere.
+ASKED_FOR = ("prompt", "video_url", "watermark", "callback_url")
 
 
 def columns_of(task: Task) -> dict[str, Any]:
@@ -90,8 +159,8 @@ def columns_of(task: Task) -> dict[str, Any]:
     }
 
 
-def row_from(columns: Any, files: tuple[SavedFile, ...]) -> Row:
-    code = columns["error_code"]
+def row_from(columns: Mapping[str, Any], files: tuple[SavedFile, ...], *, is_in_flight: bool = False) -> Row:
+    code, cost = columns["error_code"], columns["credits"]
     task = Task(
         task_id=columns["task_id"] or "",
         state=_STATES.get(columns["state"], State.UNKNOWN),
@@ -108,23 +177,51 @@ def row_from(columns: Any, files: tuple[SavedFile, ...]) -> Row:
         error_message=columns["error_message"],
         warnings=_list(columns["warnings"]),
         files=files,
+        model=columns["model"],
+        credits=cost if isinstance(cost, int | float) else None,
+        parent_task_id=columns["parent_task_id"],
     )
     return Row(
         number=columns["number"],
         outcome=_OUTCOMES.get(columns["outcome"], Outcome.UNKNOWN),
         task=task,
-        source=columns["source"] or "",
+        source=path_from(columns["source"] or ""),
         base_url=columns["base_url"],
         digest=columns["digest"],
+        identity=columns["identity"],
         idempotency_key=columns["idempotency_key"],
-        process=columns["process"],
         submitted_at=_when(columns["submitted_at"]) or EPOCH,
-        raw=columns["raw"],
+        account=columns["account"],
+        is_in_flight=is_in_flight,
+        columns=columns,
     )
 
 
-def file_from(columns: Any) -> SavedFile:
-    return SavedFile(columns["path"], columns["bytes"], columns["sha256"], columns["url"])
+def file_from(columns: Mapping[str, Any]) -> SavedFile:
+    path = path_from(columns["path"])
+    return SavedFile(path, columns["bytes"], columns["sha256"], columns["url"], columns["delivered_sha256"])
+
+
+def stored_path(path: str) -> str | bytes:
+    """A path as SQLite can hold it: text, or the bytes of a name that is not UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        try:
+            return os.fsencode(path)
+        except UnicodeEncodeError:  # no path of this system
+            return path.encode("utf-8", "backslashreplace").decode()
+    return path
+
+
+def path_from(stored: object) -> str:
+    """The path of `stored_path`, with what is not UTF-8 as surrogates."""
+    return os.fsdecode(stored) if isinstance(stored, bytes) else str(stored)
+
+
+def options_text(options: Mapping[str, Any]) -> str:
+    """Equal for equal options, whatever their order."""
+    return json.dumps(dict(options), sort_keys=True, separators=(",", ":"))
 
 
 def _text_of(words: tuple[str, ...]) -> str | None:
@@ -135,11 +232,20 @@ def _list(text: object) -> tuple[str, ...]:
     """Links or words; a value that damage or another program made is none."""
     if text == "[]" or not isinstance(text, str):
         return ()
+    found = _json(text)
+    return tuple(word for word in found if isinstance(word, str)) if isinstance(found, list) else ()
+
+
+def _object(text: object) -> dict[str, Any]:
+    found = _json(text) if isinstance(text, str) else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _json(text: str) -> object:
     try:
-        found = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        return ()
-    return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
+        return None
 
 
 def _when(seconds: object) -> datetime | None:
@@ -147,16 +253,3 @@ def _when(seconds: object) -> datetime | None:
     if not isinstance(seconds, int | float) or not 0 < seconds < LATEST:
         return None
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def is_alive(process: int | None) -> bool:
-    """Whether a process of ours still runs. Only POSIX can tell without harm; elsewhere its age decides."""
-    if process is None or os.name != "posix":
-        return process is not None
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # somebody else's: alive
-    return True

@@ -91,7 +91,7 @@ def prune(
     from luma_cli.output.messages import note
 
     with options.open_run(needs_journal=True) as run:
-        note(f"{run.journal.prune(run.clock.now() - older_than)} forgotten")
+        note(f"{len(run.journal.prune(run.clock.now() - older_than))} forgotten")
 
 
 @app.command()

@@ -1,0 +1,212 @@
+"""What tasks cost, and limits that hold over all processes: checked in one transaction with the claim."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from luma_cli.errors import OutOfCredits
+from luma_cli.journal.accounts import Scope
+from luma_cli.journal.database import Database
+from luma_cli.journal.records import Details, options_text
+
+# The vendor's balance may lag: this long after a task's end its cost may still appear (contract, section 11).
+PATIENCE = 60.0
+PRICES = 5
+# A task that has not been seen to end by then costs nothing any more that it has not cost already.
+MAX_TASK = 86_400.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits in credits. `per_run` is that of this run, `per_day` that of all since `day_start`, a Unix time.
+
+    `expected` is what the submission will probably cost; None: nobody knows.
+    """
+
+    per_run: float | None = None
+    per_day: float | None = None
+    day_start: float = 0.0
+    expected: float | None = None
+
+    @property
+    def has_limit(self) -> bool:
+        return self.per_run is not None or self.per_day is not None
+
+
+@dataclass(frozen=True)
+class Spent:
+    """The credits that were seen to be spent, by how many tasks, and how many more there are of unknown cost."""
+
+    credits: float
+    count: int
+    unknown: int
+
+
+class LimitReached(OutOfCredits):
+    """The user's own limit, not the account's balance. Nothing was written or sent."""
+
+    def __init__(self, message: str, *, spent: float, limit: float, expected: float | None) -> None:
+        super().__init__(message, hint="raise the limit (--max-credits, daily_credits), or wait until tomorrow")
+        self.spent = spent
+        self.limit = limit
+        self.expected = expected
+
+
+class PriceUnknown(Exception):
+    """The cost of the task of row `number` is to be seen first: try again when it is. Nothing was written or sent."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class Costs:
+    """The costs of one account; see `Scope`."""
+
+    def __init__(
+        self,
+        database: Database,
+        scope: Scope,
+        is_in_flight: Callable[[dict[str, Any]], bool],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._db = database
+        self._scope = scope
+        self._is_in_flight = is_in_flight
+        self._now = now
+
+    def record_cost(self, task_id: str, cost: float, source: str) -> None:
+        """Write down what a task has cost. `source` is "record" or "balance"; what a record says is not replaced."""
+        with self._db.transaction():
+            self.write_cost(task_id, cost, source)
+
+    def write_cost(self, task_id: str, cost: float, source: str) -> None:
+        """`record_cost` in a transaction of the caller."""
+        self._db.execute(
+            "UPDATE task SET credits = ?, credits_source = ?, credits_seen_at = ?"
+            " WHERE task_id = ? AND (credits_source IS NULL OR (credits_source != 'record' AND ? = 'record'))",
+            (cost, source, self._now(), task_id, source),
+        )
+
+    def expected_price(
+        self, model: str, options: Any = None, *, per_second: bool = False, seconds: float | None = None
+    ) -> float | None:
+        """The highest cost of the last five tasks of the same model and settings; None: none is known.
+
+        With `per_second` the cost goes by the length of the clip, `seconds`.
+        """
+        prices = self.last_prices(model, options, per_second=per_second)
+        if per_second and seconds is None:
+            return None
+        return max(prices) * (seconds if per_second and seconds is not None else 1.0) if prices else None
+
+    def last_prices(self, model: str, options: Any = None, *, per_second: bool = False) -> list[float]:
+        """What the last five such tasks have cost, the newest first. A failure that cost nothing is no price."""
+        price = "credits / seconds" if per_second else "credits"
+        found = self._db.query(
+            f"SELECT {price} AS price FROM task WHERE {self._scope.condition} AND model = :model"  # noqa: S608
+            " AND options = :options AND (credits > 0 OR (credits = 0 AND state = 'succeeded'))"
+            f" {'AND seconds > 0' if per_second else ''} ORDER BY number DESC LIMIT {PRICES}",
+            {**self._scope.values, "model": model, "options": options_text(options or {})},
+        )
+        return [float(row["price"]) for row in found]
+
+    def spent(self, since: float) -> Spent:
+        """What the tasks submitted since this Unix time have cost, as far as seen."""
+        [row] = self._db.query(
+            "SELECT coalesce(sum(credits), 0) AS credits, count(*) AS count, count(*) - count(credits) AS unknown"  # noqa: S608
+            f" FROM task WHERE {self._scope.condition} AND {_MAY_COST} AND submitted_at >= :since",
+            {**self._scope.values, "since": since},
+        )
+        return Spent(row["credits"], row["count"] - row["unknown"], row["unknown"])
+
+    def explains_alone(self, number: int, since: float) -> bool:
+        """Whether only the task of this row can have changed the balance since `since`, a Unix time before it.
+
+        Every other one that was submitted, ran, ended or got its charge since then could have.
+        """
+        found = self._db.query(
+            f"SELECT 1 FROM task WHERE {self._scope.condition} AND {_MAY_COST} AND number != :number"  # noqa: S608
+            " AND (submitted_at >= :since OR answered_at >= :since OR credits_seen_at >= :since"
+            " OR (credits IS NULL AND submitted_at > :since - :longest"
+            f"     AND (NOT {_HAS_ENDED} OR coalesce({_ENDED_AT}, :since) > :since - :patience))) LIMIT 1",
+            {
+                **self._scope.values,
+                "number": number,
+                "since": since,
+                "longest": MAX_TASK,
+                "patience": PATIENCE,
+            },
+        )
+        return not found
+
+    def check(self, budget: Budget, details: Details, holder: str) -> None:
+        """Return if one more submission keeps within the limits. To be called in the transaction of its claim.
+
+        What was submitted counts at what it has cost, and until that is seen at what it was expected to cost. This
+        run's submissions are those of `holder`.
+
+        Raises:
+            LimitReached: it does not, or the cost of the one that went first was not seen in time.
+            PriceUnknown: that one's cost is to be seen first.
+        """
+        values = {**self._scope.values, "holder": holder, "day_start": budget.day_start}
+        if budget.per_run is not None:
+            rows = self._costs("holder = :holder", values)
+            self._check_limit(budget.per_run, "this run", rows, budget.expected, details)
+        if budget.per_day is not None:
+            rows = self._costs("submitted_at >= :day_start", values)
+            self._check_limit(budget.per_day, "today", rows, budget.expected, details)
+
+    def _check_limit(
+        self, limit: float, period: str, rows: list[dict[str, Any]], expected: float | None, details: Details
+    ) -> None:
+        spent = sum(_cost(row, expected, details) for row in rows)
+        _log.info("credits of %s: %g spent or expected, limit %g, next %s", period, spent, limit, expected)
+        # Costs are sums of floats: a hair over the limit is not over it.
+        if spent + (expected or 0.0) > limit + 1e-6 or (expected is None and spent >= limit):
+            next_one = "" if expected is None else f", and one more costs about {expected:g}"
+            message = f"the limit of {limit:g} credits for {period} is reached: {spent:g} are spent or on their way"
+            raise LimitReached(message + next_one, spent=spent, limit=limit, expected=expected)
+        unseen = next((row for row in rows if expected is None and _is_first(row)), None)
+        if unseen is None:
+            return
+        if self._is_overdue(unseen):
+            message = f"nothing more is sent: what {unseen['task_id'] or 'the first task'} has cost cannot be seen"
+            raise LimitReached(message, spent=spent, limit=limit, expected=None)
+        raise PriceUnknown(unseen["number"])
+
+    def _is_overdue(self, row: dict[str, Any]) -> bool:
+        if row["outcome"] == "sending":
+            return not self._is_in_flight(row)
+        return bool(row["has_ended"]) and row["ended_at"] is not None and self._now() - row["ended_at"] > PATIENCE
+
+    def _costs(self, rows: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+        return self._db.query(
+            "SELECT number, task_id, outcome, submitted_at, holder, model, options, credits, expected_credits,"  # noqa: S608
+            f" has_budget, {_HAS_ENDED} AS has_ended, {_ENDED_AT} AS ended_at FROM task"
+            f" WHERE {self._scope.condition} AND {_MAY_COST} AND {rows}",
+            values,
+        )
+
+
+_MAY_COST = "outcome != 'refused' AND (digest IS NOT NULL OR identity IS NOT NULL)"
+_HAS_ENDED = "(state IN ('succeeded', 'create_failed', 'generate_failed') OR outcome = 'unknown')"
+_ENDED_AT = "coalesce(checked_at, complete_time, answered_at)"
+
+
+def _is_first(row: dict[str, Any]) -> bool:
+    """Sent at an unknown price that was not seen yet. What was sent before there was a limit holds nobody up."""
+    return row["credits"] is None and row["expected_credits"] is None and bool(row["has_budget"])
+
+
+def _cost(row: dict[str, Any], expected: float | None, details: Details) -> float:
+    """What the row has cost, or probably will: prices may have risen since it was sent."""
+    if row["credits"] is not None:
+        return float(row["credits"])
+    is_alike = (row["model"], row["options"]) == (details.model, options_text(details.options))
+    now = expected if expected is not None and (is_alike or row["expected_credits"] is None) else 0.0
+    return max(float(row["expected_credits"] or 0.0), now)

@@ -1,0 +1,224 @@
+"""What the journal knows: rows by id, key, edit, state or words."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from luma_cli.api.task import SavedFile, State
+from luma_cli.journal.accounts import Accounts, Scope, canonical
+from luma_cli.journal.claims import Claims
+from luma_cli.journal.database import Database
+from luma_cli.journal.migrations import folded
+from luma_cli.journal.records import MAX_SUBMISSION, Outcome, Row, file_from, row_from, stored_path
+
+PAGE = 1000
+FAILED = "failed"
+_FAILED_STATES = (State.CREATE_FAILED, State.GENERATE_FAILED)
+_OURS = "(digest IS NOT NULL OR identity IS NOT NULL)"
+_UNFINISHED = "task_id IS NOT NULL AND state IN ('generating', 'unknown')"
+_UNSAVED = "state = 'succeeded' AND result_urls != '[]' AND number NOT IN (SELECT number FROM file)"
+
+
+class Lookups:
+    """Reads the rows of one service and account; see `Scope`. Rows come newest first: by submission, not by clocks.
+
+    A `base_url` names another service than the one that the journal was opened for.
+    """
+
+    def __init__(
+        self, database: Database, claims: Claims, scope: Scope | None = None, now: Callable[[], float] = time.time
+    ) -> None:
+        self._db = database
+        self._claims = claims
+        self._scope = scope or Scope()
+        self._now = now
+        self._accounts = Accounts(database)
+
+    @property
+    def service(self) -> str | None:
+        return self._scope.service
+
+    @property
+    def account(self) -> str | None:
+        return self._scope.account
+
+    def fingerprint(self, api_key: str) -> str:
+        """What stands for an API key in this journal."""
+        return self._accounts.fingerprint(api_key)
+
+    def known(self, task_id: str) -> Row | None:
+        """The row of this very id, whoever submitted it."""
+        rows = self._rows("task_id = :id", {"id": task_id}) if task_id else []
+        return rows[0] if rows else None
+
+    def recent(self, back: int) -> Row | None:
+        """The row of the task submitted last (1), of the one before (2), and so on. Only of ours."""
+        order = f"ORDER BY number DESC LIMIT 1 OFFSET {int(back) - 1}"
+        rows = self._here(f"task_id IS NOT NULL AND {_OURS} {order}")
+        return rows[0] if rows else None
+
+    def nameless(self, number: int) -> Row | None:
+        """The submission of this number, if it has no task id."""
+        rows = self._rows("number = :number AND task_id IS NULL", {"number": number})
+        return rows[0] if rows else None
+
+    def beginning_with(self, prefix: str) -> list[Row]:
+        """The rows whose task id begins so."""
+        return self._rows("task_id >= :prefix AND task_id <= :prefix || char(1114111)", {"prefix": prefix})
+
+    def rows(
+        self,
+        *,
+        state: str | None = None,
+        states: Sequence[str] = (),
+        since: float = -math.inf,
+        search: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Row]:
+        """The newest first, read as they are taken, of every service and account.
+
+        `states` may be outcomes, and `failed` is both kinds. `since` is a Unix time in seconds. `search` is looked for
+        in prompts and file names.
+        """
+        wanted = _states([state, *states] if state is not None else states)
+        condition, values = "submitted_at >= :since", {"since": since}
+        if search:
+            condition += f" AND {_FOUND}"
+            values["search"] = folded(search)  # type: ignore[assignment]
+        if not wanted:
+            return islice(self._pages(condition, values), limit)
+        names = {f"state{number}": name for number, name in enumerate(sorted(wanted))}
+        marks = ", ".join(f":{name}" for name in names)
+        near = self._pages(
+            f"{condition} AND (state IN ({marks}) OR outcome IN ({marks}, 'sending'))", {**values, **names}
+        )
+        found = (row for row in near if wanted & {row.task.state if row.task.task_id else "", row.outcome_now})
+        return islice(found, limit)
+
+    def unfinished(self, base_url: str = "") -> list[Row]:
+        """Tasks at this service that have not been seen to end, the oldest first."""
+        return self._here(_UNFINISHED, base_url)[::-1]
+
+    def unsaved(self, base_url: str = "") -> list[Row]:
+        """Finished tasks at this service whose videos were never saved, the oldest first."""
+        return self._here(_UNSAVED, base_url)[::-1]
+
+    def unsettled(self) -> list[Row]:
+        """Submissions that nobody knows the outcome of, the newest first."""
+        rows = self._here("outcome IN ('sending', 'unknown')")
+        return [row for row in rows if row.outcome_now is Outcome.UNKNOWN]
+
+    def find_by_key(self, *keys: str) -> Row | None:
+        """The submission that this idempotency key stands for, under whichever of several names it has."""
+        rows = self._here(f"outcome != 'refused' AND idempotency_key IN ({key_marks(keys)})", values=key_values(keys))
+        return rows[0] if rows else None
+
+    def find_by_identity(self, identity: str, digest: str | None = None) -> list[Row]:
+        """The submissions of this edit that have a task or may have one. `digest` is what an older luma made of it."""
+        condition = "outcome != 'refused' AND (identity = :identity OR (identity IS NULL AND digest = :digest))"
+        return self._here(condition, values={"identity": identity, "digest": digest})
+
+    def pieces_of(self, split: int) -> list[Row]:
+        """The tasks of a split edit, the newest first: the first of a piece is the one that counts."""
+        return self._rows("outcome != 'refused' AND piece_of = :split", {"split": split})
+
+    def children_of(self, task_id: str) -> list[Row]:
+        """The edits of the result of this task."""
+        return self._rows("parent_task_id = :id", {"id": task_id})
+
+    def is_mine(self, row: Row) -> bool:
+        """False for a task that another account has submitted, as far as is known."""
+        return bool(self._here("number = :number", values={"number": row.number}))
+
+    def foreign_rows(
+        self, *, keys: Sequence[str] = (), identity: str | None = None, digest: str | None = None
+    ) -> list[Row]:
+        """Tasks at this service of which nobody knows whether they are this account's: to be asked for once.
+
+        With keys or an identity those of that edit, else the unfinished and unsaved ones. Whoever has asked calls
+        `claim_for_account` or `deny_for_account`.
+        """
+        condition = f"task_id IS NOT NULL AND {self._scope.here} AND {self._scope.in_question}"
+        if keys or identity or digest:
+            of_edit = f"idempotency_key IN ({key_marks(keys)}) OR identity = :identity OR digest = :digest"
+        else:
+            of_edit = f"({_UNFINISHED}) OR ({_UNSAVED})"
+        values = {**self._scope.values, **key_values(keys), "identity": identity, "digest": digest}
+        return self._rows(f"{condition} AND ({of_edit})", values)
+
+    def file_at(self, path: str) -> tuple[str, SavedFile] | None:
+        """The task id and file that were last saved under this absolute path."""
+        found = self._db.query(
+            "SELECT task_id, path, bytes, file.sha256, url, delivered_sha256 FROM file JOIN task USING (number) "
+            "WHERE path = ? ORDER BY saved_at",
+            (stored_path(path),),
+        )
+        return (found[-1]["task_id"], file_from(found[-1])) if found else None
+
+    def median_duration(self, model: str | None = None) -> float | None:
+        """Seconds that our own finished tasks took, if there are three or more."""
+        found = self._db.query(
+            "SELECT complete_time - create_time AS seconds FROM task WHERE state = 'succeeded' "
+            "AND complete_time > create_time AND (:model IS NULL OR model = :model) ORDER BY number DESC LIMIT 100",
+            {"model": model},
+        )
+        durations = sorted(float(row["seconds"]) for row in found)
+        return durations[len(durations) // 2] if len(durations) >= 3 else None
+
+    def _here(self, condition: str, base_url: str = "", values: dict[str, Any] | None = None) -> list[Row]:
+        scope = self._scope_of(base_url)
+        return self._rows(f"{scope.condition} AND {condition}", {**scope.values, **(values or {})})
+
+    def _scope_of(self, base_url: str) -> Scope:
+        return replace(self._scope, service=canonical(base_url)) if base_url else self._scope
+
+    def _pages(self, condition: str, values: dict[str, Any]) -> Iterator[Row]:
+        """In pages: a journal of years must not be in memory as a whole."""
+        last = math.inf
+        while True:
+            page = f"{condition} AND number < :last ORDER BY number DESC LIMIT {PAGE}"
+            rows = self._rows(page, {**values, "last": last})
+            yield from rows
+            if len(rows) < PAGE:
+                return
+            last = rows[-1].number
+
+    def _rows(self, condition: str, values: dict[str, Any]) -> list[Row]:
+        """Rows with their files, in one query, the newest first."""
+        found = self._db.query(f"{_SELECT} (SELECT * FROM task WHERE {condition}) AS task {_WITH_FILES}", values)  # noqa: S608  the conditions are our own literals
+        rows: list[tuple[dict[str, Any], list[SavedFile]]] = []
+        for columns in found:
+            if not rows or rows[-1][0]["number"] != columns["number"]:
+                rows.append((columns, []))
+            if columns["path"] is not None:
+                rows[-1][1].append(file_from(columns))
+        return [row_from(columns, tuple(files), is_in_flight=self._is_in_flight(columns)) for columns, files in rows]
+
+    def _is_in_flight(self, columns: dict[str, Any]) -> bool:
+        if columns["outcome"] != Outcome.SENDING or not isinstance(columns["submitted_at"], int | float):
+            return False
+        is_young = self._now() - columns["submitted_at"] < MAX_SUBMISSION
+        return is_young and self._claims.is_held(columns["holder"])
+
+
+_SELECT = "SELECT task.*, file.url, file.path, file.bytes, file.sha256, file.delivered_sha256 FROM"
+_WITH_FILES = "LEFT JOIN file ON file.number = task.number ORDER BY task.number DESC, file.saved_at"
+_FOUND = (
+    "(instr(folded(prompt), :search) OR instr(folded_name(source), :search) OR EXISTS"
+    " (SELECT 1 FROM file WHERE file.number = task.number AND instr(folded_name(file.path), :search)))"
+)
+
+
+def _states(names: Sequence[str]) -> set[str]:
+    return {state for name in names for state in (_FAILED_STATES if name == FAILED else (name,))}
+
+
+def key_marks(keys: Sequence[str]) -> str:
+    return ", ".join(f":key{number}" for number in range(len(keys)))
+
+
+def key_values(keys: Sequence[str]) -> dict[str, str]:
+    return {f"key{number}": key for number, key in enumerate(keys)}

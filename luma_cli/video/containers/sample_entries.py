@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 
 from luma_cli.video.containers.bits import HDR, Depth, h264_depth, hevc_depth
-from luma_cli.video.containers.boxes import boxes, child, children
+from luma_cli.video.containers.boxes import boxes, children
 from luma_cli.video.containers.byte_source import Box, ByteSource
 from luma_cli.video.containers.codecs import BY_BOX, ENCRYPTED, OBJECT_TYPES, PRORES_DEPTHS
 from luma_cli.video.media import MediaError
@@ -80,8 +80,9 @@ def _read_sound(source: ByteSource, entry: Box, codec: str, *, is_known: bool) -
     if version == 2:
         rate, channels = (int(value) for value in _finite(source.unpack(entry, ">32xdI")))
     inner = _inner(source, entry, _SOUND_FIELDS + _SOUND_FIELDS_BY_VERSION.get(version, 0))
-    wave = inner.get(b"wave")
-    esds = inner.get(b"esds") or (child(source, wave, b"esds") if wave else None)
+    if wave := inner.get(b"wave"):
+        inner = {**_inner(source, wave, 0), **inner}
+    esds = inner.get(b"esds")
     opus = inner.get(b"dOps")
     priming = source.unpack(opus, ">2xH")[0] if opus else 0
     codec = _object_type(source, esds, codec)
@@ -93,7 +94,7 @@ def _finite(values: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def _inner(source: ByteSource, entry: Box, skip: int) -> dict[bytes, Box]:
-    """The boxes in an entry; an entry of QuickTime may end with a few zeros, or with something that is no box."""
+    """The boxes in an entry; one of QuickTime ends with a nameless box, a few zeros or something that is no box."""
     found: dict[bytes, Box] = {}
     try:
         for box in boxes(source, entry.start + skip, entry.end):

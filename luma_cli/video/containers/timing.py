@@ -120,5 +120,5 @@ def present(
         shown += seconds
     late = max(first - (start or 0), Fraction(0))
     priming = max((start or 0) - first, Fraction(0))
-    is_cut = media is not None and media - priming - shown > Fraction(2, movie_scale)
+    is_cut = media is not None and media - shown > Fraction(2, movie_scale)
     return Presentation(float(offset + late), float(shown) if is_known else None, float(priming), is_cut)

@@ -2,20 +2,53 @@
 
 _luma_words() {
     case "$1" in
-    '') echo 'modify status wait download batch tasks config upload credits listen report sandbox completion help -V --version --json -q --quiet -v --verbose -h --help' ;;
+    '') echo 'modify status wait download batch tasks config upload credits listen report sandbox completion help' ;;
+    'modify') echo '' ;;
+    'status') echo '' ;;
+    'wait') echo '' ;;
+    'download') echo '' ;;
+    'batch') echo '' ;;
+    'tasks') echo 'list show forget prune adopt recover' ;;
+    'tasks list') echo '' ;;
+    'tasks show') echo '' ;;
+    'tasks forget') echo '' ;;
+    'tasks prune') echo '' ;;
+    'tasks adopt') echo '' ;;
+    'tasks recover') echo '' ;;
+    'config') echo 'list get set unset path edit check' ;;
+    'config list') echo '' ;;
+    'config get') echo '' ;;
+    'config set') echo '' ;;
+    'config unset') echo '' ;;
+    'config path') echo '' ;;
+    'config edit') echo '' ;;
+    'config check') echo '' ;;
+    'upload') echo '' ;;
+    'credits') echo '' ;;
+    'listen') echo '' ;;
+    'report') echo '' ;;
+    'sandbox') echo '' ;;
+    'completion') echo '' ;;
+    'help') echo '' ;;
+    esac
+}
+
+_luma_flags() {
+    case "$1" in
+    '') echo '-V --version --json -q --quiet -v --verbose -h --help' ;;
     'modify') echo '-p --prompt -F --prompt-file --watermark --callback-url -w --wait -o --output -f --force --interval --timeout --no-check --strict --trim -n --dry-run --idempotency-key --resubmit --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'status') echo '--exit-status --cached --json -q --quiet -v --verbose -h --help' ;;
     'wait') echo '-o --output -f --force --interval --timeout --fail-fast --parallel --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'download') echo '-o --output -f --force --skip-existing --parallel --all-missing --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'batch') echo '-o --output -f --force --interval --timeout --parallel --max-active --max-credits --fail-fast --shard --no-check --strict --github --notify --json -q --quiet -v --verbose -h --help' ;;
-    'tasks') echo 'list show forget prune adopt recover --json -q --quiet -v --verbose --state --since --limit -h --help' ;;
+    'tasks') echo '--json -q --quiet -v --verbose --state --since --limit -h --help' ;;
     'tasks list') echo '--state --since --limit --json -q --quiet -v --verbose -h --help' ;;
     'tasks show') echo '--json -q --quiet -v --verbose -h --help' ;;
     'tasks forget') echo '--json -q --quiet -v --verbose -h --help' ;;
     'tasks prune') echo '--older-than --json -q --quiet -v --verbose -h --help' ;;
     'tasks adopt') echo '--for --json -q --quiet -v --verbose -h --help' ;;
     'tasks recover') echo '--json -q --quiet -v --verbose -h --help' ;;
-    'config') echo 'list get set unset path edit check --json -q --quiet -v --verbose --show-origin -h --help' ;;
+    'config') echo '--json -q --quiet -v --verbose --show-origin -h --help' ;;
     'config list') echo '--show-origin --json -q --quiet -v --verbose -h --help' ;;
     'config get') echo '--reveal --json -q --quiet -v --verbose -h --help' ;;
     'config set') echo '--json -q --quiet -v --verbose -h --help' ;;
@@ -37,14 +70,14 @@ _luma_value() {
     case "$1" in
     ':-v') echo '' ;;
     ':--verbose') echo '' ;;
-    'modify:-p') echo '' ;;
-    'modify:--prompt') echo '' ;;
-    'modify:-F') echo 'files' ;;
-    'modify:--prompt-file') echo 'files' ;;
+    'modify:-p') echo '@prompts' ;;
+    'modify:--prompt') echo '@prompts' ;;
+    'modify:-F') echo '@files' ;;
+    'modify:--prompt-file') echo '@files' ;;
     'modify:--watermark') echo '' ;;
     'modify:--callback-url') echo '' ;;
-    'modify:-o') echo 'files' ;;
-    'modify:--output') echo 'files' ;;
+    'modify:-o') echo '@files' ;;
+    'modify:--output') echo '@files' ;;
     'modify:--interval') echo '' ;;
     'modify:--timeout') echo '' ;;
     'modify:--trim') echo '' ;;
@@ -55,8 +88,8 @@ _luma_value() {
     'modify:--verbose') echo '' ;;
     'status:-v') echo '' ;;
     'status:--verbose') echo '' ;;
-    'wait:-o') echo 'files' ;;
-    'wait:--output') echo 'files' ;;
+    'wait:-o') echo '@files' ;;
+    'wait:--output') echo '@files' ;;
     'wait:--interval') echo '' ;;
     'wait:--timeout') echo '' ;;
     'wait:--parallel') echo '' ;;
@@ -64,13 +97,13 @@ _luma_value() {
     'wait:--public-url') echo '' ;;
     'wait:-v') echo '' ;;
     'wait:--verbose') echo '' ;;
-    'download:-o') echo 'files' ;;
-    'download:--output') echo 'files' ;;
+    'download:-o') echo '@files' ;;
+    'download:--output') echo '@files' ;;
     'download:--parallel') echo '' ;;
     'download:-v') echo '' ;;
     'download:--verbose') echo '' ;;
-    'batch:-o') echo 'files' ;;
-    'batch:--output') echo 'files' ;;
+    'batch:-o') echo '@files' ;;
+    'batch:--output') echo '@files' ;;
     'batch:--interval') echo '' ;;
     'batch:--timeout') echo '' ;;
     'batch:--parallel') echo '' ;;
@@ -81,11 +114,11 @@ _luma_value() {
     'batch:--verbose') echo '' ;;
     'tasks:-v') echo '' ;;
     'tasks:--verbose') echo '' ;;
-    'tasks:--state') echo 'generating succeeded create_failed generate_failed unknown sending accepted refused' ;;
-    'tasks:--since') echo '' ;;
+    'tasks:--state') echo 'generating succeeded create_failed generate_failed unknown sending accepted refused failed' ;;
+    'tasks:--since') echo 'today yesterday 7d 30d' ;;
     'tasks:--limit') echo '' ;;
-    'tasks list:--state') echo 'generating succeeded create_failed generate_failed unknown sending accepted refused' ;;
-    'tasks list:--since') echo '' ;;
+    'tasks list:--state') echo 'generating succeeded create_failed generate_failed unknown sending accepted refused failed' ;;
+    'tasks list:--since') echo 'today yesterday 7d 30d' ;;
     'tasks list:--limit') echo '' ;;
     'tasks list:-v') echo '' ;;
     'tasks list:--verbose') echo '' ;;
@@ -128,8 +161,8 @@ _luma_value() {
     'listen:--forward-to') echo '' ;;
     'listen:-v') echo '' ;;
     'listen:--verbose') echo '' ;;
-    'report:-o') echo 'files' ;;
-    'report:--output') echo 'files' ;;
+    'report:-o') echo '@files' ;;
+    'report:--output') echo '@files' ;;
     'report:-v') echo '' ;;
     'report:--verbose') echo '' ;;
     'sandbox:--port') echo '' ;;
@@ -148,38 +181,60 @@ _luma_value() {
 
 _luma_argument() {
     case "$1" in
-    'modify') echo 'files' ;;
-    'status') echo 'tasks' ;;
-    'wait') echo 'tasks' ;;
-    'download') echo 'tasks' ;;
-    'batch') echo 'files' ;;
-    'tasks show') echo 'tasks' ;;
-    'tasks forget') echo 'tasks' ;;
-    'tasks adopt') echo 'tasks' ;;
-    'config get') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key' ;;
-    'config set') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key' ;;
-    'config unset') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key' ;;
-    'upload') echo 'files' ;;
-    'report') echo 'tasks' ;;
-    'sandbox') echo 'commands' ;;
+    'modify') echo '@files' ;;
+    'status') echo '@tasks' ;;
+    'wait') echo '@tasks' ;;
+    'download') echo '@tasks' ;;
+    'batch') echo '@files' ;;
+    'tasks show') echo '@tasks' ;;
+    'tasks forget') echo '@tasks' ;;
+    'tasks adopt') echo '@tasks' ;;
+    'config get') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key @keys' ;;
+    'config set') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key @keys' ;;
+    'config unset') echo 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key @keys' ;;
+    'upload') echo '@files' ;;
+    'report') echo '@tasks' ;;
+    'sandbox') echo '@commands' ;;
     'completion') echo 'bash zsh fish powershell' ;;
-    'help') echo 'environment exit-codes json ci' ;;
+    'help') echo 'environment exit-codes json ci prompts models sandbox modify status wait download batch tasks config upload credits listen report completion help' ;;
     esac
 }
 
+# The first column of what luma itself says.
+_luma_ask() {
+    "${COMP_WORDS[0]}" "$@" 2>/dev/null | cut -f1
+}
+
+# What of the words in $1 begins with $2, in their order.
 _luma_offer() {
-    case "$1" in
-    files) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
-    commands) mapfile -t COMPREPLY < <(compgen -c -- "$2") ;;
-    tasks) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" __task_ids 2>/dev/null)" -- "$2") ;;
-    *) mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2") ;;
-    esac
+    local kind words=""
+    local -a found=()
+    for kind in $1; do
+        case "$kind" in
+        @files)
+            if [[ $2 == @* ]]; then words+=" $(_luma_ask __tasks)"; continue; fi
+            compopt -o filenames 2>/dev/null
+            mapfile -t found < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
+            ;;
+        @commands) mapfile -t found < <(compgen -c -- "$2") ;;
+        @tasks) words+=" $(_luma_ask __tasks)" ;;
+        @prompts) if [[ $2 == @* ]]; then words+=" $(_luma_ask __prompts @)"; fi ;;
+        @keys) words+=" $(_luma_ask __prompts prompt.)" ;;
+        *) words+=" $kind" ;;
+        esac
+    done
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$2")
+    COMPREPLY+=("${found[@]}")
+    compopt -o nosort 2>/dev/null
 }
 
 _luma() {
-    local cur=${COMP_WORDS[COMP_CWORD]} path="" word kind i skip=""
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        word=${COMP_WORDS[i]}
+    local line=${COMP_LINE:0:COMP_POINT} cur="" path="" word skip="" kind
+    local -a words
+    COMPREPLY=()
+    read -ra words <<< "$line"
+    if [[ $line != *[[:space:]] ]]; then cur=${words[-1]}; unset "words[-1]"; fi
+    for word in "${words[@]:1}"; do
         if [ -n "$skip" ]; then skip=""; continue; fi
         if [ "$word" = -- ]; then _luma_offer "$(_luma_argument "$path")" "$cur"; return; fi
         if _luma_value "$path:$word" >/dev/null; then skip=$word; continue; fi
@@ -187,11 +242,14 @@ _luma() {
         'modify' | 'status' | 'wait' | 'download' | 'batch' | 'tasks' | 'tasks list' | 'tasks show' | 'tasks forget' | 'tasks prune' | 'tasks adopt' | 'tasks recover' | 'config' | 'config list' | 'config get' | 'config set' | 'config unset' | 'config path' | 'config edit' | 'config check' | 'upload' | 'credits' | 'listen' | 'report' | 'sandbox' | 'completion' | 'help') path="${path:+$path }$word" ;;
         esac
     done
-    COMPREPLY=()
-    if [ -n "$skip" ]; then kind=$(_luma_value "$path:$skip"); _luma_offer "$kind" "$cur"; return; fi
-    kind=$(_luma_argument "$path")
-    if [ -n "$kind" ] && [ "${cur#-}" = "$cur" ]; then _luma_offer "$kind" "$cur"; return; fi
-    mapfile -t COMPREPLY < <(compgen -W "$(_luma_words "$path")" -- "$cur")
+    if [ -n "$skip" ]; then _luma_offer "$(_luma_value "$path:$skip")" "$cur"; return; fi
+    if [[ $cur == --*=* ]] && kind=$(_luma_value "$path:${cur%%=*}"); then
+        _luma_offer "$kind" "${cur#*=}"
+        return
+    fi
+    kind="$(_luma_words "$path") $(_luma_argument "$path")"
+    if [[ $cur == -* || -z ${kind// /} ]]; then _luma_offer "$(_luma_flags "$path")" "$cur"; return; fi
+    _luma_offer "$kind" "$cur"
 }
 
 complete -F _luma luma kie-luma

@@ -1,47 +1,77 @@
 # PowerShell completion for luma. Made from the command tree; do not edit.
 
 $script:LumaWords = @{
-    '' = @('modify', 'status', 'wait', 'download', 'batch', 'tasks', 'config', 'upload', 'credits', 'listen', 'report', 'sandbox', 'completion', 'help', '-V', '--version', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'modify' = @('-p', '--prompt', '-F', '--prompt-file', '--watermark', '--callback-url', '-w', '--wait', '-o', '--output', '-f', '--force', '--interval', '--timeout', '--no-check', '--strict', '--trim', '-n', '--dry-run', '--idempotency-key', '--resubmit', '--listen', '--public-url', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'status' = @('--exit-status', '--cached', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'wait' = @('-o', '--output', '-f', '--force', '--interval', '--timeout', '--fail-fast', '--parallel', '--listen', '--public-url', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'download' = @('-o', '--output', '-f', '--force', '--skip-existing', '--parallel', '--all-missing', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'batch' = @('-o', '--output', '-f', '--force', '--interval', '--timeout', '--parallel', '--max-active', '--max-credits', '--fail-fast', '--shard', '--no-check', '--strict', '--github', '--notify', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'tasks' = @('list', 'show', 'forget', 'prune', 'adopt', 'recover', '--json', '-q', '--quiet', '-v', '--verbose', '--state', '--since', '--limit', '-h', '--help')
-    'tasks list' = @('--state', '--since', '--limit', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'tasks show' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'tasks forget' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'tasks prune' = @('--older-than', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'tasks adopt' = @('--for', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'tasks recover' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'config' = @('list', 'get', 'set', 'unset', 'path', 'edit', 'check', '--json', '-q', '--quiet', '-v', '--verbose', '--show-origin', '-h', '--help')
-    'config list' = @('--show-origin', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'config get' = @('--reveal', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'config set' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'config unset' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'config path' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'config edit' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'config check' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'upload' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'credits' = @('--min', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'listen' = @('--host', '--port', '--public-url', '--forward-to', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'report' = @('-o', '--output', '--copy-media', '-f', '--force', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'sandbox' = @('--port', '--duration', '--scenario', '--realistic', '--price', '--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'completion' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
-    'help' = @('--json', '-q', '--quiet', '-v', '--verbose', '-h', '--help')
+    '' = @('modify	Submit one edit for each VIDEO and print the task id(s).', 'status	Ask once how tasks stand; without TASK, the last one.', 'wait	Poll until tasks are done. Prints result links, or saved paths with -o, as they finish.', 'download	Save the videos of finished tasks. Prints the paths; without TASK, those of the last one.', 'batch	Make the edits of a file. Prints one JSON line per row as it ends; run again, it goes on where it stopped.', 'tasks	List and mend the journal. kie.ai itself keeps no list of tasks.', 'config	Show and change settings, and keep the API key.', 'upload	Upload local clips and print their links. These live for about a day.', 'credits	Print the balance in credits.', 'listen	Receive, verify and record callbacks. Prints one JSON line per task as tasks end.', 'report	Make one HTML page of tasks. Shows each source with all its takes side by side, and prints its path.', 'sandbox	Run a local mock of the service. It needs no key, no money, no network.', 'completion	Print a completion script.', 'help	Explain a command, exit codes, prompts, models, use in CI and more.')
+    'modify' = @()
+    'status' = @()
+    'wait' = @()
+    'download' = @()
+    'batch' = @()
+    'tasks' = @('list	List submissions, the newest first.', 'show	Show all that is known of tasks, without the network.', 'forget	Take tasks out of the journal; they themselves go on.', 'prune	Take ended tasks that are old out of the journal.', 'adopt	Give a submission of unknown outcome its task id. Also records a task from elsewhere.', 'recover	Set a damaged journal aside and take over what can be read.')
+    'tasks list' = @()
+    'tasks show' = @()
+    'tasks forget' = @()
+    'tasks prune' = @()
+    'tasks adopt' = @()
+    'tasks recover' = @()
+    'config' = @('list	List the settings in force.', 'get	Print one setting; a secret is masked.', 'set	Store a setting, or a secret typed hidden or read from stdin.', 'unset	Remove a setting or a secret.', 'path	Print the path of config.toml.', 'edit	Open config.toml in $VISUAL or $EDITOR and check it afterwards.', 'check	Check key, credits, clock, folders and installation.')
+    'config list' = @()
+    'config get' = @()
+    'config set' = @()
+    'config unset' = @()
+    'config path' = @()
+    'config edit' = @()
+    'config check' = @()
+    'upload' = @()
+    'credits' = @()
+    'listen' = @()
+    'report' = @()
+    'sandbox' = @()
+    'completion' = @()
+    'help' = @()
+}
+$script:LumaFlags = @{
+    '' = @('-V	Print the version.', '--version	Print the version.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'modify' = @('-p	What to change.', '--prompt	What to change.', '-F	Read the prompt from a file or stdin.', '--prompt-file	Read the prompt from a file or stdin.', '--watermark	Passed to the service.', '--callback-url	Passed to the service.', '-w	Wait; print the result link(s) instead of the id.', '--wait	Wait; print the result link(s) instead of the id.', '-o	Save the video there; - is stdout.', '--output	Save the video there; - is stdout.', '-f	Overwrite an existing file.', '--force	Overwrite an existing file.', '--interval	How often to ask [10s].', '--timeout	How long to wait, 0: no limit [15m].', '--no-check	Send without looking at prompt and clip.', '--strict	Take what is only doubtful for wrong.', '--trim	Cut a local clip to the model''s length [0s].', '-n	Print the request, send nothing.', '--dry-run	Print the request, send nothing.', '--idempotency-key	Continue the task that has this key instead of paying again; auto derives it.', '--resubmit	Submit although an identical submission has an unknown outcome.', '--listen	Take callbacks here; polling every 30s is the safety net.', '--public-url	Where kie.ai reaches the port that is listened on.', '--github	Write step outputs, a summary and annotations for GitHub Actions.', '--notify	Ring the terminal''s bell at the end.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'status' = @('--exit-status	Exit 5 for a failed task and 8 for one still generating.', '--cached	From the journal, without the network.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'wait' = @('-o	Save the video there; - is stdout.', '--output	Save the video there; - is stdout.', '-f	Overwrite an existing file.', '--force	Overwrite an existing file.', '--interval	How often to ask [10s].', '--timeout	How long to wait, 0: no limit [15m].', '--fail-fast	Stop at the first failure.', '--parallel	Downloads at once.', '--listen	Take callbacks here; polling every 30s is the safety net.', '--public-url	Where kie.ai reaches the port that is listened on.', '--github	Write step outputs, a summary and annotations for GitHub Actions.', '--notify	Ring the terminal''s bell at the end.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'download' = @('-o	Save the video there; - is stdout.', '--output	Save the video there; - is stdout.', '-f	Overwrite an existing file.', '--force	Overwrite an existing file.', '--skip-existing	Leave existing files alone.', '--parallel	Downloads at once.', '--all-missing	Every finished task of the journal that is not saved yet.', '--github	Write step outputs, a summary and annotations for GitHub Actions.', '--notify	Ring the terminal''s bell at the end.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'batch' = @('-o	Save the videos in that folder.', '--output	Save the videos in that folder.', '-f	Overwrite an existing file.', '--force	Overwrite an existing file.', '--interval	How often to ask [10s].', '--timeout	How long to wait, 0: no limit [15m].', '--parallel	Downloads at once.', '--max-active	At most N tasks run at once.', '--max-credits	Spend at most N credits.', '--fail-fast	Submit nothing more after a failure.', '--shard	Only every Nth row, by a hash of its id.', '--no-check	Send without looking at prompts and clips.', '--strict	Take what is only doubtful for wrong.', '--github	Write step outputs, a summary and annotations for GitHub Actions.', '--notify	Ring the terminal''s bell at the end.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'tasks' = @('--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '--state	Only this state, such as succeeded.', '--since	Only the last, such as 7d.', '--limit	At most N, the newest.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'tasks list' = @('--state	Only this state, such as succeeded.', '--since	Only the last, such as 7d.', '--limit	At most N, the newest.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'tasks show' = @('--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'tasks forget' = @('--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'tasks prune' = @('--older-than	Submitted longer ago than this.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'tasks adopt' = @('--for	The unknown submission it belongs to, like unknown-7.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'tasks recover' = @('--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'config' = @('--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '--show-origin	Say where each value comes from.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'config list' = @('--show-origin	Say where each value comes from.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'config get' = @('--reveal	Show a secret whole.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'config set' = @('--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'config unset' = @('--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'config path' = @('--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'config edit' = @('--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'config check' = @('--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'upload' = @('--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'credits' = @('--min	Exit 10 when the balance is below N.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'listen' = @('--host	Listen on this address of the machine.', '--port	Listen here; 0: a free port.', '--public-url	Where kie.ai reaches the port that is listened on.', '--forward-to	Hand accepted callbacks on to this application.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'report' = @('-o	Write the page there; - is stdout.', '--output	Write the page there; - is stdout.', '--copy-media	Copy the videos beside the page, so that its folder stands alone.', '-f	Overwrite an existing file.', '--force	Overwrite an existing file.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'sandbox' = @('--port	Listen here; 0 picks a free port.', '--duration	How long a task takes [3s].', '--scenario	What the service does.', '--realistic	Results are silent, 24 fps, another size (needs ffmpeg).', '--price	What an edit costs; may be repeated.', '--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'completion' = @('--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
+    'help' = @('--json	Print JSON, one object per line.', '-q	Print only results and errors.', '--quiet	Print only results and errors.', '-v	Show each request and decision on stderr; -vv bodies too.', '--verbose	Show each request and decision on stderr; -vv bodies too.', '-h	Show help and exit.', '--help	Show help and exit.')
 }
 $script:LumaValues = [System.Collections.Hashtable]::new([System.StringComparer]::Ordinal)
 $lumaLines = @'
     ':-v' = ''
     ':--verbose' = ''
-    'modify:-p' = ''
-    'modify:--prompt' = ''
-    'modify:-F' = 'files'
-    'modify:--prompt-file' = 'files'
+    'modify:-p' = '@prompts'
+    'modify:--prompt' = '@prompts'
+    'modify:-F' = '@files'
+    'modify:--prompt-file' = '@files'
     'modify:--watermark' = ''
     'modify:--callback-url' = ''
-    'modify:-o' = 'files'
-    'modify:--output' = 'files'
+    'modify:-o' = '@files'
+    'modify:--output' = '@files'
     'modify:--interval' = ''
     'modify:--timeout' = ''
     'modify:--trim' = ''
@@ -52,8 +82,8 @@ $lumaLines = @'
     'modify:--verbose' = ''
     'status:-v' = ''
     'status:--verbose' = ''
-    'wait:-o' = 'files'
-    'wait:--output' = 'files'
+    'wait:-o' = '@files'
+    'wait:--output' = '@files'
     'wait:--interval' = ''
     'wait:--timeout' = ''
     'wait:--parallel' = ''
@@ -61,13 +91,13 @@ $lumaLines = @'
     'wait:--public-url' = ''
     'wait:-v' = ''
     'wait:--verbose' = ''
-    'download:-o' = 'files'
-    'download:--output' = 'files'
+    'download:-o' = '@files'
+    'download:--output' = '@files'
     'download:--parallel' = ''
     'download:-v' = ''
     'download:--verbose' = ''
-    'batch:-o' = 'files'
-    'batch:--output' = 'files'
+    'batch:-o' = '@files'
+    'batch:--output' = '@files'
     'batch:--interval' = ''
     'batch:--timeout' = ''
     'batch:--parallel' = ''
@@ -78,11 +108,11 @@ $lumaLines = @'
     'batch:--verbose' = ''
     'tasks:-v' = ''
     'tasks:--verbose' = ''
-    'tasks:--state' = 'generating succeeded create_failed generate_failed unknown sending accepted refused'
-    'tasks:--since' = ''
+    'tasks:--state' = 'generating succeeded create_failed generate_failed unknown sending accepted refused failed'
+    'tasks:--since' = 'today yesterday 7d 30d'
     'tasks:--limit' = ''
-    'tasks list:--state' = 'generating succeeded create_failed generate_failed unknown sending accepted refused'
-    'tasks list:--since' = ''
+    'tasks list:--state' = 'generating succeeded create_failed generate_failed unknown sending accepted refused failed'
+    'tasks list:--since' = 'today yesterday 7d 30d'
     'tasks list:--limit' = ''
     'tasks list:-v' = ''
     'tasks list:--verbose' = ''
@@ -125,8 +155,8 @@ $lumaLines = @'
     'listen:--forward-to' = ''
     'listen:-v' = ''
     'listen:--verbose' = ''
-    'report:-o' = 'files'
-    'report:--output' = 'files'
+    'report:-o' = '@files'
+    'report:--output' = '@files'
     'report:-v' = ''
     'report:--verbose' = ''
     'sandbox:--port' = ''
@@ -144,46 +174,57 @@ foreach ($line in $lumaLines -split "`n") {
     if ($line -match "^\s*'(.*)' = '(.*)'") { $script:LumaValues[$Matches[1]] = $Matches[2] }
 }
 $script:LumaArguments = @{
-    'modify' = 'files'
-    'status' = 'tasks'
-    'wait' = 'tasks'
-    'download' = 'tasks'
-    'batch' = 'files'
-    'tasks show' = 'tasks'
-    'tasks forget' = 'tasks'
-    'tasks adopt' = 'tasks'
-    'config get' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key'
-    'config set' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key'
-    'config unset' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key'
-    'upload' = 'files'
-    'report' = 'tasks'
-    'sandbox' = 'commands'
+    'modify' = '@files'
+    'status' = '@tasks'
+    'wait' = '@tasks'
+    'download' = '@tasks'
+    'batch' = '@files'
+    'tasks show' = '@tasks'
+    'tasks forget' = '@tasks'
+    'tasks adopt' = '@tasks'
+    'config get' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key @keys'
+    'config set' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key @keys'
+    'config unset' = 'base_url upload_url interval timeout output_dir watermark callback_url api_key_command model daily_credits audio recipe api_key webhook_key @keys'
+    'upload' = '@files'
+    'report' = '@tasks'
+    'sandbox' = '@commands'
     'completion' = 'bash zsh fish powershell'
-    'help' = 'environment exit-codes json ci'
+    'help' = 'environment exit-codes json ci prompts models sandbox modify status wait download batch tasks config upload credits listen report completion help'
 }
 
 Register-ArgumentCompleter -Native -CommandName luma, kie-luma -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     $at = ''
     $skip = ''
+    $program = $commandAst.CommandElements[0].ToString()
     $words = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object { $_.ToString() })
     if ($wordToComplete -and $words.Count) { $words = @($words | Select-Object -SkipLast 1) }
     foreach ($word in $words) {
         if ($skip) { $skip = ''; continue }
         if ($script:LumaValues.ContainsKey("${at}:$word")) { $skip = $word; continue }
         $next = "$at $word".Trim()
-        if ($script:LumaWords.ContainsKey($next)) { $at = $next }
+        if ($script:LumaFlags.ContainsKey($next)) { $at = $next }
     }
     $kind = if ($skip) { $script:LumaValues["${at}:$skip"] } else { $script:LumaArguments[$at] }
     $offers = @()
-    if (-not $skip -and (-not $kind -or $wordToComplete.StartsWith('-'))) {
-        $offers = $script:LumaWords[$at]
-    } elseif ($kind -eq 'tasks') {
-        $offers = & $commandAst.CommandElements[0].ToString() __task_ids 2>$null
-    } elseif ($kind -and $kind -notin 'files', 'commands') {
-        $offers = $kind -split ' '
+    if (-not $skip) { $offers += $script:LumaWords[$at] }
+    foreach ($part in "$kind" -split ' ') {
+        if ($part -eq '@tasks' -or ($part -eq '@files' -and $wordToComplete -like '@*')) {
+            $offers += & $program __tasks 2>$null
+        } elseif ($part -eq '@prompts') {
+            if ($wordToComplete -like '@*') { $offers += & $program __prompts '@' 2>$null }
+        } elseif ($part -eq '@keys') {
+            $offers += & $program __prompts 'prompt.' 2>$null
+        } elseif ($part -and $part -notlike '@*') {
+            $offers += $part
+        }
     }
-    $offers | Where-Object { $_ -like "$wordToComplete*" } | ForEach-Object {
-        [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
+    if (-not $skip -and ($wordToComplete -like '-*' -or (-not $offers -and -not $kind))) {
+        $offers = $script:LumaFlags[$at]
+    }
+    $offers | Where-Object { $_ -and $_ -like "$wordToComplete*" } | ForEach-Object {
+        $word, $beside = $_ -split "`t", 2
+        if (-not $beside) { $beside = $word }
+        [System.Management.Automation.CompletionResult]::new($word, $word, 'ParameterValue', $beside)
     }
 }

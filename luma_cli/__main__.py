@@ -1,6 +1,6 @@
 """`python -m luma_cli`, and the entry point of `luma` and `kie-luma`.
 
-What must be quick is answered before anything heavy is imported: the version, and the task ids for a Tab.
+What must be quick is answered before anything heavy is imported: the version, and what a Tab offers.
 """
 
 import gc
@@ -17,6 +17,8 @@ def run() -> None:
         from luma_cli.journal.recent_ids import recent_ids
 
         print("\n".join(recent_ids()))
+    elif words[:1] in (["__tasks"], ["__prompts"]):
+        _print_offers(*words)
     else:
         # Nothing of what start-up makes is garbage: to look for some costs 4 % of it (measured).
         gc.set_threshold(20_000, 10, 10)
@@ -26,6 +28,23 @@ def run() -> None:
         from luma_cli.cli import main
 
         main.leave(main.main(words))
+
+
+def _print_offers(kind: str, prefix: str = "") -> None:
+    """What a Tab offers, a line each: the word, a tab, and what a shell may show beside it."""
+    from luma_cli.config import folders
+
+    if kind == "__tasks":
+        from luma_cli.journal.recent_ids import recent_tasks
+
+        tasks = [(task_id, f"{clip}: {prompt}") for task_id, clip, prompt in recent_tasks(folders.state_folder())]
+        offers = [("@last", f"the newest, {tasks[0][1]}"), *tasks] if tasks else []
+    else:
+        from luma_cli.config.prompt_names import prompt_names
+
+        offers = prompt_names(folders.config_folder())
+    for word, beside in offers:
+        print(f"{prefix}{word}\t{beside}")
 
 
 def _print_version() -> bool:

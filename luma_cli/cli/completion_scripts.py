@@ -1,11 +1,17 @@
 """Static completion scripts, made from the command tree.
 
 Typer's own completion starts Python on every Tab. These scripts hold the whole tree as tables, and ask luma itself
-only for task ids, which `__main__` answers before anything heavy is imported.
+only for tasks and kept prompts, which `__main__` answers before anything heavy is imported.
+
+What completes a value or an argument is its kind: words, among which some stand for more than themselves. `@files`,
+`@commands`, `@tasks` and `@keys` (kept prompts as settings) are asked for, `@prompts` only behind an `@`.
 """
 
+from luma_cli.api.models import MODELS
+from luma_cli.api.options import same_name
 from luma_cli.api.task import State
-from luma_cli.cli.command_tree import Argument, Command, Option, choices_of
+from luma_cli.cli import help_topics
+from luma_cli.cli.command_tree import Command, Option, choices_of
 from luma_cli.config import settings
 from luma_cli.errors import UsageError
 from luma_cli.journal.records import Outcome
@@ -13,8 +19,8 @@ from luma_cli.sandbox import SCENARIOS
 
 FILES = {"bash": "luma.bash", "zsh": "_luma", "fish": "luma.fish", "powershell": "luma.ps1"}
 
-# What stands where a placeholder is: `files`, `tasks`, or words.
-_FILES = ("FILE", "PATH", "VIDEO", "DIR")
+# In a placeholder, these stand for a file.
+_FILE_WORDS = ("FILE", "PATH", "VIDEO", "DIR", "RECIPE")
 
 
 def script(shell: str, tree: Command) -> str:
@@ -30,40 +36,63 @@ def script(shell: str, tree: Command) -> str:
 
 
 def _kind(placeholder: str) -> str:
-    """What completes a placeholder: "files", "tasks", words, or "" for free text."""
+    """What completes a placeholder, "" for free text."""
+    kinds = []
     if "TASK" in placeholder or placeholder == "ID":
-        return "tasks"
-    if any(word in placeholder for word in _FILES):
-        return "files"
+        kinds.append("@tasks")
+    if any(word in placeholder for word in _FILE_WORDS):
+        kinds.append("@files")
     if "COMMAND" in placeholder:
-        return "commands"
+        kinds.append("@commands")
     if placeholder == "KEY":
-        return " ".join((*settings.KEYS, *settings.SECRETS))
-    return " ".join(choices_of(placeholder))
+        kinds += [*settings.KEYS, *settings.SECRETS, "@keys"]
+    return " ".join((*kinds, *choices_of(placeholder)))
 
 
 def _value_kind(command: Command, option: Option) -> str:
-    if command.path == ("sandbox",) and "--scenario" in option.flags:
+    """What completes an option's value; some placeholders do not say it."""
+    flag = option.flags[-1]
+    if command.path == ("sandbox",) and flag == "--scenario":
         return " ".join(SCENARIOS)
-    if "--state" in option.flags:
-        return " ".join(dict.fromkeys([*State, *Outcome]))
-    if option.value == "KEY":
-        return "auto"
-    return _kind(option.value or "")
+    if flag == "--state":
+        return " ".join(dict.fromkeys([*State, *Outcome, "failed"]))
+    known = {
+        "--model": " ".join(MODELS),
+        "--set": " ".join(f"{name}=" for name in _settings_of_models()),
+        "--prompt": "@prompts",
+        "--audio": "keep none @files",
+        "--since": "today yesterday 7d 30d",
+        "--on-done": "@commands",
+    }
+    if flag in known:
+        return known[flag]
+    return "auto" if option.value == "KEY" else _kind(option.value or "")
 
 
-def _argument_kind(arguments: tuple[Argument, ...]) -> str:
-    return _kind(arguments[0].placeholder) if arguments else ""
+def _settings_of_models() -> list[str]:
+    """What `--set` takes, each name once, however the models spell it."""
+    options = [option for model in MODELS.values() for option in model.options]
+    return list({same_name(option.name): option.name for option in options}.values())
+
+
+def _argument_kind(command: Command, commands: list[Command]) -> str:
+    if command.path == ("help",):
+        names = [other.path[0] for other in commands if len(other.path) == 1]
+        return " ".join(dict.fromkeys([*help_topics.TOPICS, *names]))
+    return _kind(command.arguments[0].placeholder) if command.arguments else ""
 
 
 def _key(command: Command) -> str:
     return " ".join(command.path)
 
 
-def _words(command: Command) -> list[tuple[str, str]]:
-    """Subcommands and flags with their explanations."""
-    subcommands = [(each.path[-1], each.summary) for each in command.commands]
-    return subcommands + [(flag, option.help) for option in command.options for flag in option.flags]
+def _subcommands(command: Command) -> list[tuple[str, str]]:
+    return [(other.path[-1], other.summary) for other in command.commands]
+
+
+def _flags(command: Command) -> list[tuple[str, str]]:
+    """Options with their explanations, each flag once."""
+    return list({flag: option.help for option in command.options for flag in option.flags}.items())
 
 
 def _values(commands: list[Command]) -> list[tuple[str, str]]:
@@ -77,25 +106,35 @@ def _values(commands: list[Command]) -> list[tuple[str, str]]:
     ]
 
 
+def _arguments(commands: list[Command]) -> list[tuple[str, str]]:
+    """Each path and what completes its argument, for every command that takes one."""
+    return [(_key(command), _argument_kind(command, commands)) for command in commands if command.arguments]
+
+
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
+def _cases(pairs: list[tuple[str, str]], template: str) -> str:
+    return "\n".join(template.format(_quoted(key), _quoted(text)) for key, text in pairs)
+
+
 def _bash(commands: list[Command]) -> str:
-    words = "\n".join(
-        f"    {_quoted(_key(each))}) echo {_quoted(' '.join(word for word, _ in _words(each)))} ;;" for each in commands
+    def words(pairs: list[tuple[str, str]]) -> str:
+        return " ".join(word for word, _ in pairs)
+
+    template = "    {}) echo {} ;;"
+    return _BASH.format(
+        words=_cases([(_key(command), words(_subcommands(command))) for command in commands], template),
+        flags=_cases([(_key(command), words(_flags(command))) for command in commands], template),
+        values=_cases(_values(commands), template),
+        arguments=_cases(_arguments(commands), template),
+        paths=_path_cases(commands),
     )
-    values = "\n".join(f"    {_quoted(key)}) echo {_quoted(kind)} ;;" for key, kind in _values(commands))
-    arguments = "\n".join(
-        f"    {_quoted(_key(each))}) echo {_quoted(_argument_kind(each.arguments))} ;;"
-        for each in commands
-        if each.arguments
-    )
-    return _BASH.format(words=words, values=values, arguments=arguments, paths=_path_cases(commands))
 
 
 def _path_cases(commands: list[Command]) -> str:
-    return " | ".join(_quoted(_key(each)) for each in commands if each.path)
+    return " | ".join(_quoted(_key(command)) for command in commands if command.path)
 
 
 _BASH = """\
@@ -107,6 +146,12 @@ _luma_words() {{
     esac
 }}
 
+_luma_flags() {{
+    case "$1" in
+{flags}
+    esac
+}}
+
 _luma_value() {{
     case "$1" in
 {values}
@@ -120,19 +165,41 @@ _luma_argument() {{
     esac
 }}
 
+# The first column of what luma itself says.
+_luma_ask() {{
+    "${{COMP_WORDS[0]}}" "$@" 2>/dev/null | cut -f1
+}}
+
+# What of the words in $1 begins with $2, in their order.
 _luma_offer() {{
-    case "$1" in
-    files) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$2") ;;
-    commands) mapfile -t COMPREPLY < <(compgen -c -- "$2") ;;
-    tasks) mapfile -t COMPREPLY < <(compgen -W "$("${{COMP_WORDS[0]}}" __task_ids 2>/dev/null)" -- "$2") ;;
-    *) mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2") ;;
-    esac
+    local kind words=""
+    local -a found=()
+    for kind in $1; do
+        case "$kind" in
+        @files)
+            if [[ $2 == @* ]]; then words+=" $(_luma_ask __tasks)"; continue; fi
+            compopt -o filenames 2>/dev/null
+            mapfile -t found < <(compgen -f -- "${{COMP_WORDS[COMP_CWORD]}}")
+            ;;
+        @commands) mapfile -t found < <(compgen -c -- "$2") ;;
+        @tasks) words+=" $(_luma_ask __tasks)" ;;
+        @prompts) if [[ $2 == @* ]]; then words+=" $(_luma_ask __prompts @)"; fi ;;
+        @keys) words+=" $(_luma_ask __prompts prompt.)" ;;
+        *) words+=" $kind" ;;
+        esac
+    done
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$2")
+    COMPREPLY+=("${{found[@]}}")
+    compopt -o nosort 2>/dev/null
 }}
 
 _luma() {{
-    local cur=${{COMP_WORDS[COMP_CWORD]}} path="" word kind i skip=""
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        word=${{COMP_WORDS[i]}}
+    local line=${{COMP_LINE:0:COMP_POINT}} cur="" path="" word skip="" kind
+    local -a words
+    COMPREPLY=()
+    read -ra words <<< "$line"
+    if [[ $line != *[[:space:]] ]]; then cur=${{words[-1]}}; unset "words[-1]"; fi
+    for word in "${{words[@]:1}}"; do
         if [ -n "$skip" ]; then skip=""; continue; fi
         if [ "$word" = -- ]; then _luma_offer "$(_luma_argument "$path")" "$cur"; return; fi
         if _luma_value "$path:$word" >/dev/null; then skip=$word; continue; fi
@@ -140,11 +207,14 @@ _luma() {{
         {paths}) path="${{path:+$path }}$word" ;;
         esac
     done
-    COMPREPLY=()
-    if [ -n "$skip" ]; then kind=$(_luma_value "$path:$skip"); _luma_offer "$kind" "$cur"; return; fi
-    kind=$(_luma_argument "$path")
-    if [ -n "$kind" ] && [ "${{cur#-}}" = "$cur" ]; then _luma_offer "$kind" "$cur"; return; fi
-    mapfile -t COMPREPLY < <(compgen -W "$(_luma_words "$path")" -- "$cur")
+    if [ -n "$skip" ]; then _luma_offer "$(_luma_value "$path:$skip")" "$cur"; return; fi
+    if [[ $cur == --*=* ]] && kind=$(_luma_value "$path:${{cur%%=*}}"); then
+        _luma_offer "$kind" "${{cur#*=}}"
+        return
+    fi
+    kind="$(_luma_words "$path") $(_luma_argument "$path")"
+    if [[ $cur == -* || -z ${{kind// /}} ]]; then _luma_offer "$(_luma_flags "$path")" "$cur"; return; fi
+    _luma_offer "$kind" "$cur"
 }}
 
 complete -F _luma luma kie-luma
@@ -152,18 +222,19 @@ complete -F _luma luma kie-luma
 
 
 def _zsh(commands: list[Command]) -> str:
-    words = "\n".join(f"    {_quoted(_key(each))}) list=({_zsh_list(_words(each))}) ;;" for each in commands)
-    values = "\n".join(f"    {_quoted(key)}) kind={_quoted(kind)} ;;" for key, kind in _values(commands))
-    arguments = "\n".join(
-        f"    {_quoted(_key(each))}) kind={_quoted(_argument_kind(each.arguments))} ;;"
-        for each in commands
-        if each.arguments
+    def described(pairs: list[tuple[str, str]]) -> str:
+        return " ".join(_quoted(f"{word}:{text}") for word, text in pairs)
+
+    def lists(pairs: list[tuple[str, str]]) -> str:
+        return "\n".join(f"    {_quoted(key)}) list=({text}) ;;" for key, text in pairs)
+
+    return _ZSH.format(
+        words=lists([(_key(command), described(_subcommands(command))) for command in commands]),
+        flags=lists([(_key(command), described(_flags(command))) for command in commands]),
+        values=_cases(_values(commands), "    {}) kind={} ;;"),
+        arguments=_cases(_arguments(commands), "    {}) kind={} ;;"),
+        paths=_path_cases(commands).replace(" | ", "|"),
     )
-    return _ZSH.format(words=words, values=values, arguments=arguments, paths=_path_cases(commands).replace(" | ", "|"))
-
-
-def _zsh_list(words: list[tuple[str, str]]) -> str:
-    return " ".join(_quoted(f"{word}:{help_text}") for word, help_text in words)
 
 
 _ZSH = """\
@@ -171,8 +242,16 @@ _ZSH = """\
 # zsh completion for luma. Made from the command tree; do not edit.
 
 _luma_words() {{
+    list=()
     case "$1" in
 {words}
+    esac
+}}
+
+_luma_flags() {{
+    list=()
+    case "$1" in
+{flags}
     esac
 }}
 
@@ -191,13 +270,28 @@ _luma_argument() {{
     esac
 }}
 
+# What luma itself says, in its order: a word, a tab, and what stands beside it.
+_luma_ask() {{
+    local -a lines=("${{(@f)$($words[1] "$@" 2>/dev/null)}}")
+    lines=("${{(@)lines:#}}")
+    lines=("${{(@)lines//$'\\t'/:}}")
+    (( $#lines )) && _describe -V "$1" lines
+}}
+
 _luma_offer() {{
-    case "$1" in
-    files) _files ;;
-    commands) _command_names -e ;;
-    tasks) compadd -- ${{(f)"$($words[1] __task_ids 2>/dev/null)"}} ;;
-    *) compadd -- ${{=1}} ;;
-    esac
+    local word
+    local -a plain
+    for word in ${{=1}}; do
+        case $word in
+        @files) if [[ $PREFIX == @* ]]; then _luma_ask __tasks; else _files; fi ;;
+        @commands) _command_names -e ;;
+        @tasks) _luma_ask __tasks ;;
+        @prompts) [[ $PREFIX == @* ]] && _luma_ask __prompts @ ;;
+        @keys) _luma_ask __prompts prompt. ;;
+        *) plain+=($word) ;;
+        esac
+    done
+    (( $#plain )) && compadd -- $plain
 }}
 
 _luma() {{
@@ -213,10 +307,20 @@ _luma() {{
         esac
     done
     if [[ -n $skip ]]; then _luma_value "$at:$skip"; _luma_offer "$kind"; return; fi
-    _luma_argument "$at"
-    if [[ -n $kind && $words[CURRENT] != -* ]]; then _luma_offer "$kind"; return; fi
+    if [[ $PREFIX == --*=* ]] && _luma_value "$at:${{PREFIX%%=*}}"; then
+        compset -P '*='
+        _luma_offer "$kind"
+        return
+    fi
     _luma_words "$at"
-    _describe 'luma' list
+    _luma_argument "$at"
+    if [[ $PREFIX == -* || ( -z $kind && $#list -eq 0 ) ]]; then
+        _luma_flags "$at"
+        _describe -o 'option' list
+        return
+    fi
+    (( $#list )) && _describe -V 'command' list
+    [[ -n $kind ]] && _luma_offer "$kind"
 }}
 
 if [ "$funcstack[1]" = _luma ]; then _luma "$@"; else compdef _luma luma kie-luma; fi
@@ -224,14 +328,15 @@ if [ "$funcstack[1]" = _luma ]; then _luma "$@"; else compdef _luma luma kie-lum
 
 
 def _fish(commands: list[Command]) -> str:
-    lines = [_FISH.format(paths=" ".join(_quoted(_key(each)) for each in commands if each.path))]
+    paths = " ".join(_quoted(_key(command)) for command in commands if command.path)
+    lines = [_FISH.format(paths=paths)]
     for command in commands:
         at = f"-n {_quoted('__luma_at ' + chr(34) + _key(command) + chr(34))}"
-        for each in command.commands:
-            lines.append(f"complete -c luma -f {at} -a {each.path[-1]} -d {_quoted(each.summary)}")
+        for word, summary in _subcommands(command):
+            lines.append(f"complete -c luma -f {at} -a {word} -d {_quoted(summary)}")
         lines += [_fish_option(command, option, at) for option in command.options]
         if command.arguments:
-            lines.append(f"complete -c luma {at} {_fish_kind(_argument_kind(command.arguments))}")
+            lines.append(f"complete -c luma {at} {_fish_kind(_argument_kind(command, commands))}")
     lines.append("complete -c kie-luma -w luma")
     return "\n".join(lines) + "\n"
 
@@ -242,14 +347,26 @@ def _fish_option(command: Command, option: Option, at: str) -> str:
     return f"complete -c luma {at} {flags}{value} -d {_quoted(option.help)}"
 
 
+_FISH_KINDS = {
+    "@commands": "(__fish_complete_command)",
+    "@tasks": "(luma __tasks 2>/dev/null)",
+    "@prompts": "(luma __prompts @ 2>/dev/null)",
+    "@keys": "(luma __prompts prompt. 2>/dev/null)",
+}
+
+
 def _fish_kind(kind: str) -> str:
-    if kind == "files":
-        return "-F"
-    if kind == "commands":
-        return "-f -a '(__fish_complete_command)'"
-    if kind == "tasks":
-        return "-f -a '(luma __task_ids 2>/dev/null)'"
-    return f"-f -a {_quoted(kind)}"
+    """`-k` keeps the order: the newest task comes first."""
+    words = kind.split()
+    offers = [_FISH_KINDS.get(word, word) for word in words if word != "@files"]
+    if "@files" in words:
+        offers.append("(string match -q '@*' -- (commandline -ct); and luma __tasks 2>/dev/null)")
+    files = "-F" if "@files" in words else "-f"
+    return f"{files} -k -a {_quoted_in_fish(' '.join(offers))}" if offers else files
+
+
+def _quoted_in_fish(text: str) -> str:
+    return "'" + text.replace("'", "\\'") + "'"
 
 
 _FISH = """\
@@ -267,14 +384,15 @@ complete -c luma -f"""
 
 
 def _powershell(commands: list[Command]) -> str:
-    words = "\n".join(
-        f"    {_ps(_key(each))} = @({', '.join(_ps(word) for word, _ in _words(each))})" for each in commands
+    def words(pairs: list[tuple[str, str]]) -> str:
+        return ", ".join(_ps(f"{word}\t{text}") for word, text in pairs)
+
+    return _POWERSHELL.format(
+        words="\n".join(f"    {_ps(_key(command))} = @({words(_subcommands(command))})" for command in commands),
+        flags="\n".join(f"    {_ps(_key(command))} = @({words(_flags(command))})" for command in commands),
+        values="\n".join(f"    {_ps(key)} = {_ps(kind)}" for key, kind in _values(commands)),
+        arguments="\n".join(f"    {_ps(key)} = {_ps(kind)}" for key, kind in _arguments(commands)),
     )
-    values = "\n".join(f"    {_ps(key)} = {_ps(kind)}" for key, kind in _values(commands))
-    arguments = "\n".join(
-        f"    {_ps(_key(each))} = {_ps(_argument_kind(each.arguments))}" for each in commands if each.arguments
-    )
-    return _POWERSHELL.format(words=words, values=values, arguments=arguments)
 
 
 def _ps(text: str) -> str:
@@ -286,6 +404,9 @@ _POWERSHELL = """\
 
 $script:LumaWords = @{{
 {words}
+}}
+$script:LumaFlags = @{{
+{flags}
 }}
 $script:LumaValues = [System.Collections.Hashtable]::new([System.StringComparer]::Ordinal)
 $lumaLines = @'
@@ -302,25 +423,36 @@ Register-ArgumentCompleter -Native -CommandName luma, kie-luma -ScriptBlock {{
     param($wordToComplete, $commandAst, $cursorPosition)
     $at = ''
     $skip = ''
+    $program = $commandAst.CommandElements[0].ToString()
     $words = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object {{ $_.ToString() }})
     if ($wordToComplete -and $words.Count) {{ $words = @($words | Select-Object -SkipLast 1) }}
     foreach ($word in $words) {{
         if ($skip) {{ $skip = ''; continue }}
         if ($script:LumaValues.ContainsKey("${{at}}:$word")) {{ $skip = $word; continue }}
         $next = "$at $word".Trim()
-        if ($script:LumaWords.ContainsKey($next)) {{ $at = $next }}
+        if ($script:LumaFlags.ContainsKey($next)) {{ $at = $next }}
     }}
     $kind = if ($skip) {{ $script:LumaValues["${{at}}:$skip"] }} else {{ $script:LumaArguments[$at] }}
     $offers = @()
-    if (-not $skip -and (-not $kind -or $wordToComplete.StartsWith('-'))) {{
-        $offers = $script:LumaWords[$at]
-    }} elseif ($kind -eq 'tasks') {{
-        $offers = & $commandAst.CommandElements[0].ToString() __task_ids 2>$null
-    }} elseif ($kind -and $kind -notin 'files', 'commands') {{
-        $offers = $kind -split ' '
+    if (-not $skip) {{ $offers += $script:LumaWords[$at] }}
+    foreach ($part in "$kind" -split ' ') {{
+        if ($part -eq '@tasks' -or ($part -eq '@files' -and $wordToComplete -like '@*')) {{
+            $offers += & $program __tasks 2>$null
+        }} elseif ($part -eq '@prompts') {{
+            if ($wordToComplete -like '@*') {{ $offers += & $program __prompts '@' 2>$null }}
+        }} elseif ($part -eq '@keys') {{
+            $offers += & $program __prompts 'prompt.' 2>$null
+        }} elseif ($part -and $part -notlike '@*') {{
+            $offers += $part
+        }}
     }}
-    $offers | Where-Object {{ $_ -like "$wordToComplete*" }} | ForEach-Object {{
-        [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)
+    if (-not $skip -and ($wordToComplete -like '-*' -or (-not $offers -and -not $kind))) {{
+        $offers = $script:LumaFlags[$at]
+    }}
+    $offers | Where-Object {{ $_ -and $_ -like "$wordToComplete*" }} | ForEach-Object {{
+        $word, $beside = $_ -split "`t", 2
+        if (-not $beside) {{ $beside = $word }}
+        [System.Management.Automation.CompletionResult]::new($word, $word, 'ParameterValue', $beside)
     }}
 }}
 """

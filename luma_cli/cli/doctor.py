@@ -58,6 +58,7 @@ class Doctor:
         yield self._try("key", self._key)
         if self._client() is not None:
             yield self._clock()
+            yield self._endpoint()
 
     def _try(self, name: str, look: Callable[[], str]) -> Check:
         try:
@@ -86,6 +87,18 @@ class Doctor:
             error.message = f"{error.message} (the key from {origin})"
             raise
         return f"from {origin}, accepted; {balance:.12g} credits"
+
+    def _endpoint(self) -> Check:
+        """Asks for the record of a task that cannot exist: nothing is submitted."""
+        try:
+            model = settings.load_settings().model
+            if self._connect().endpoint_answers(model):
+                return Check("endpoint", OK, f"{model} is still offered")
+        except LumaError as error:
+            return Check("endpoint", WARNING, f"cannot be determined: {error.message}")
+        return Check(
+            "endpoint", WARNING, f"kie.ai no longer offers {model}", "--model NAME; luma help models lists them"
+        )
 
     def _clock(self) -> Check:
         try:

@@ -4,6 +4,7 @@ import os
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from luma_cli.api.canonical import canonical_service
 from luma_cli.api.hosts import is_loopback
 from luma_cli.config.environment import expand_home, variable
 from luma_cli.errors import UsageError, reason
@@ -12,7 +13,6 @@ CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 MAX_CA_BYTES = 16 << 20
 # A name or an address as it is written: a percent sign or an odd character in it is read differently by each reader.
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
-_PORTS = {"http": 80, "https": 443}
 
 
 def parse_service_url(text: str) -> str:
@@ -40,7 +40,7 @@ def _is_plain(parts: SplitResult) -> bool:
     """Raises ValueError for a port that is not one."""
     host, _, _ = parts.netloc.rpartition(":") if re.search(r":[0-9]+$", parts.netloc) else (parts.netloc, "", "")
     return (
-        parts.scheme in _PORTS
+        parts.scheme in ("http", "https")
         and _HOST.fullmatch(host) is not None
         and parts.port != 0
         and not (parts.query or parts.fragment)
@@ -49,17 +49,10 @@ def _is_plain(parts: SplitResult) -> bool:
 
 def same_service(one: str, other: str) -> bool:
     """Whether two addresses are one, however they are spelled."""
-    return _canonical(one) == _canonical(other)
-
-
-def _canonical(url: str) -> tuple[str, str, int | None, str]:
     try:
-        parts = urlsplit(url.strip())
-        host, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme)
-    except ValueError:
-        return "", url, None, ""
-    path = re.sub(r"(/\.?)+$", "", parts.path)
-    return parts.scheme, "localhost" if host == "127.0.0.1" else host, port, path
+        return canonical_service(one.strip()) == canonical_service(other.strip())
+    except UsageError:
+        return False
 
 
 def ca_bundle() -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from luma_cli.api.models import MODELS
+from luma_cli.api.models import find_model
 from luma_cli.api.task import is_link
 from luma_cli.config import folders
 from luma_cli.config.addresses import ca_bundle, parse_service_url
@@ -250,11 +250,7 @@ def _link(text: str) -> str:
 
 
 def _model(text: str) -> str:
-    if text not in MODELS:
-        near = difflib.get_close_matches(text, MODELS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"models: {' '.join(MODELS)}"
-        raise UsageError(f"no model {text[:40]!a}", hint=hint)
-    return text
+    return find_model(text).name
 
 
 def _audio(text: str) -> str:

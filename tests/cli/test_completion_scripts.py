@@ -13,9 +13,10 @@ import pyte
 import pytest
 import typer.main
 
-from luma_cli.cli import completion_scripts
+from luma_cli.cli import completion_scripts, help_topics
 from luma_cli.cli.command_tree import read_tree
 from luma_cli.cli.main import COMMANDS, app
+from luma_cli.config.prompt_names import prompt_names
 from luma_cli.errors import UsageError
 from luma_cli.journal.recent_ids import recent_ids
 from luma_cli.sandbox import Sandbox
@@ -35,6 +36,7 @@ class Terminal:
 
     def __init__(self, shell: str) -> None:
         words, setup = SHELLS[shell]
+        self.shell = shell
         self._screen = pyte.Screen(200, 50)
         self._stream = pyte.Stream(self._screen)
         self._child = pexpect.spawn(shell, words, dimensions=(50, 200), encoding="utf-8", timeout=30)
@@ -43,6 +45,10 @@ class Terminal:
 
     def type(self, text: str) -> None:
         self._child.send(text)
+
+    def list_for(self, text: str) -> None:
+        """Ask for all that fits; a second Tab would make zsh take the first."""
+        self.type(f"{text}\t" if self.shell == "zsh" else f"{text}\t\t")
 
     def see(self, *wanted: str) -> str:
         """Wait until all of this stands on the screen."""
@@ -84,6 +90,9 @@ def terminal(
         ("luma sandbox --scenario not", "luma sandbox --scenario not-visible"),
         ("luma completion po", "luma completion powershell"),
         ("luma help exi", "luma help exit-codes"),
+        ("luma help prom", "luma help prompts"),
+        ("luma help modi", "luma help modify"),
+        ("luma config unset daily", "luma config unset daily_credits"),
         ("luma modify cl", "luma modify clip.mp4"),
         ("kie-luma mod", "kie-luma modify"),
     ],
@@ -102,6 +111,41 @@ def test_a_tab_completes_the_id_of_a_task(luma: Callable[..., Result], sandbox: 
     task_id = luma("modify", CLIP, "-p", "Heavy snow").out.strip()
     terminal.type(f"luma wait {task_id[:6]}\t")
     terminal.see(f"$ luma wait {task_id}")
+
+
+def test_a_task_is_offered_with_its_clip_and_prompt_beside_it(
+    luma: Callable[..., Result], sandbox: Sandbox, terminal: Terminal
+) -> None:
+    first = luma("modify", CLIP, "-p", "Heavy snow").out.strip()
+    second = luma("modify", CLIP, "-p", "Light rain: at dusk").out.strip()
+    terminal.list_for("luma wait ")
+    screen = terminal.see("@last", first, second)
+    assert screen.index("@last") < screen.index(second) < screen.index(first)
+    assert screen.count(first) == screen.count(second) == 1
+    if terminal.shell != "bash":  # which shows words alone
+        assert "street.mp4: Heavy snow" in screen
+        assert "street.mp4: Light rain: at dusk" in screen
+
+
+def test_a_tab_behind_an_at_sign_offers_tasks_and_kept_prompts(
+    luma: Callable[..., Result], sandbox: Sandbox, terminal: Terminal
+) -> None:
+    luma("modify", CLIP, "-p", "Heavy snow")
+    luma("config", "set", "prompt.snow", "Heavy snow falls at night")
+    terminal.type("luma wait @la\t")
+    terminal.see("$ luma wait @last")
+    terminal.type("\x15luma modify -p @sn\t")
+    terminal.see("$ luma modify -p @snow")
+    terminal.type("\x15luma config get prompt.s\t")
+    terminal.see("$ luma config get prompt.snow")
+
+
+def test_words_come_before_options_and_options_behind_a_dash(terminal: Terminal) -> None:
+    terminal.list_for("luma config ")
+    screen = terminal.see("unset", "check")
+    assert "--verbose" not in screen
+    terminal.list_for("\x15luma config -")
+    assert terminal.see("--verbose", "--help").count("--verbose") == 1
 
 
 @pytest.mark.parametrize("shell", completion_scripts.FILES)
@@ -140,3 +184,27 @@ def test_no_two_variables_for_powershell_differ_by_their_case_alone() -> None:
     """It does not tell them apart: one would overwrite the other."""
     found = set(re.findall(r"\$(?:script:)?([A-Za-z]\w*)", (FOLDER / "luma.ps1").read_text()))
     assert len({name.lower() for name in found}) == len(found)
+
+
+def test_the_topics_of_help_are_those_of_its_argument() -> None:
+    help_command = next(command for command in TREE.commands if command.path == ("help",))
+    placeholder = help_command.arguments[0].placeholder.strip("[]")
+    assert placeholder.split("|") == ["COMMAND", *help_topics.TOPICS]
+
+
+def test_what_a_tab_asks_luma_for_is_answered_without_typer(home: Path, luma: Callable[..., Result]) -> None:
+    luma("config", "set", "prompt.snow", "Heavy\tsnow\nfalls")
+    for words, out in ((["__tasks"], ""), (["__prompts", "@"], "@snow\tHeavy snow falls\n")):
+        command = [sys.executable, "-X", "importtime", "-m", "luma_cli", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout == out
+        assert not re.search(r"\| +(typer|luma_cli\.errors|requests)\b", done.stderr)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "prompt = 1", "[prompt]\nsnow = 5", "[", "\ufeff[prompt]\n", "[prompt.snow]\na='b'"]
+)
+def test_names_of_prompts_are_read_from_any_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    assert prompt_names(str(tmp_path)) == []
+    assert prompt_names(None) == prompt_names(str(tmp_path / "none")) == []

@@ -755,7 +755,7 @@ def test_a_prompt_is_read_in_every_form_of_toml_and_can_be_changed(luma: Luma, f
         (["set", "prompt.a b", "Snow"], "does not name a prompt"),
         (["set", "prompt.snow", " "], "not a usable prompt"),
         (["get", "promt.snow"], "did you mean prompt.NAME?"),
-        (["set", "model", "lumma"], "did you mean luma?"),
+        (["set", "model", "lumma"], "did you mean luma? See luma help models"),
         (["set", "daily_credits", "many"], "is not an amount of credits"),
         (["set", "daily_credits", "--", "-5"], "is not an amount of credits"),
         (["set", "recipe", "perhaps"], "is neither on nor off"),
@@ -777,7 +777,7 @@ def test_what_a_new_setting_cannot_hold_is_refused(luma: Luma, folder: Path, wor
         ("\nprompt.snow = ''\n", " line 2: prompt.snow: not a usable prompt"),
         ("prompt = 'x'\n", " line 1: 'prompt' does not name a prompt"),
         ("daily_credits = true\n", " line 1: daily_credits must be text"),
-        ("\nmodel = 'none'\n", " line 2: model: no model 'none'"),
+        ("\nmodel = 'none'\n", " line 2: model: there is no model 'none'"),
     ],
 )
 def test_a_fault_in_a_new_setting_names_its_line(luma: Luma, folder: Path, content: str, what: str) -> None:
@@ -806,7 +806,7 @@ def test_variables_come_before_the_file(luma: Luma, monkeypatch: pytest.MonkeyPa
     ours = settings.load_settings()
     assert (ours.daily_credits, ours.origins["daily_credits"]) == (200.0, "LUMA_DAILY_CREDITS")
     monkeypatch.setenv("LUMA_MODEL", "none")
-    with pytest.raises(UsageError, match="LUMA_MODEL: no model 'none'"):
+    with pytest.raises(UsageError, match="LUMA_MODEL: there is no model 'none'"):
         settings.load_settings()
 
 

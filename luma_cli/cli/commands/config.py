@@ -18,9 +18,10 @@ def config() -> None:
     """Show and change settings, and keep the API key.
 
     The settings are in a file that can be shared, the key in another one that only its owner can read. They are
-    interval and timeout of the waiting, output_dir (where download and batch save), watermark and callback_url (for
-    every edit that names none), api_key_command (a program that prints the key), and the service's addresses base_url
-    and upload_url. An environment variable goes before the file, an option before both.
+    interval and timeout of the waiting, output_dir (where download and batch save), watermark, callback_url, model and
+    audio (for every edit that names none), recipe (on or off), daily_credits (a limit for each day), prompt.NAME (a
+    prompt kept by name, used as -p @NAME), api_key_command (a program that prints the key), and the service's
+    addresses base_url and upload_url. An environment variable goes before the file, an option before both.
 
     Exit codes: 0 2 3 4 7 11
     """

@@ -13,10 +13,13 @@ app = typer.Typer(**options.STYLE)
 @options.common
 def help(  # noqa: A001  the command's name
     topic: Annotated[
-        str | None, typer.Argument(metavar="[environment|exit-codes|json|ci]", help="What to explain.")
+        str | None,
+        typer.Argument(
+            metavar="[COMMAND|environment|exit-codes|json|ci|prompts|models|sandbox]", help="What to explain."
+        ),
     ] = None,
 ) -> None:
-    """Explain exit codes, environment, JSON output and use in CI.
+    """Explain a command, exit codes, prompts, models, use in CI and more.
 
     \b
     Examples:

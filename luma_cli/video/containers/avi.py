@@ -1,6 +1,7 @@
 """The lists and chunks of AVI files (RIFF; OpenDML AVI 1.02)."""
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -11,6 +12,7 @@ from luma_cli.video.media import Media, MediaError, Track
 
 _KINDS = {b"vids": "video", b"auds": "audio", b"txts": "text"}
 _DISABLED = 1  # flag of a stream header
+_INDEX_ENTRY = 16
 _EIGHT_BITS = ("mjpeg", "mpeg4", "msmpeg4v3", "msmpeg4v2", "dvvideo")
 
 
@@ -34,7 +36,26 @@ def read_media(source: ByteSource) -> Media:
     if hdrl is None:
         raise MediaError("no header found: the file is incomplete or damaged")
     source.prefetch(hdrl)
-    return _read_hdrl(source, hdrl)
+    media = _read_hdrl(source, hdrl)
+    return media if media.duration else _with_index(source, media)
+
+
+def _with_index(source: ByteSource, media: Media) -> Media:
+    """A header that was never finished says 0 frames: those of the index are counted."""
+    idx1 = next((box for box in chunks(source, 12, FAR) if box.kind == b"idx1"), None)
+    if idx1 is None:
+        return media
+    count = (min(idx1.end, source.size) - idx1.start) // _INDEX_ENTRY
+    counts = Counter(name[:2] for (name,) in source.entries(idx1, 0, count, "4s12x"))
+    tracks = []
+    for track in media.tracks:
+        frames = counts[b"%02d" % track.index]
+        if track.kind == "video" and frames and track.frame_rate:
+            length = float(frames / track.frame_rate)
+            track = replace(track, frame_count=frames, duration=length, is_cover=frames == 1)
+        tracks.append(track)
+    longest = max((track.duration for track in tracks if track.duration), default=None)
+    return replace(media, duration=longest, tracks=tuple(tracks))
 
 
 def _read_hdrl(source: ByteSource, hdrl: Box) -> Media:

@@ -28,7 +28,7 @@ class Limits:
 
 # Behind a link each read is a Range request, and most headers fit in one.
 BY_RANGES = Limits(reads=64, window=8192, total=(1 << 20) - 8192, index=1 << 17, parts=1 << 19)
-ON_DISK = Limits(reads=65_536, window=4096, total=1 << 28, index=1 << 23, parts=1 << 22)
+ON_DISK = Limits(reads=65_536, window=4096, total=1 << 28, index=1 << 23, parts=1 << 21)
 _MAX_KEPT = 16  # pieces that are kept: an index is walked to and fro
 _MAX_TABLE_PIECE = 1 << 16
 

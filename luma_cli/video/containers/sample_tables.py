@@ -50,11 +50,11 @@ def data_end(source: ByteSource, stbl: Box | None, minf: Box | None, *, is_sound
 
 def _last_byte(source: ByteSource, stbl: Box | None, offsets: Sequence[int], ends: Sequence[int]) -> int:
     """`ends` are the sizes of all samples added up."""
-    runs = _samples_of_chunks(source, stbl)
+    firsts, counts = _samples_of_chunks(source, stbl)
     last = sample = chunk = 0
-    for number, (_, samples) in enumerate(runs):
-        until = runs[number + 1][0] - 1 if number + 1 < len(runs) else len(offsets)
-        while chunk < min(until, len(offsets)):
+    for number, samples in enumerate(counts):
+        until = min(firsts[number + 1] - 1, len(offsets)) if number + 1 < len(firsts) else len(offsets)
+        while chunk < until:
             following = min(sample + samples, len(ends) - 1)
             if following > sample:
                 last = max(last, offsets[chunk] + ends[following] - ends[sample])
@@ -62,13 +62,15 @@ def _last_byte(source: ByteSource, stbl: Box | None, offsets: Sequence[int], end
     return last
 
 
-def _samples_of_chunks(source: ByteSource, stbl: Box | None) -> list[tuple[int, int]]:
+def _samples_of_chunks(source: ByteSource, stbl: Box | None) -> tuple[Sequence[int], Sequence[int]]:
     """From which chunk on how many samples are in each."""
-    stsc = child(source, stbl, b"stsc")
-    if stsc is None:
-        return []
-    (count,) = source.unpack(stsc, ">4xI")
-    return [(first, samples) for first, samples in source.entries(stsc, 8, count, ">II4x")]
+    firsts, counts = array("I"), array("I")
+    if stsc := child(source, stbl, b"stsc"):
+        (count,) = source.unpack(stsc, ">4xI")
+        for first, samples in source.entries(stsc, 8, count, ">II4x"):
+            firsts.append(first)
+            counts.append(samples)
+    return firsts, counts
 
 
 def _is_elsewhere(source: ByteSource, minf: Box | None) -> bool:

@@ -11,6 +11,8 @@ _USUAL_RATES = (
     *(Fraction(5), Fraction(10), Fraction(12), Fraction(15), Fraction(15000, 1001), Fraction(20), Fraction(100)),
 )
 _EMPTY_EDIT = -1
+# An hour of frames that all last differently; of what follows, only number and length are kept.
+_MAX_RUNS = 1 << 18
 
 
 @dataclass
@@ -28,7 +30,7 @@ class Runs:
         self.ticks += count * delta
         if self.pairs and self.pairs[-1][1] == delta:
             self.pairs[-1][0] += count
-        else:
+        elif len(self.pairs) < _MAX_RUNS:
             self.pairs.append([count, delta])
 
     def extend(self, other: "Runs") -> None:

@@ -247,6 +247,21 @@ def test_a_file_cut_at_a_third_is_incomplete(tmp_path: Path, name: str, is_patch
         check_whole(tmp_path / name)
 
 
+def test_an_encrypted_picture_is_named_as_such(tmp_path: Path) -> None:
+    key = "-encryption_scheme cenc-aes-ctr -encryption_key 00112233445566778899aabbccddeeff"
+    media = made(tmp_path / "a.mp4", picture(), X264, key, "-encryption_kid 00112233445566778899aabbccddeeff")
+
+    assert media.codec == "encrypted"
+
+
+def test_a_clip_that_a_phone_cut_by_its_edit_list_is_as_long_as_it_plays(tmp_path: Path) -> None:
+    ffmpeg(picture("25", 4), X264, "-g 100", tmp_path / "whole.mp4")
+    media = made(tmp_path / "a.mp4", "-ss 1", "-i", tmp_path / "whole.mp4", "-c copy")
+
+    assert shown(media).frame_count == 75
+    assert (media.duration, shown(media).frame_rate) == (pytest.approx(3.0, abs=0.01), Fraction(25))
+
+
 def test_no_damage_ends_in_anything_but_a_media_error(tmp_path: Path) -> None:
     """Every header of a clip with all that phones put into one, with numbers and names that make no sense."""
     plain, hdr = tmp_path / "plain.mp4", tmp_path / "hdr.mp4"

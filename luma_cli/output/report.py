@@ -4,30 +4,34 @@ Everything in it comes from outside: each piece of text passes `_text` on its wa
 """
 
 import base64
-import functools
 import hashlib
 import html
+import logging
 import os
 import re
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from string import Template
 
 from luma_cli.downloads.target import check_target
+from luma_cli.edits.run import Run
 from luma_cli.errors import FileError, UsageError, reason
 from luma_cli.files import save_whole
 from luma_cli.journal.records import Row
+from luma_cli.journal.splits import Split
 from luma_cli.output import messages, streams
 from luma_cli.output.formats import format_bytes, format_span, format_time, visible
 from luma_cli.output.report_groups import Group, Take, group_rows, marked_words, rows_with_an_end, trimmed_part
-from luma_cli.output.report_media import Clip, Copies, Href, detail_of, frame_rate_of, linked_from
+from luma_cli.output.report_media import Clip, Copies, Href, frame_rate_of, linked_from
+from luma_cli.video.ffmpeg import find_ffmpeg
 from luma_cli.video.stills import stills
 
 __all__ = ["check_copies", "check_page", "make_page", "rows_with_an_end", "write_page"]
+
+log = logging.getLogger(__name__)
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 STDOUT = "-"
@@ -95,16 +99,16 @@ def check_copies(page: Path, name: str, *, overwrite: bool) -> Copies:
     return copies
 
 
-def write_page(rows: Sequence[Row], page: Path, name: str, *, copies: Copies | None, overwrite: bool) -> None:
+def write_page(run: Run, rows: Sequence[Row], page: Path, name: str, *, copies: Copies | None, overwrite: bool) -> None:
     """Make the page, write it where `check_page` said, and print its name.
 
     Raises:
         UsageError: there is no row.
         FileError: it, or a copy, cannot be saved.
     """
-    ffmpeg = shutil.which("ffmpeg")
-    pictures = functools.partial(_stills, ffmpeg) if ffmpeg else None
-    text = make_page(rows, page.parent, href=copies, stills=pictures)
+    numbers = {row.details.piece_of for row in rows} - {None}
+    splits = {split.number: split for number in numbers if (split := run.journal.splits.get(number or 0))}
+    text = make_page(rows, page.parent, href=copies, stills=_stills(run), splits=splits)
     if running := sum(not row.task.has_ended for row in rows):
         messages.note(f"{running} had not ended when last asked; luma wait brings the journal up to date")
     if name == STDOUT:
@@ -116,13 +120,25 @@ def write_page(rows: Sequence[Row], page: Path, name: str, *, copies: Copies | N
     streams.emit_value("path", name, name)
 
 
-def _stills(ffmpeg: str, path: Path, start: float, end: float | None) -> Sequence[bytes]:
-    return stills(path, ffmpeg, start=start, end=end)
+def _stills(run: Run) -> Stills | None:
+    try:
+        ffmpeg = find_ffmpeg(run.settings.ffmpeg)
+    except UsageError as error:
+        log.info("no pictures: %s", error.message)
+        return None
+    return lambda path, start, end: stills(path, ffmpeg, start=start, end=end)
 
 
-def make_page(rows: Sequence[Row], folder: Path, *, href: Href | None = None, stills: Stills | None = None) -> str:
+def make_page(
+    rows: Sequence[Row],
+    folder: Path,
+    *,
+    href: Href | None = None,
+    stills: Stills | None = None,
+    splits: Mapping[int, Split] | None = None,
+) -> str:
     """The page about these rows, the same for the same facts. Files are linked as seen from `folder`, or as `href`
-    names them; with `stills` each clip has a strip of pictures.
+    names them; with `stills` each clip has a strip of pictures. `splits` are the edits in pieces, by number.
 
     Raises:
         UsageError: there is no row.
@@ -132,7 +148,7 @@ def make_page(rows: Sequence[Row], folder: Path, *, href: Href | None = None, st
             "there is no task to show", hint="luma tasks lists what is there; luma wait brings it up to date"
         )
     template = TEMPLATE.read_text("utf-8")
-    groups, look = group_rows(rows), _Look(href or linked_from(folder), stills)
+    groups, look = group_rows(rows, splits), _Look(href or linked_from(folder), stills)
     return Template(template).substitute(
         policy=_policy(template),
         title=f"{len(rows)} edit{'' if len(rows) == 1 else 's'} by luma",
@@ -159,7 +175,7 @@ def _policy(template: str) -> str:
 def _summary(rows: Sequence[Row]) -> str:
     states = Counter(map(_state, rows))
     counts = ", ".join(f"{count} {_text(state)}" for state, count in states.items())
-    costs = [cost for row in rows if (cost := getattr(row, "credits", None)) is not None]
+    costs = [cost for row in rows if (cost := row.credits) is not None]
     unknown = f" ({len(rows) - len(costs)} of unknown cost)" if len(costs) < len(rows) else ""
     return f"{counts}; {_credits(sum(costs))}{unknown}" if costs else counts
 
@@ -239,12 +255,12 @@ def _reasons(row: Row) -> Iterator[str]:
 def _facts(take: Take) -> Iterator[tuple[str, str]]:
     row, task = take.row, take.row.task
     yield "Task", f"<code>{_text(row.label)}</code>"
-    yield "Model", _text(str(detail_of(row, "model") or ""))
+    yield "Model", _text(row.details.model)
     yield "Submitted", _time(row.submitted_at)
     yield "Completed", _time(task.complete_time)
     yield "Took", format_span(task.elapsed or 0) if task.has_ended and task.elapsed is not None else ""
     yield "Cost", "not known" if take.credits is None else _credits(take.credits)
-    yield "Trim", _text(str(detail_of(row, "trim") or ""))
+    yield "Trim", _text(row.details.trim or "")
     yield "Watermark", _text(task.watermark or "")
     yield "Warning", _text(", ".join(task.warnings))
     if len(take.rows) > 1:
@@ -262,11 +278,10 @@ def _time(when: datetime | None) -> str:
 
 def _results(take: Take, look: _Look, number: int) -> Iterator[str]:
     clips = take.clips
-    start = trimmed_part(take.row).start
     for index, clip in enumerate(clips, 1):
         title = f"Take {number}" if len(clips) == 1 else f"Take {number}, result {index} of {len(clips)}"
         expiry = _time(take.row.task.expires_at) if clip.expires else ""
-        yield _figure(title, clip, look, offset=start, remark=expiry and f"its link expires {expiry}")
+        yield _figure(title, clip, look, remark=expiry and f"its link expires {expiry}")
 
 
 def _figure(
@@ -274,16 +289,15 @@ def _figure(
     clip: Clip,
     look: _Look,
     *,
-    offset: float = 0.0,
     start: float = 0.0,
     end: float | None = None,
     remark: str = "",
 ) -> str:
-    """A clip; `offset` is the second of the source that it begins at, `start` and `end` are the part that counts."""
+    """A clip; `start` and `end` are the part that counts."""
     name, picture = _text(clip.name) or "not known", ""
     if clip.path is not None:
         href = _text(look.href(clip.path))
-        times = f'data-offset="{offset:g}" data-rate="{frame_rate_of(clip.path):g}"'
+        times = f'data-offset="{clip.offset:.9g}" data-rate="{frame_rate_of(clip.path):.9g}"'
         video = f'<video controls playsinline preload="none" src="{href}" {times} aria-label="{title}"></video>'
         picture = f"{video}\n{_sheet(look.sheet(clip.path, start, end))}"
         name = f'<a href="{href}">{name}</a>'

@@ -1,13 +1,16 @@
 """The order of a page: sources with their takes, edits of edits below what they edit, pieces of a split as one."""
 
 import difflib
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from luma_cli.errors import UsageError
 from luma_cli.journal.records import Outcome, Row
-from luma_cli.output.report_media import Clip, detail_of, results_of, source_of
+from luma_cli.journal.splits import Split
+from luma_cli.output.report_media import Clip, frame_rate_of, results_of, source_of
 from luma_cli.video.trim_range import Trim, parse_trim
 
 # Comparing takes the square of it; a prompt of more words is compared in its first ones.
@@ -20,6 +23,7 @@ class Take:
 
     rows: tuple[Row, ...]
     replaced: tuple[Row, ...] = ()
+    split: Split | None = None
 
     @property
     def row(self) -> Row:
@@ -31,13 +35,23 @@ class Take:
 
     @property
     def clips(self) -> list[Clip]:
-        """Its results; those of pieces are pieces, which only the joined file plays beside the source."""
-        found = {clip.path or clip.link: clip for row in self.rows for clip in results_of(row.task)}
-        return list(found.values())
+        """Its results; of an edit in pieces the joined file, or the pieces as long as there is none."""
+        if self.split is not None and os.path.isfile(self.split.target):
+            name, size = os.path.basename(self.split.target), os.path.getsize(self.split.target)
+            return [Clip(name, self.split.target, bytes=size)]
+        found = [(self._begins_at(row), clip) for row in self.rows for clip in results_of(row.task)]
+        clips = [replace(clip, offset=offset) for offset, clip in found]
+        return list({clip.path or clip.link: clip for clip in clips}.values())
+
+    def _begins_at(self, row: Row) -> float:
+        pieces = self.split.pieces if self.split is not None else ()
+        first = next((piece.first_frame for piece in pieces if piece.index == row.details.piece_index), 0)
+        rate = _rate_of(self.split) if self.split is not None and first else 0.0
+        return trimmed_part(row).start + (first / rate if rate else 0.0)
 
     @property
     def credits(self) -> float | None:
-        costs = [getattr(row, "credits", None) for row in (*self.rows, *self.replaced)]
+        costs = [row.credits for row in (*self.rows, *self.replaced)]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
@@ -58,12 +72,12 @@ class Group:
         return min(found, key=lambda clip: (clip.path is None, clip.is_doubtful, clip.link is None))
 
 
-def group_rows(rows: Iterable[Row]) -> list[Group]:
+def group_rows(rows: Iterable[Row], splits: Mapping[int, Split] | None = None) -> list[Group]:
     """The groups in the order of their first row, the takes of each in the order of the rows."""
     rows = list(rows)
     hashes = _hashes(rows)
     groups: dict[str, Group] = {}
-    for take in _takes(rows):
+    for take in _takes(rows, splits or {}):
         key = _key(take.row, hashes)
         groups.setdefault(key, Group(key)).takes.append(take)
     made_of = {row.label: take for group in groups.values() for take in group.takes for row in take.rows}
@@ -93,7 +107,7 @@ def rows_with_an_end(rows: Iterable[Row]) -> list[Row]:
 def trimmed_part(row: Row) -> Trim:
     """Which part of its source was edited."""
     try:
-        return parse_trim(str(detail_of(row, "trim") or "0"))
+        return parse_trim(row.details.trim or "0")
     except UsageError:
         return Trim()  # what another version wrote down is no reason to show nothing
 
@@ -126,30 +140,38 @@ def _ancestors(group: Group, holders: dict[int, Group]) -> Iterator[Group]:
         yield group
 
 
+def _rate_of(split: Split) -> float:
+    """Frames per second of what was cut."""
+    try:
+        return float(Fraction(str(split.facts.get("rate"))))
+    except (ValueError, ZeroDivisionError):
+        return frame_rate_of(split.source)
+
+
 def _parent_of(row: Row) -> str | None:
-    return detail_of(row, "parent_task_id") or getattr(row.task, "parent_task_id", None)
+    return row.details.parent_task_id or row.task.parent_task_id
 
 
-def _takes(rows: Sequence[Row]) -> list[Take]:
+def _takes(rows: Sequence[Row], splits: Mapping[int, Split]) -> list[Take]:
     """Rows as takes, the pieces of one split gathered at the first of them. Of a piece done again the newest counts."""
     gathered: dict[object, list[Row]] = {}
     for row in rows:
-        split = detail_of(row, "piece_of")
+        split = row.details.piece_of
         gathered.setdefault(row.number if split is None else f"split {split}", []).append(row)
-    return [_take(found) for found in gathered.values()]
+    return [_take(found, splits.get(found[0].details.piece_of or 0)) for found in gathered.values()]
 
 
-def _take(rows: Sequence[Row]) -> Take:
-    newest = {detail_of(row, "piece_index"): row for row in sorted(rows, key=lambda row: row.number)}
-    pieces = sorted(newest.values(), key=lambda row: detail_of(row, "piece_index") or 0)
-    return Take(tuple(pieces), tuple(row for row in rows if row not in pieces))
+def _take(rows: Sequence[Row], split: Split | None) -> Take:
+    newest = {row.details.piece_index: row for row in sorted(rows, key=lambda row: row.number)}
+    pieces = sorted(newest.values(), key=lambda row: row.details.piece_index or 0)
+    return Take(tuple(pieces), tuple(row for row in rows if row not in pieces), split)
 
 
 def _hashes(rows: Iterable[Row]) -> dict[str, set[str]]:
     """Which contents a source's name has had."""
     found: dict[str, set[str]] = {}
     for row in rows:
-        if sha256 := detail_of(row, "source_sha256"):
+        if sha256 := row.details.source_sha256:
             found.setdefault(row.source, set()).add(sha256)
     return found
 
@@ -160,5 +182,5 @@ def _key(row: Row, hashes: dict[str, set[str]]) -> str:
         return f"task {parent}"
     name = row.source or row.task.video_url or row.label
     known = hashes.get(row.source, set())
-    sha256 = detail_of(row, "source_sha256") or (next(iter(known)) if len(known) == 1 else None)
+    sha256 = row.details.source_sha256 or (next(iter(known)) if len(known) == 1 else None)
     return f"sha256 {sha256}" if sha256 else name

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from luma_cli import files
@@ -27,6 +26,7 @@ class Clip:
     """A video: `path` is the file that the page plays, `link` where it is if there is none.
 
     `is_doubtful`: the file was written after the submission, so that it may not be what was submitted.
+    `offset` is the second of its source that it begins at.
     """
 
     name: str
@@ -36,18 +36,14 @@ class Clip:
     bytes: int | None = None
     sha256: str | None = None
     expires: bool = False
-
-
-def detail_of(row: Row, name: str) -> Any:
-    """What newer journals know of a submission besides, None in a row of an older one."""
-    return getattr(getattr(row, "details", row), name, None)
+    offset: float = 0.0
 
 
 def source_of(row: Row) -> Clip:
     """What was edited: the user's file if it is still there, else a link to it."""
     # A row that we did not submit has its source from the service, which must not choose a file of ours.
     is_ours = row.is_ours and "://" not in row.source
-    sha256 = detail_of(row, "source_sha256")
+    sha256 = row.details.source_sha256
     if is_ours and os.path.isfile(row.source):
         size = os.path.getsize(row.source)
         return Clip(_name(row.source), row.source, None, _is_doubtful(row, sha256), size, sha256)

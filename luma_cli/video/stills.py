@@ -6,8 +6,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from luma_cli import signals
+from luma_cli.errors import LumaError
 from luma_cli.video import headers
+from luma_cli.video.ffmpeg import Ffmpeg, read_from, started
 from luma_cli.video.media import MediaError
 
 log = logging.getLogger(__name__)
@@ -16,25 +17,25 @@ MAX_SIDE = 320  # a third of a column on a page; a picture is then some 10 kB
 MAX_SECONDS = 30.0  # for all pictures of one clip; a damaged clip may keep ffmpeg busy for ever
 # How far before the end the search for the last frame begins: key frames are rarely further apart than seeking bears.
 TAIL = 1.0
-_DEMUXERS = {"mp4": "mov", "mov": "mov", "avi": "avi", "webm": "matroska", "mkv": "matroska", "gif": "gif"}
-_SCALE = f"scale={MAX_SIDE}:{MAX_SIDE}:force_original_aspect_ratio=decrease,format=yuvj420p"
+KINDS = frozenset({"mp4", "mov", "avi", "webm", "mkv", "mpegts", "gif"})
+SCALE = f"scale={MAX_SIDE}:{MAX_SIDE}:force_original_aspect_ratio=decrease,format=yuvj420p"
 
 
-def stills(path: Path, ffmpeg: str, count: int = 3, *, start: float = 0.0, end: float | None = None) -> list[bytes]:
+def stills(path: Path, ffmpeg: Ffmpeg, count: int = 3, *, start: float = 0.0, end: float | None = None) -> list[bytes]:
     """The first frame, the last and those between, `count` in all, evenly over `start` to `end` in seconds.
 
-    Fewer where the length is not known or ffmpeg cannot read the clip, which is then worth a line in the log only.
+    Fewer if the length is not known or ffmpeg cannot read all of the clip, which is then worth a line in the log only.
     """
     try:
         kind, duration = _facts(path)
-        if kind not in _DEMUXERS or count < 1:
+        if kind not in KINDS or count < 1:
             return []
+        spans = _spans(start, min(end or duration, duration) if duration else None, count)
         with tempfile.TemporaryDirectory(prefix="luma-stills-") as folder:
-            spans = _spans(start, min(end or duration, duration) if duration else None, count)
             targets = [Path(folder) / f"{number}.jpg" for number in range(len(spans))]
-            _run(_command(path, _DEMUXERS[kind], ffmpeg, spans, targets))
+            _run(ffmpeg, _arguments(path, kind, spans, targets), path)
             return [target.read_bytes() for target in targets if target.exists() and target.stat().st_size]
-    except (OSError, subprocess.SubprocessError) as error:
+    except OSError as error:
         log.info("no pictures of %s: %s", path.name, error)
         return []
 
@@ -58,26 +59,25 @@ def _spans(start: float, end: float | None, count: int) -> list[tuple[float, flo
     return [*((time, None) for time in between), (tail, end - tail)]
 
 
-def _command(
-    path: Path, demuxer: str, ffmpeg: str, spans: Sequence[tuple[float, float | None]], targets: Sequence[Path]
+def _arguments(
+    path: Path, kind: str, spans: Sequence[tuple[float, float | None]], targets: Sequence[Path]
 ) -> list[str]:
-    # Protocol and demuxer are named: a playlist that poses as a clip makes ffmpeg open other files.
-    command = [ffmpeg, "-nostdin", "-v", "error", "-y"]
+    found = ["-y"]
     for start, length in spans:
         limit = [] if length is None else ["-t", f"{length:.3f}"]
-        named = ["-protocol_whitelist", "file", "-f", demuxer, "-i", f"file:{path}"]
-        command += ["-threads", "1", "-ss", f"{start:.3f}", *limit, *named]
+        found += read_from(path, kind, "-threads", "1", "-ss", f"{start:.3f}", *limit)
     for number, ((_, length), target) in enumerate(zip(spans, targets, strict=True)):
         # The last frame is the first of the tail reversed; scaled before, so that the tail takes little memory.
-        filters = _SCALE if length is None else f"{_SCALE},reverse"
+        filters = SCALE if length is None else f"{SCALE},reverse"
         picture = ["-map", f"{number}:V:0", "-vf", filters, "-frames:v", "1", "-q:v", "6"]
-        command += [*picture, "-f", "image2", "-update", "1", f"file:{target}"]
-    return command
+        found += [*picture, "-f", "image2", "-update", "1", f"file:{target}"]
+    return found
 
 
-def _run(command: Sequence[str]) -> None:
-    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    with signals.child(command, **options) as process:
-        _, errors = process.communicate(timeout=MAX_SECONDS)
-    if process.returncode:
-        log.info("ffmpeg: %s", errors.decode("utf-8", "replace").strip().partition("\n")[0])
+def _run(ffmpeg: Ffmpeg, arguments: list[str], path: Path) -> None:
+    """What could be made is made, whatever the rest of it says."""
+    try:
+        with started(ffmpeg, arguments, f"make pictures of {path.name}") as process:
+            process.wait(MAX_SECONDS)
+    except (LumaError, subprocess.TimeoutExpired) as error:
+        log.info("%s", error)

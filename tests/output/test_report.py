@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,10 +22,11 @@ from hypothesis import strategies as st
 
 from luma_cli.api.task import SavedFile, State, Task
 from luma_cli.downloads.file_names import why_not
-from luma_cli.journal.records import Outcome, Row
+from luma_cli.journal.records import Details, Outcome, Row
 from luma_cli.output.report import make_page
 from luma_cli.output.report_media import Copies
 from luma_cli.sandbox import Sandbox
+from luma_cli.video.ffmpeg import Ffmpeg
 from luma_cli.video.stills import stills
 from support.browser import Browser, browser
 from support.commands import CLIP, CLIP_URL, Result
@@ -41,27 +41,12 @@ VOID = {"meta", "br", "input", "img"}
 
 
 def row(number: int = 1, *, source: str = "", digest: str | None = "d", outcome: str = "accepted", **facts: Any) -> Row:
-    facts = {"task_id": f"{number:032x}", "state": State.SUCCEEDED, "prompt": "Snow", **facts}
-    task = Task(**facts)
-    return Row(number, Outcome(outcome), task, source, "https://api.example.net", digest, None, None, NOON, None)
-
-
-@dataclass(frozen=True)
-class JournalRow(Row):
-    """What newer journals know of a submission besides."""
-
-    credits: float | None = None
-    trim: str | None = None
-    parent_task_id: str | None = None
-    source_sha256: str | None = None
-    piece_of: str | None = None
-    piece_index: int | None = None
-
-
-def journal_row(number: int, *, source: str = "", **facts: Any) -> JournalRow:
-    own = {field: facts.pop(field) for field in JournalRow.__annotations__ if field in facts}
-    plain = row(number, source=source, **facts)
-    return JournalRow(**{**{field: getattr(plain, field) for field in Row.__annotations__}, **own})
+    """A row; of `facts` those that are of its submission are columns of the journal, the rest is of its task."""
+    names = {"credits", *Details.__dataclass_fields__} & facts.keys()
+    columns = {name: facts.pop(name) for name in names}
+    task = Task(**{"task_id": f"{number:032x}", "state": State.SUCCEEDED, "prompt": "Snow", **facts})
+    service = "https://api.example.net"
+    return Row(number, Outcome(outcome), task, source, service, digest, None, None, NOON, columns=columns)
 
 
 def saved(path: Path, url: str = LINK, *, size: int | None = None) -> SavedFile:
@@ -350,13 +335,13 @@ def test_what_a_prompt_says_differently_than_the_first_takes_is_marked() -> None
 
 @pytest.mark.parametrize(("cost", "shown"), [(100, "100 credits"), (1.0, "1 credit"), (0, "0 credits")])
 def test_the_cost_is_shown(cost: float, shown: str) -> None:
-    text = page_of(journal_row(1, credits=cost)).all("article")[0]
+    text = page_of(row(1, credits=cost)).all("article")[0]
 
     assert f"Cost{shown}" in text.replace("\n", "")
 
 
 def test_a_cost_that_was_not_seen_is_not_a_zero() -> None:
-    page = page_of(journal_row(1, credits=250.5), journal_row(2))
+    page = page_of(row(1, credits=250.5), row(2))
 
     assert "Costnot known" in page.all("article")[1]
     assert "250.5 credits (1 of unknown cost)" in page.all("header")[0]
@@ -391,8 +376,8 @@ def test_takes_of_one_source_stand_in_one_group_and_sources_in_the_order_of_the_
 
 def test_an_edit_of_an_edit_stands_below_it(video: Path) -> None:
     first = row(1, source=CLIP_URL, result_urls=(LINK,), files=(saved(video),))
-    again = journal_row(2, source=LINK, parent_task_id=first.label)
-    third = journal_row(3, source=LINK, parent_task_id=again.label)
+    again = row(2, source=LINK, parent_task_id=first.label)
+    third = row(3, source=LINK, parent_task_id=again.label)
     page = page_of(first, again, third, folder=video.parent)
 
     assert page.all("h2") == [CLIP_URL, "Edits of take 1", "Edits of take 1"]
@@ -401,7 +386,7 @@ def test_an_edit_of_an_edit_stands_below_it(video: Path) -> None:
 
 
 def test_the_pieces_of_a_split_are_one_take() -> None:
-    pieces = [journal_row(n, source="/a.mp4", piece_of="s", piece_index=n, credits=100) for n in (2, 1, 3)]
+    pieces = [row(n, source="/a.mp4", piece_of=7, piece_index=n, credits=100) for n in (2, 1, 3)]
     page = page_of(*pieces)
 
     assert page.all("h3") == ["Take 1"]
@@ -566,7 +551,7 @@ def test_text_from_outside_is_text(prompt: str, message: str, mark: str, warning
 
     assert page.all("p", "prompt") == [visible(f"\n{prompt}")]
     assert page.all("p", "reason") == [visible(f"!{message}")]
-    assert page.all("dd")[3:] == [visible(f"!{mark}"), visible(f"!{warning}")]
+    assert page.all("dd")[4:] == [visible(f"!{mark}"), visible(f"!{warning}")]
     # Every element and attribute of the page is one that it would have with harmless text.
     allowed = [*page_of(made("a", "b", "c", "!d", "e")).shape, ("p", ["class"])]
     assert [each for each in page.shape if each not in allowed] == []
@@ -718,13 +703,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows += [
         row(4, source=str(source), state=State.GENERATE_FAILED, error_message="Refused " + "x" * 200),
         row(5, source=CLIP_URL, result_urls=(LINK,)),
-        journal_row(6, source=LINK, parent_task_id=rows[0].label, files=(saved(takes[3]),)),
-        journal_row(7, source=str(long), trim="0:05-0:08", files=(saved(takes[3]),)),
+        row(6, source=LINK, parent_task_id=rows[0].label, files=(saved(takes[3]),)),
+        row(7, source=str(long), trim="0:05-0:08", files=(saved(takes[3]),)),
     ]
     page = folder / "page.html"
 
     def pictures(path: Path, start: float, end: float | None) -> Sequence[bytes]:
-        return stills(path, FFMPEG or "", start=start, end=end)
+        return stills(path, Ffmpeg(FFMPEG or ""), start=start, end=end)
 
     page.write_text(make_page(rows, folder, stills=pictures))
     return page

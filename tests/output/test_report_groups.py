@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,33 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luma_cli.api.task import State, Task
+from luma_cli.api.task import SavedFile, State, Task
 from luma_cli.journal.records import Outcome, Row
+from luma_cli.journal.splits import Piece, Split, SplitState
 from luma_cli.output.report_groups import group_rows, marked_words, rows_with_an_end, trimmed_part
 from luma_cli.output.report_media import source_of
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class JournalRow(Row):
-    """What newer journals know of a submission besides."""
-
-    credits: float | None = None
-    trim: str | None = None
-    parent_task_id: str | None = None
-    source_sha256: str | None = None
-    piece_of: str | None = None
-    piece_index: int | None = None
-
-
-def row(number: int, source: str = "/a.mp4", *, state: State = State.SUCCEEDED, **facts: Any) -> JournalRow:
+def row(number: int, source: str = "/a.mp4", *, state: State = State.SUCCEEDED, **columns: Any) -> Row:
     task = Task(task_id=f"task-{number}", state=state, prompt="Snow")
-    plain = Row(number, Outcome.ACCEPTED, task, source, "https://api.example.net", "d", None, None, NOON, None)
-    return JournalRow(**{**{field: getattr(plain, field) for field in Row.__annotations__}, **facts})
+    service = "https://api.example.net"
+    return Row(number, Outcome.ACCEPTED, task, source, service, "d", None, None, NOON, columns=columns)
 
 
-def shape(rows: list[JournalRow]) -> list[Any]:
+def shape(rows: list[Row]) -> list[Any]:
     """The numbers of each group's rows, with what stands below it."""
 
     def of(group: Any) -> list[Any]:
@@ -58,16 +47,16 @@ def shape(rows: list[JournalRow]) -> list[Any]:
         ([row(1), row(2, parent_task_id="task-1"), row(3, parent_task_id="task-2")], [[[1], [[2], [[3]]]]]),
         ([row(2, parent_task_id="task-1"), row(3, parent_task_id="task-1"), row(1)], [[[1], [[2, 3]]]]),
         ([row(2, parent_task_id="gone"), row(3, parent_task_id="gone")], [[[2, 3]]]),
-        ([row(2, piece_of="s", piece_index=1), row(1, piece_of="s", piece_index=0), row(3)], [[[1, 2, 3]]]),
-        ([row(1, piece_of="s", piece_index=0), row(2, piece_of="s", piece_index=0)], [[[2]]]),
+        ([row(2, piece_of=7, piece_index=1), row(1, piece_of=7, piece_index=0), row(3)], [[[1, 2, 3]]]),
+        ([row(1, piece_of=7, piece_index=0), row(2, piece_of=7, piece_index=0)], [[[2]]]),
     ],
 )
-def test_rows_stand_with_their_source(rows: list[JournalRow], wanted: list[Any]) -> None:
+def test_rows_stand_with_their_source(rows: list[Row], wanted: list[Any]) -> None:
     assert shape(rows) == wanted
 
 
 def test_a_piece_done_again_is_paid_for_twice() -> None:
-    rows = [row(n, piece_of="s", piece_index=index, credits=100) for n, index in ((1, 1), (2, 2), (3, 1))]
+    rows = [row(n, piece_of=7, piece_index=index, credits=100) for n, index in ((1, 1), (2, 2), (3, 1))]
     (group,) = group_rows(rows)
 
     assert ([piece.number for piece in group.takes[0].rows], group.takes[0].credits) == ([3, 2], 300)
@@ -127,3 +116,30 @@ def test_a_newer_file_is_doubted_unless_its_content_is_the_recorded_one(
     sha256 = None if recorded is None else hashlib.sha256(recorded).hexdigest()
 
     assert source_of(row(1, str(path), source_sha256=sha256)).is_doubtful == is_doubtful
+
+
+def split_in_two(target: Path, **facts: Any) -> Split:
+    pieces = (Piece(1, 0, 240), Piece(2, 240, 200))
+    return Split(7, "i", "/a.mp4", str(target), facts, {}, SplitState.OPEN, pieces)
+
+
+def piece(index: int, file: Path) -> Row:
+    file.write_bytes(b"clip")
+    made = row(index, piece_of=7, piece_index=index)
+    return replace(made, task=replace(made.task, files=(SavedFile(str(file), 4, f"{index}" * 64, ""),)))
+
+
+@pytest.mark.parametrize(("rate", "wanted"), [("30000/1001", 8.008), (24, 10.0)])
+def test_pieces_play_from_where_they_were_cut_until_there_is_a_joined_file(
+    tmp_path: Path, rate: object, wanted: float
+) -> None:
+    target = tmp_path / "joined.mp4"
+    rows = [piece(index, tmp_path / f"{index}.mp4") for index in (1, 2)]
+    (group,) = group_rows(rows, {7: split_in_two(target, rate=rate)})
+
+    assert [(clip.name, clip.offset) for clip in group.takes[0].clips] == [
+        ("1.mp4", 0),
+        ("2.mp4", pytest.approx(wanted)),
+    ]
+    target.write_bytes(b"joined")
+    assert [(clip.name, clip.offset) for clip in group.takes[0].clips] == [("joined.mp4", 0)]

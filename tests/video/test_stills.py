@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from luma_cli.video.ffmpeg import Ffmpeg
 from luma_cli.video.stills import stills
 from support.commands import CLIP
 
-FFMPEG = shutil.which("ffmpeg") or ""
-pytestmark = pytest.mark.skipif(not FFMPEG, reason="needs ffmpeg")
+FFMPEG = Ffmpeg(shutil.which("ffmpeg") or "")
+pytestmark = pytest.mark.skipif(not FFMPEG.path, reason="needs ffmpeg")
 BARS = "color=red:s=320x180:r=24:d=1[a];color=lime:s=320x180:r=24:d=1[b];color=blue:s=320x180:r=24:d=1[c]"
 
 
@@ -20,14 +21,14 @@ def three_colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second of red, one of green, one of blue."""
     path = tmp_path_factory.mktemp("clips") / "-%d: colours.mp4"
     graph = f"{BARS};[a][b][c]concat=n=3"
-    command = [FFMPEG, "-v", "error", "-filter_complex", graph, "-pix_fmt", "yuv420p", f"file:{path}"]
+    command = [FFMPEG.path, "-v", "error", "-filter_complex", graph, "-pix_fmt", "yuv420p", f"file:{path}"]
     subprocess.run(command, check=True, timeout=60)
     return path
 
 
 def colour(jpeg: bytes) -> str:
     """The strongest of a picture's channels."""
-    command = [FFMPEG, "-v", "error", "-f", "mjpeg", "-i", "-", "-vf", "scale=1:1", "-f", "rawvideo"]
+    command = [FFMPEG.path, "-v", "error", "-f", "mjpeg", "-i", "-", "-vf", "scale=1:1", "-f", "rawvideo"]
     pixel = subprocess.run([*command, "-pix_fmt", "rgb24", "-"], input=jpeg, capture_output=True, check=True).stdout
     return ("red", "green", "blue")[list(pixel).index(max(pixel))]
 
@@ -57,7 +58,7 @@ def test_what_cannot_be_read_has_no_pictures(tmp_path: Path, content: bytes) -> 
 
 
 def test_without_a_file_or_a_program_there_are_none(tmp_path: Path) -> None:
-    assert stills(tmp_path / "gone.mp4", FFMPEG) == stills(CLIP, "/nowhere/ffmpeg") == []
+    assert stills(tmp_path / "gone.mp4", FFMPEG) == stills(CLIP, Ffmpeg("/nowhere/ffmpeg")) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names that Windows does not take")

@@ -48,4 +48,4 @@ def report(
     with options.open_run() as run:
         named = task_references.parse_rows(read_words(tasks), run.journal)
         rows = named if tasks else report.rows_with_an_end(run.journal.rows())
-        report.write_page(rows, page, file, copies=copies, overwrite=force)
+        report.write_page(run, rows, page, file, copies=copies, overwrite=force)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from luma_cli.video.containers.byte_source import FAR, Box, ByteSource
+from luma_cli.video.containers.byte_source import BOX, FAR, Box, ByteSource
 from luma_cli.video.containers.codecs import BY_RIFF, WAVE_FORMATS
 from luma_cli.video.media import Media, MediaError, Track
 
@@ -21,7 +21,7 @@ def chunks(source: ByteSource, start: int, end: int) -> Iterator[Box]:
     while end - start >= 8 and len(head := source.take(start, min(12, end - start))) >= 8:
         kind, size = struct.unpack("<4sI", head[:8])
         is_list = kind in (b"RIFF", b"LIST")
-        source.count_parts()
+        source.count_parts(BOX)
         yield Box(head[8:] if is_list else kind, start + (12 if is_list else 8), min(start + 8 + size, end), start)
         start += 8 + size + size % 2
 

@@ -4,7 +4,7 @@ import re
 import struct
 from collections.abc import Iterator
 
-from luma_cli.video.containers.byte_source import Box, ByteSource
+from luma_cli.video.containers.byte_source import BOX, Box, ByteSource
 from luma_cli.video.media import MediaError
 
 
@@ -18,7 +18,7 @@ def boxes(source: ByteSource, start: int, end: int) -> Iterator[Box]:
         # A download's reserved space, all zeros, would else pass for a nameless box that reaches to the end.
         if size < header or len(head) < header or not re.fullmatch(rb"[\x20-\x7e\xa9]{4}", kind):
             raise MediaError(f"damaged: there is no box {kind.decode('latin-1')!a} of {size} bytes")
-        source.count_parts()
+        source.count_parts(BOX)
         yield Box(kind, start + header, min(start + size, end), start)
         start += size
 

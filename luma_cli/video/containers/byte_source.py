@@ -31,6 +31,8 @@ BY_RANGES = Limits(reads=64, window=8192, total=(1 << 20) - 8192, index=1 << 17,
 ON_DISK = Limits(reads=65_536, window=4096, total=1 << 28, index=1 << 23, parts=1 << 21)
 _MAX_KEPT = 16  # pieces that are kept: an index is walked to and fro
 _MAX_TABLE_PIECE = 1 << 16
+# What a box costs of the parts, beside an entry of a table: it takes as much longer to look at.
+BOX = 8
 
 
 class LimitReachedError(MediaError):
@@ -94,7 +96,7 @@ class ByteSource:
             yield from struct.iter_unpack(layout, data)
             start += len(data)
 
-    def count_parts(self, count: int = 1) -> None:
+    def count_parts(self, count: int) -> None:
         """Count what is looked at against the limit."""
         self._parts -= count
         if self._parts < 0:

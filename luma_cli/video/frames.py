@@ -32,6 +32,7 @@ RATES = tuple(
 MIN_RATE, MAX_RATE = Fraction(10), Fraction(60)  # of what is made of a variable rate
 MAX_FRAMES = 3_000_000
 MAX_SECONDS = 6 * 3600.0
+MAX_LAST = 2  # times a frame's length: encoders round that of the last one
 NO_TIME = -(2**63)
 DISCARD = 4  # ffmpeg's flag of a packet that is decoded and not shown
 
@@ -90,6 +91,8 @@ class Timeline:
         if self.count < 2:
             return 1 / (self.last * self.unit) if self.last > 0 else None
         mean = Fraction(self.ticks[-1] - self.ticks[0], self.count - 1)
+        if self.last > MAX_LAST * mean:
+            return None  # a screen recording's still end, which a constant rate would lose
         for rate in (1 / (mean * self.unit) if mean > 0 else Fraction(0), *RATES):
             if rate and self.is_steady(1 / (rate * self.unit)):
                 return _closest_common(rate, self)

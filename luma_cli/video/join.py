@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from luma_cli.errors import FileError, LumaError
+from luma_cli.errors import FileError, LumaError, reason
+from luma_cli.video import movie_index
 from luma_cli.video.ffmpeg import Ffmpeg, Need, OnSeconds, read_from, run, started
 from luma_cli.video.frames import list_times
-from luma_cli.video.sound import Laid, Sound, SoundReport, lay, ways_of
+from luma_cli.video.sound import Laid, Sound, SoundReport, check_written, lay, ways_of
 
 NEEDS = frozenset({Need.H264, Need.TIMING})
-MIN_TICKS = 10_000  # a second, as ffmpeg's MP4 has at least
+# Ticks of a stream of H.264 without a container, as ffmpeg counts them.
+TICK = Fraction(1, 1_200_000)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def join(
     report = None
     for is_copied in ways_of(sound, "mp4") if sound else (False,):
         length = frame_count / rate
-        laid = lay(sound, "mp4", length, Fraction(1, _ticks(rate)), is_copied=is_copied) if sound else None
+        laid = lay(sound, "mp4", length, TICK, is_copied=is_copied) if sound else None
         try:
             _join(ffmpeg, pieces, rate, target, laid, on_seconds)
         except LumaError:
@@ -49,6 +51,7 @@ def join(
             continue
         report = SoundReport(sound.stream.codec, is_copied, sound.left_out) if sound else None
         break
+    check_written(target)
     check_frames(ffmpeg, target, rate, frame_count)
     return JoinReport(frame_count, report)
 
@@ -77,11 +80,11 @@ def _join(
 ) -> None:
     # One stream of H.264 without a container, through a pipe: there is no script that names files, and no time of a
     # piece that could shift the next. A frame's time is its number.
-    step = f"{rate.denominator}/{rate.numerator}"
+    # Ticks are whole, and versions differ in what they make of a wished timescale: a constant rate is near enough
+    # here, and the exact one is written afterwards.
+    step = f"round({rate.denominator}/{rate.numerator}/TB)"
     stream = ["-protocol_whitelist", "pipe", "-format_whitelist", "h264", "-f", "h264", "-framerate", str(rate)]
-    times = f"setts=ts=round(N*{step}/TB):duration=round({step}/TB)"
-    ticks = str(_ticks(rate))
-    maps = ["-map", "0:0", "-c:v", "copy", "-bsf:v", times, "-video_track_timescale", ticks, "-movie_timescale", ticks]
+    maps = ["-map", "0:0", "-c:v", "copy", "-bsf:v", f"setts=ts=N*{step}:duration={step}"]
     sound = [*laid.source, *maps, *laid.arguments] if laid else maps
     container = ["-map_metadata", "-1", "-map_chapters", "-1", "-y", "-f", "mp4", "-movflags", "+faststart"]
     arguments = ["-copyts", *stream, "-i", "pipe:0", *sound, *container, f"file:{target}"]
@@ -101,7 +104,9 @@ def _join(
         process.stdin.close()
     if laid:
         laid.correct(target)
-
-
-def _ticks(rate: Fraction) -> int:
-    return rate.numerator * max(1, -(-MIN_TICKS // rate.numerator))
+    try:
+        movie_index.set_rate(target, rate)
+    except OSError as error:
+        raise FileError(f"cannot write {target.name}: {reason(error)}") from error
+    except ValueError as error:
+        raise FileError(f"cannot join the pieces: {error}") from error

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from luma_cli.errors import FileError, LumaError, reason
-from luma_cli.video import edit_list
+from luma_cli.video import headers, movie_index
 from luma_cli.video.encode import SEEKABLE, can_decode
 from luma_cli.video.ffmpeg import Ffmpeg, OnSeconds, kind_of, on_progress, read_from, run
 from luma_cli.video.frames import Stream, first_frame, list_streams, list_times, look
@@ -157,12 +157,23 @@ def with_sound(
             doing = f"put the sound of {source.name} under {result.name}"
             run(ffmpeg, [*arguments, f"file:{target}"], doing, on_line=on_progress(on_seconds, float(length)))
             laid.correct(target)
+            check_written(target)
             return SoundReport(sound.stream.codec, is_copied, sound.left_out)
         except LumaError:
             if not is_copied:
                 raise
             log.info("the sound of %s cannot be copied, it is encoded", source.name)
     return None
+
+
+def check_written(target: Path) -> None:
+    """ffmpeg may end well although the last bytes did not get onto a full disk."""
+    try:
+        headers.check_whole(target)
+    except headers.MediaError as error:
+        raise FileError(f"cannot write {target.name}: {error}") from error
+    except OSError as error:
+        raise FileError(f"cannot write {target.name}: {reason(error)}") from error
 
 
 def ways_of(sound: Sound, container: str) -> tuple[bool, ...]:
@@ -191,7 +202,7 @@ class Laid:
         """
         try:
             if self.priming:
-                edit_list.skip_priming(target, self.priming)
+                movie_index.skip_priming(target, self.priming)
         except OSError as error:
             raise FileError(f"cannot write {target.name}: {reason(error)}") from error
         except ValueError as error:

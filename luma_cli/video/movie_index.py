@@ -1,11 +1,15 @@
-"""Correct the edit list of a sound that ffmpeg wrote: it cannot write a delay and a priming at once."""
+"""Correct times in the index of an MP4 or MOV that ffmpeg wrote, where it cannot write them to the tick."""
 
+import contextlib
+import math
 import struct
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 MAX_INDEX = 256 * 2**20  # bytes of `moov` that are read into memory
+MIN_TICKS = 10_000  # a second, as ffmpeg has at least
 
 
 class _Box(NamedTuple):
@@ -17,17 +21,33 @@ class _Box(NamedTuple):
 def skip_priming(path: Path, ticks: int) -> None:
     """Have players drop the first `ticks` of the sound's media after the delay that its edit list begins with.
 
-    ffmpeg has written the delay alone: an empty edit, and one that begins with the first tick of the media.
+    ffmpeg has written the delay alone, an empty edit and one that begins with the media: it cannot write both.
 
     Raises:
         ValueError: the file is not built like that.
         OSError: it cannot be changed.
     """
+    with _opened(path) as index:
+        _skip_priming(index, ticks)
+
+
+def set_rate(path: Path, rate: Fraction) -> None:
+    """Give the frames of the picture exactly this rate: they have it but for rounding, and no B-frames.
+
+    Raises as `skip_priming`.
+    """
+    with _opened(path) as index:
+        _set_rate(index, rate)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[bytearray]:
+    """The contents of the box `moov`, written back at the end of the block."""
     with path.open("r+b") as file:
         moov = _find_index(file, path.stat().st_size)
         file.seek(moov.start)
         index = bytearray(file.read(moov.end - moov.start))
-        _change(index, ticks)
+        yield index
         file.seek(moov.start)
         file.write(index)
 
@@ -45,17 +65,9 @@ def _find_index(file: BinaryIO, size: int) -> _Box:
     raise ValueError("the file has no index")
 
 
-def _change(index: bytearray, ticks: int) -> None:
-    whole = _Box(b"moov", 0, len(index))
-    mvhd, tracks = _find(index, whole, b"mvhd"), [box for box in _boxes(index, whole) if box.kind == b"trak"]
-    sounds = [track for track in tracks if _handler(index, track) == b"soun"]
-    if len(sounds) != 1:
-        raise ValueError("the file has not one sound")
-    sound = sounds[0]
-    movie_scale = _Number(index, mvhd.start + (20 if index[mvhd.start] else 12), 4).value
-    mdhd = _find(index, sound, b"mdia", b"mdhd")
-    scale = _Number(index, mdhd.start + (20 if index[mdhd.start] else 12), 4).value
-    less = round(ticks * movie_scale / scale)
+def _skip_priming(index: bytearray, ticks: int) -> None:
+    sound = _track(index, b"soun")
+    less = round(Fraction(ticks, _scale(index, sound, b"mdia", b"mdhd").value) * _scale(index, None, b"mvhd").value)
     elst = _find(index, sound, b"edts", b"elst")
     size = 8 if index[elst.start] else 4
     second = elst.start + 8 + 2 * size + 4
@@ -64,10 +76,54 @@ def _change(index: bytearray, ticks: int) -> None:
         raise ValueError("the sound's edit list is another one")
     media_time.value = ticks
     _Number(index, second, size).value -= less
-    duration = _duration(index, _find(index, sound, b"tkhd"), 20, 28)
-    duration.value -= less
-    longest = max(_duration(index, _find(index, track, b"tkhd"), 20, 28).value for track in tracks)
-    _duration(index, mvhd, 16, 24).value = longest
+    _duration(index, _find(index, sound, b"tkhd"), 20, 28).value -= less
+    _sum_up(index)
+
+
+def _set_rate(index: bytearray, rate: Fraction) -> None:
+    picture = _track(index, b"vide")
+    stts = _find(index, picture, b"mdia", b"minf", b"stbl", b"stts")
+    if _Number(index, stts.start + 4, 4).value != 1:
+        raise ValueError("the picture's rate is not constant")
+    count = _Number(index, stts.start + 8, 4).value
+    factor = max(1, -(-MIN_TICKS // rate.numerator))
+    _Number(index, stts.start + 12, 4).value = rate.denominator * factor
+    _scale(index, picture, b"mdia", b"mdhd").value = rate.numerator * factor
+    _duration(index, _find(index, picture, b"mdia", b"mdhd"), 16, 24).value = count * rate.denominator * factor
+    length = math.ceil(count / rate * _scale(index, None, b"mvhd").value)
+    _duration(index, _find(index, picture, b"tkhd"), 20, 28).value = length
+    if any(box.kind == b"edts" for box in _boxes(index, picture)):
+        elst = _find(index, picture, b"edts", b"elst")
+        _duration(index, elst, 8, 8).value = length
+    _sum_up(index)
+
+
+def _sum_up(index: bytearray) -> None:
+    """The movie is as long as its longest track."""
+    lengths = [_duration(index, _find(index, track, b"tkhd"), 20, 28).value for track in _tracks(index)]
+    _duration(index, _find(index, _whole(index), b"mvhd"), 16, 24).value = max(lengths)
+
+
+def _whole(index: bytearray) -> _Box:
+    return _Box(b"moov", 0, len(index))
+
+
+def _tracks(index: bytearray) -> list[_Box]:
+    return [box for box in _boxes(index, _whole(index)) if box.kind == b"trak"]
+
+
+def _track(index: bytearray, handler: bytes) -> _Box:
+    """The one track of that kind."""
+    found = [track for track in _tracks(index) if _handler(index, track) == handler]
+    if len(found) != 1:
+        raise ValueError(f"the file has {len(found)} tracks of the kind {handler.decode()}")
+    return found[0]
+
+
+def _scale(index: bytearray, box: _Box | None, *kinds: bytes) -> "_Number":
+    """The ticks in a second of a header of the movie or of a track's media."""
+    header = _find(index, box or _whole(index), *kinds)
+    return _Number(index, header.start + (20 if index[header.start] else 12), 4)
 
 
 class _Number:

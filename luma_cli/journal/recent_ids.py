@@ -50,14 +50,6 @@ def _one_line(text: object) -> str:
     return clean if len(clean) <= MAX_TEXT else f"{clean[: MAX_TEXT - 3]}..."
 
 
-def recent_ids() -> list[str]:
-    """The newest task ids and `@last`, from where the environment says that the journal is."""
-    folder = os.environ.get("LUMA_STATE_DIR")
-    if not folder:
-        try:
-            import platformdirs
-
-            folder = platformdirs.user_state_dir("kie-luma", appauthor=False)
-        except RuntimeError:  # there is no home
-            return []
+def recent_ids(folder: str | None) -> list[str]:
+    """The newest task ids and `@last`."""
     return ["@last", *(task_id for task_id, _, _ in recent_tasks(folder))]

@@ -1,6 +1,7 @@
 """What is learnt of tasks, and ids that find their submission."""
 
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from luma_cli.edits.run import Run
 from luma_cli.edits.task_references import find_row
 from luma_cli.errors import OutcomeUnknown, UsageError
 from luma_cli.journal import journal
+from luma_cli.journal.records import Details
+from luma_cli.journal.splits import SplitState
 from luma_cli.journal.journal import Journal
 from support.commands import Result
 from support.journals import BASE, ID, asked, lose, lost, meanwhile, submission
@@ -94,6 +97,7 @@ HOSTILE = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
+OTHER = ID[::-1]
 MEMORY = journal.open_journal(None)
 FIELDS = ("paramJson", "completeTime", "createTime", "response", "successFlag", "errorCode", "errorMessage")
 
@@ -190,3 +194,138 @@ def test_a_callback_that_another_process_hears_too_is_no_mistake(book: Journal, 
     found = wake.adopt(run, task)
     assert found is not None
     assert (found.number, found.task.task_id) == (row.number, ID)
+
+
+# --- forgetting ---
+
+
+def paid(book: Journal, name: str, *, saved: bool = True, key: str | None = None) -> str:
+    task_id = name.rjust(32, "0")
+    book.record(submission(name, key=key), lambda _: task_id)
+    book.learn(Task(task_id, State.SUCCEEDED, 1, result_urls=("https://a.example/b.mp4",)), BASE)
+    if saved:
+        book.save_file(task_id, SavedFile(f"/a/{name}.mp4", 5, "0" * 64, "https://a.example/b.mp4"))
+    return task_id
+
+
+def test_a_key_outlives_the_row_that_is_pruned(book: Journal) -> None:
+    task_id = paid(book, "a", key="k")
+    assert [row.task.task_id for row in book.prune(time.time() + 1)] == [task_id]
+    assert list(book.rows()) == []
+    assert book.record(submission(key="k"), lambda _: pytest.fail("sent")) == task_id
+    with pytest.raises(UsageError, match="used for another"):
+        book.earlier(submission("b", key="k"))
+
+
+def test_a_key_of_a_pruned_row_can_be_forgotten(book: Journal) -> None:
+    task_id = paid(book, "a", key="k")
+    book.prune(time.time() + 1)
+    assert book.forget_key(task_id)
+    assert not book.forget_key(task_id)
+    assert book.record(submission(key="k"), lambda _: ID) == ID
+
+
+def test_what_was_never_saved_is_pruned_only_by_force(book: Journal) -> None:
+    kept, saved = paid(book, "a", saved=False), paid(book, "b")
+    assert [row.task.task_id for row in book.prunable(time.time() + 1)] == [saved]
+    assert [row.task.task_id for row in book.prune(time.time() + 1)] == [saved]
+    assert [row.task.task_id for row in book.prune(time.time() + 1, force=True)] == [kept]
+
+
+def test_pieces_of_an_unfinished_edit_are_not_pruned(book: Journal) -> None:
+    split = book.splits.create("edit", "a.mp4", "b.mp4", {}, {}, [])
+    task_id = paid(book, "a")
+    book.note_details(task_id, piece_of=split.number, piece_index=1)
+    assert book.prune(time.time() + 1) == []
+    book.splits.set_state(split.number, SplitState.FINISHED)
+    assert len(book.prune(time.time() + 1)) == 1
+
+
+def test_what_was_forgotten_is_submitted_anew(book: Journal) -> None:
+    paid(book, "a", key="k")
+    book.forget(list(book.rows()))
+    assert book.record(submission(key="k"), lambda _: ID) == ID
+
+
+# --- names, and what was asked for ---
+
+
+def test_a_path_that_is_not_utf_8_comes_back_as_it_was(book: Journal) -> None:
+    name = "/videos/Caf\udce9/clip\udcff.mp4"
+    book.record(replace(submission(), source=name), lambda _: ID)
+    saved = SavedFile(name, 5, "0" * 64, "https://a.example/b.mp4", "1" * 64)
+    book.save_file(ID, saved)
+    row = book.known(ID)
+    assert row is not None
+    assert (row.source, row.task.files) == (name, (saved,))
+    assert book.file_at(name) == (ID, saved)
+
+
+def test_what_we_asked_for_is_not_replaced_by_what_the_service_repeats(book: Journal) -> None:
+    book.record(submission(), lambda _: ID)
+    book.learn(Task(ID, State.GENERATING, 0, prompt="Something else", watermark="theirs"), BASE)
+    book.learn(Task(OTHER, State.GENERATING, 0, prompt="From elsewhere"), BASE)
+    ours, theirs = book.known(ID), book.known(OTHER)
+    assert ours is not None
+    assert theirs is not None
+    assert (ours.task.prompt, ours.task.watermark, theirs.task.prompt) == ("Snow", None, "From elsewhere")
+
+
+DETAILS = Details(
+    model="aleph",
+    options={"seed": 5, "aspectRatio": "16:9"},
+    take=2,
+    trim="30-40",
+    audio="keep",
+    match=True,
+    seconds=9.5,
+    source_sha256="0" * 64,
+    parent_task_id="f" * 32,
+    name_pattern="{stem}-{id}",
+    balance_before=500.0,
+)
+
+
+def test_the_details_of_a_submission_come_back(book: Journal) -> None:
+    book.record(replace(submission(), identity="edit", details=DETAILS), lambda _: ID)
+    row = book.known(ID)
+    assert row is not None
+    assert (row.details, row.identity, row.task.model, row.task.parent_task_id) == (
+        DETAILS,
+        "edit",
+        "aleph",
+        "f" * 32,
+    )
+    assert [child.task.task_id for child in book.children_of("f" * 32)] == [ID]
+
+
+# --- the same edit again ---
+
+
+def test_an_edit_is_the_same_in_any_spelling_and_by_what_an_older_luma_made_of_it(book: Journal) -> None:
+    book.record(replace(submission(key="old"), idempotency_key="old"), lambda _: ID)
+    new = replace(submission(key="new"), identity="edit", old_keys=("old",))
+    assert book.record(new, lambda _: pytest.fail("sent")) == ID
+    assert [row.task.task_id for row in book.find_by_identity("edit", "digest-a")] == [ID]
+    found = book.find_by_key("new", "old")
+    assert found is not None
+    assert found.task.task_id == ID
+
+
+def test_the_key_passes_to_the_next_take(book: Journal) -> None:
+    book.record(submission(key="k"), lambda _: ID)
+    assert book.record(submission(key="k"), lambda _: OTHER, repeat=True) == OTHER
+    assert book.record(submission(key="k"), lambda _: pytest.fail("sent")) == OTHER
+
+
+def test_a_take_whose_outcome_is_unknown_under_its_key_is_not_sent_again(book: Journal) -> None:
+    with pytest.raises(OutcomeUnknown):
+        book.record(submission(key="k"), lost)
+    with pytest.raises(OutcomeUnknown, match="unknown outcome"):
+        book.record(submission(key="k"), lambda _: pytest.fail("sent"), repeat=True)
+
+
+def test_a_take_without_a_key_is_sent_whatever_became_of_the_last(book: Journal) -> None:
+    with pytest.raises(OutcomeUnknown):
+        book.record(submission(), lost)
+    assert book.record(submission(), lambda _: ID, repeat=True) == ID

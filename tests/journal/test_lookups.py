@@ -66,3 +66,44 @@ def test_a_journal_of_years_is_read_in_pages(book: Journal, monkeypatch: pytest.
     assert found == sorted(found, reverse=True)
     assert len(found) == 2500
     assert [row.number for row in book.rows(limit=2)] == [2500, 2499]
+
+
+def test_words_are_looked_for_in_prompts_and_file_names(book: Journal) -> None:
+    edits = {"a": "Heavy SNOW falls", "b": "Rain", "c": "Straße, Caf\u00e9"}
+    for number, (name, prompt) in enumerate(edits.items()):
+        asked = replace(submission(), edit=Edit(prompt, CLIP_URL), source=f"/snowy/{name}_100%.mp4", digest=name)
+        book.record(asked, lambda _, number=number: f"{number:032}")
+    book.save_file(f"{1:032}", SavedFile("/out/evening.mp4", 5, "0" * 64, "https://a.example/b.mp4"))
+
+    def found(text: str) -> list[str]:
+        return [row.source[-10] for row in book.rows(search=text)]
+
+    assert [found("snow"), found("evening"), found("STRASSE"), found("cafe\u0301")] == [["a"], ["b"], ["c"], ["c"]]
+    assert [found("100%"), found("a_1"), found("mp4")] == [["c", "b", "a"], ["a"], ["c", "b", "a"]]
+
+
+def test_several_states_and_both_kinds_of_failure(book: Journal) -> None:
+    states = (State.SUCCEEDED, State.CREATE_FAILED, State.GENERATE_FAILED, State.GENERATING)
+    for number, state in enumerate(states):
+        book.record(submission(str(number)), lambda _, number=number: f"{number:032}")
+        book.learn(Task(f"{number:032}", state, 1), BASE)
+
+    def found(*names: str) -> list[str]:
+        return [row.task.state for row in book.rows(states=names)]
+
+    assert found("failed") == [State.GENERATE_FAILED, State.CREATE_FAILED]
+    assert found("succeeded", "generating") == [State.GENERATING, State.SUCCEEDED]
+
+
+def test_a_task_that_was_only_heard_of_is_not_the_last(three: Journal) -> None:
+    three.learn(Task("e" * 32, State.GENERATING, create_time=datetime(2100, 1, 1, tzinfo=UTC)), BASE)
+    row = three.recent(1)
+    assert row is not None
+    assert row.source == "bbbbbbbb1"
+
+
+def test_a_look_at_one_task_is_one_query(three: Journal) -> None:
+    asked: list[str] = []
+    three._db._connection.set_trace_callback(asked.append)
+    three.known("bbbbbbbb1".ljust(32, "0"))
+    assert len(asked) == 1

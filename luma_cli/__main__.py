@@ -14,9 +14,10 @@ def run() -> None:
     if words in (["--version"], ["-V"]) and _print_version():
         pass
     elif words == ["__task_ids"]:
+        from luma_cli.config import folders
         from luma_cli.journal.recent_ids import recent_ids
 
-        print("\n".join(recent_ids()))
+        print("\n".join(recent_ids(folders.state_folder())))
     elif words[:1] in (["__tasks"], ["__prompts"]):
         _print_offers(*words)
     else:

@@ -51,5 +51,6 @@ def _one_line(text: object) -> str:
 
 
 def recent_ids(folder: str | None) -> list[str]:
-    """The newest task ids and `@last`."""
-    return ["@last", *(task_id for task_id, _, _ in recent_tasks(folder))]
+    """The newest task ids and `@last`, if there are any."""
+    found = [task_id for task_id, _, _ in recent_tasks(folder)]
+    return ["@last", *found] if found else []

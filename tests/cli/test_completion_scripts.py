@@ -16,6 +16,7 @@ import typer.main
 from luma_cli.cli import completion_scripts, help_topics
 from luma_cli.cli.command_tree import read_tree
 from luma_cli.cli.main import COMMANDS, app
+from luma_cli.config.folders import state_folder
 from luma_cli.config.prompt_names import prompt_names
 from luma_cli.errors import UsageError
 from luma_cli.journal.recent_ids import recent_ids
@@ -164,7 +165,7 @@ def test_a_tab_reads_a_journal_in_a_folder_of_any_name(
     monkeypatch.setenv("LUMA_STATE_DIR", str(tmp_path / name))
     task_id = luma("modify", CLIP_URL, "-p", "Heavy snow").out.strip()
 
-    assert recent_ids() == ["@last", task_id]
+    assert recent_ids(state_folder()) == ["@last", task_id]
 
 
 def test_another_shell_is_refused() -> None:

@@ -18,9 +18,9 @@ from luma_cli.edits.run import Run
 from luma_cli.edits.task_references import find_row
 from luma_cli.errors import OutcomeUnknown, UsageError
 from luma_cli.journal import journal
+from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Details
 from luma_cli.journal.splits import SplitState
-from luma_cli.journal.journal import Journal
 from support.commands import Result
 from support.journals import BASE, ID, asked, lose, lost, meanwhile, submission
 

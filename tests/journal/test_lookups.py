@@ -1,11 +1,15 @@
 """Rows are found by what the user says, in the order of submission."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
-from luma_cli.api.task import Task
+from luma_cli.api.task import Edit, SavedFile, State, Task
 from luma_cli.edits.task_references import find_row
 from luma_cli.errors import UsageError
 from luma_cli.journal.journal import Journal
+from support.commands import CLIP_URL
 from support.journals import BASE, lose, submission
 
 

@@ -17,9 +17,10 @@ from luma_cli.api.task import Task, is_link
 from luma_cli.callbacks.server import Endpoint, Receiver
 from luma_cli.callbacks.signature import Callback
 from luma_cli.config import key_store
-from luma_cli.edits.engine import Entry, see_through
+from luma_cli.edits.engine import see_through
 from luma_cli.edits.events import Report, Warned
 from luma_cli.edits.poll import Inbox, Wake
+from luma_cli.edits.request import Entry
 from luma_cli.edits.run import Plan, Run
 from luma_cli.edits.task_references import reference_to
 from luma_cli.errors import LumaError, UsageError

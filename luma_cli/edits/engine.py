@@ -14,7 +14,6 @@ from luma_cli.checks.findings import ERROR
 from luma_cli.downloads.target import check_target, trouble
 from luma_cli.edits import save
 from luma_cli.edits.budget import Budget
-from luma_cli.edits.deliver import deliver
 from luma_cli.edits.events import (
     Checked,
     Ended,
@@ -29,11 +28,11 @@ from luma_cli.edits.events import (
 )
 from luma_cli.edits.poll import Add, Close, Inbox, Later, Poll, Watched, watch
 from luma_cli.edits.preflight import look_here, look_there, strictly, unfit
-from luma_cli.edits.refresh import failure_of
-from luma_cli.edits.request import EditRequest
+from luma_cli.edits.request import EditRequest, Entry, UploadKey
 from luma_cli.edits.run import Plan, Run
 from luma_cli.edits.save import Saved, Saver
-from luma_cli.edits.task_references import Reference
+from luma_cli.edits.submit import deliver
+from luma_cli.edits.task_references import Reference, failure_of
 from luma_cli.errors import (
     ACCOUNT_ERRORS,
     Finding,
@@ -44,7 +43,6 @@ from luma_cli.errors import (
     Unavailable,
 )
 from luma_cli.journal.journal import BeingSent, NotYet, Spacing
-from luma_cli.video.trim_range import Trim
 
 log = logging.getLogger(__name__)
 
@@ -60,37 +58,6 @@ UPLOADS_AHEAD = 2
 SILENCE = 3.0
 FORGET_HINT = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or forget it to have it submitted again"
 ANOTHER_FAILED = "left since another row failed"
-
-
-UploadKey = tuple[str, Trim | None]
-
-
-@dataclass
-class Entry:
-    """One edit on its way. Without `request` it is a task that exists already.
-
-    `name` stands before its errors, `stem` names its files, `output` is where its video goes (None: nowhere).
-    `age` is seconds since its submission. `entry_id` and `line` are those of a manifest.
-    """
-
-    name: str
-    stem: str = "video"
-    request: EditRequest | None = None
-    task_id: str = ""
-    output: str | None = None
-    age: float = 0.0
-    entry_id: str | None = None
-    line: int = 0
-    is_checked: bool = False
-    link: str | None = None
-    waited: float = 0.0
-
-    @property
-    def upload_key(self) -> UploadKey | None:
-        """Equal for entries that one upload serves; None when there is nothing to upload."""
-        if self.request is None or self.request.clip.path is None:
-            return None
-        return self.request.clip.identity, self.request.trim
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ from typing import Any
 
 from luma_cli.config.settings import Settings
 from luma_cli.downloads.file_names import stem_of, why_not
-from luma_cli.edits.engine import Entry
 from luma_cli.edits.events import Checked, Warned
-from luma_cli.edits.request import Clip, EditRequest, check_texts, parse_clip, with_row_key
+from luma_cli.edits.request import Clip, EditRequest, Entry, check_texts, parse_clip, with_row_key
 from luma_cli.edits.run import Run
 from luma_cli.errors import Finding, UsageError
 

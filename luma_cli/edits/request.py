@@ -93,6 +93,37 @@ class EditRequest:
         return Submission(edit, self.clip.source, self.identity, base_url, self.key)
 
 
+UploadKey = tuple[str, Trim | None]
+
+
+@dataclass
+class Entry:
+    """One edit on its way. Without `request` it is a task that exists already.
+
+    `name` stands before its errors, `stem` names its files, `output` is where its video goes (None: nowhere).
+    `age` is seconds since its submission. `entry_id` and `line` are those of a manifest.
+    """
+
+    name: str
+    stem: str = "video"
+    request: EditRequest | None = None
+    task_id: str = ""
+    output: str | None = None
+    age: float = 0.0
+    entry_id: str | None = None
+    line: int = 0
+    is_checked: bool = False
+    link: str | None = None
+    waited: float = 0.0
+
+    @property
+    def upload_key(self) -> UploadKey | None:
+        """Equal for entries that one upload serves; None when there is nothing to upload."""
+        if self.request is None or self.request.clip.path is None:
+            return None
+        return self.request.clip.identity, self.request.trim
+
+
 def normal_text(text: str) -> str:
     """Text in one spelling: composed characters (NFC), LF at line ends, no blanks at its ends."""
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from luma_cli.api.hosts import shown
-from luma_cli.edits.results import Results
+from luma_cli.edits.run import Results
 from luma_cli.errors import Finding, Interrupted, LumaError
 from luma_cli.output import streams
 from luma_cli.output.formats import error_members, finding_members

@@ -26,8 +26,7 @@ from luma_cli.edits.events import (
     Uploaded,
     Warned,
 )
-from luma_cli.edits.results import Results
-from luma_cli.edits.run import STDOUT
+from luma_cli.edits.run import STDOUT, Results
 from luma_cli.output import messages, streams
 from luma_cli.output.formats import entry_members, finding_members, task_members
 from luma_cli.output.progress import Meter, Screen

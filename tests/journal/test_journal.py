@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from luma_cli.api.task import SavedFile, State, Task, from_api
 from luma_cli.callbacks import wake
 from luma_cli.config.settings import load_settings
-from luma_cli.edits.results import Results
-from luma_cli.edits.run import Run
+from luma_cli.edits.run import Results, Run
 from luma_cli.edits.task_references import find_row
 from luma_cli.errors import OutcomeUnknown, UsageError
 from luma_cli.journal import journal

@@ -14,8 +14,7 @@ import typer
 import typer.core
 
 from luma_cli.config import settings
-from luma_cli.edits.results import Results
-from luma_cli.edits.run import STDOUT, Clock, Plan, Run
+from luma_cli.edits.run import STDOUT, Clock, Plan, Results, Run
 from luma_cli.errors import FileError, UsageError
 from luma_cli.output import messages, streams
 

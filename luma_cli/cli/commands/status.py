@@ -31,17 +31,17 @@ def status(
 
     Exit codes: 0 2 4 5 6 7 8 9
     """
-    from luma_cli.edits import refresh
+    from luma_cli.edits import task_references
     from luma_cli.edits.task_references import parse_references
     from luma_cli.output.questions import read_words
     from luma_cli.output.tables import show_tasks
 
     with options.open_run() as run:
         references = parse_references(run, read_words(tasks or ["@last"]))
-        found = refresh.remember(run, references) if cached else refresh.refresh(run, references)
+        found = task_references.remember(run, references) if cached else task_references.refresh(run, references)
         show_tasks(found, run.journal.median_duration())
         if exit_status:
-            refresh.fail_without_video(run, found)
+            task_references.fail_without_video(run, found)
         else:
-            refresh.note_failed(run, found)
+            task_references.note_failed(run, found)
         run.results.conclude()

@@ -37,7 +37,7 @@ def wait(
     Exit codes: 0 2 4 5 6 8 9 10 11 130
     """
     from luma_cli.callbacks.wake import open_server_for, pace, see_through_with_callbacks
-    from luma_cli.edits import refresh, save
+    from luma_cli.edits import save, task_references
     from luma_cli.edits.engine import entries_to_wait_for
     from luma_cli.edits.task_references import parse_references
     from luma_cli.output.questions import read_words
@@ -54,10 +54,10 @@ def wait(
             parallel=parallel,
         )
         run.connect()
-        words = read_words(tasks) if tasks else refresh.unfinished(run)
+        words = read_words(tasks) if tasks else task_references.unfinished(run)
         references = parse_references(run, words)
         if not tasks:
-            refresh.note_nothing_to_wait_for(run, references)
+            task_references.note_nothing_to_wait_for(run, references)
         save.check_output_for(run, plan, references)
         with open_server_for(run, [reference.task_id for reference in references], listen, public_url) as server:
             see_through_with_callbacks(run, plan, entries_to_wait_for(plan, references), server)

@@ -214,7 +214,7 @@ class Listener:
                 self._run.report(Note(f"{task.task_id} is the task of {row.label}"))
         except FileError as error:
             self._run.report(Warned(f"the state is not saved: {error.message}"))
-        self._journal.learn_if_possible(task, self._run.base_url)
+        self._journal.learn_if_possible(task)
 
     def _tell(self, task: Task) -> None:
         del self._cases[task.task_id]

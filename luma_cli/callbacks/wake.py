@@ -223,7 +223,7 @@ def _next_settled(run: Run, server: CallbackServer, lost: set[int], deadline: fl
         if row is not None:
             continue
         try:
-            task = run.client.patiently(lambda task_id=task_id: run.client.task(task_id))  # type: ignore[misc]
+            task = run.client.patiently(lambda task_id=task_id: run.client.task(task_id, run.model_of(task_id)))  # type: ignore[misc]
         except LumaError as error:
             text = f"{task_id}: a callback came that could not be confirmed: {error.message}"
             run.report(Warned(text, once=False))
@@ -245,7 +245,7 @@ def adopt(run: Run, task: Task) -> Row | None:
     """
     row = _row_of(task, run.journal)
     try:
-        return run.journal.adopt(task, run.base_url, row) if row is not None else None
+        return run.journal.adopt(task, row=row) if row is not None else None
     except UsageError:
         row = run.journal.known(task.task_id)
         return row if row is not None and row.is_ours else None

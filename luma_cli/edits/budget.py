@@ -1,55 +1,157 @@
-"""Keeps a run within its credits. A task's price is what the balance lost between two looks, by its tasks."""
+"""Credits of one run: the limits that each submission must keep, and what each task has cost.
 
-import contextlib
+The record of a task may name its cost. Else it is the difference of two balances, if only this task can explain it:
+one that was alone, and whose charge is one step, at its start or at its end (when is not documented). A change at any
+other moment is somebody else's, and then nobody knows.
+"""
 
-from luma_cli.edits.run import Run
-from luma_cli.errors import LumaError, OutOfCredits
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
 
-# The balance is read again after so many submissions: the price of one is not documented.
-CREDITS_EVERY = 10
+from luma_cli.edits.request import EditRequest
+from luma_cli.edits.run import Plan, Run
+from luma_cli.errors import FileError, LumaError
+from luma_cli.journal.costs import PATIENCE, Budget
+from luma_cli.journal.submissions import Submission
+
+log = logging.getLogger(__name__)
+
+# Between two looks at a balance that does not show yet what a task has cost, in seconds.
+MIN_PAUSE = 1.0
+MAX_PAUSE = 8.0
 
 
-class Budget:
-    def __init__(self, run: Run, limit: float | None) -> None:
+@dataclass
+class _Balances:
+    """What the balance was around one task: before it, right after it was accepted, while it ran, after its end."""
+
+    since: float
+    before: float
+    accepted: float | None = None
+    running: list[float] = field(default_factory=list)
+    ended_at: float | None = None
+    pause: float = MIN_PAUSE
+
+    def cost(self, after: float) -> float | None:
+        """The one step that the task explains; None: none was seen, or more than that happened."""
+        start = self.before if self.accepted is None else self.accepted
+        while_running = [start, *self.running]
+        if any(balance != start for balance in while_running):
+            return None  # somebody else spent, or topped up
+        at_start, at_end = self.before - start, start - after
+        steps = [step for step in (at_start, at_end) if step != 0]
+        return round(steps[0], 6) if len(steps) == 1 and steps[0] > 0 else None
+
+    def is_disturbed(self, after: float) -> bool:
+        """Whether something else than this task has changed the balance, so that no later look can help."""
+        start = self.before if self.accepted is None else self.accepted
+        steps = [step for step in (self.before - start, start - after) if step != 0]
+        return any(balance != start for balance in self.running) or len(steps) > 1 or any(step < 0 for step in steps)
+
+
+class Spending:
+    """The limits of a run, and the balances around its tasks. Used from one thread."""
+
+    def __init__(self, run: Run, plan: Plan) -> None:
         self._run = run
-        self._limit = limit
-        self._before = self._spent = self._price = 0.0
-        self._unseen = 0
+        self._per_run = plan.max_credits
+        self._waits = plan.waits
+        self._per_day = run.settings.daily_credits
+        self._balances: dict[str, _Balances] = {}
+        self._next: _Balances | None = None
 
-    def open(self) -> None:
-        """Read the balance before anything is spent."""
-        if self._limit is not None:
-            self._before = self._balance()
+    @property
+    def has_limit(self) -> bool:
+        return self._per_run is not None or self._per_day is not None
 
-    def check(self) -> None:
-        """Raises OutOfCredits when one task more would exceed the limit."""
-        if self._limit is None:
+    def terms(self, request: EditRequest) -> Budget:
+        """The limits that the next submission must keep, and what it will probably cost."""
+        midnight = datetime.fromtimestamp(self._run.clock.now()).astimezone()
+        midnight = midnight.replace(hour=0, minute=0, second=0, microsecond=0)
+        return Budget(self._per_run, self._per_day, midnight.timestamp(), self.expected(request))
+
+    def expected(self, request: EditRequest) -> float | None:
+        """What such an edit has cost lately, None if nobody knows."""
+        return self._run.journal.costs.expected_price(
+            request.model.name,
+            request.options,
+            per_second=request.model.is_priced_per_second,
+            seconds=request.seconds,
+        )
+
+    def check(self, request: EditRequest, submission: Submission) -> None:
+        """Before an upload that would be in vain.
+
+        Raises:
+            LimitReached, PriceUnknown: as `Journal.record`.
+        """
+        if self.has_limit:
+            self._run.journal.check_budget(submission, self.terms(request))
+
+    def before_submission(self, *, is_alone: bool) -> None:
+        """Look at the balance, if what follows can be explained by one task."""
+        self._next = None
+        is_seen = self._waits and self._run.journal.is_kept  # who does not wait will not see what it costs either
+        balance = self._balance() if is_alone and is_seen else None
+        if balance is not None:
+            self._next = _Balances(self._run.clock.now(), balance)
+
+    def accepted(self, task_id: str) -> None:
+        """The task was created: from here on its charge may be seen."""
+        if self._next is None:
             return
-        if self._unseen and (not self._price or self._unseen >= CREDITS_EVERY):
-            self._look()
-        if self._limit <= 0 or self._spent + self._price * (self._unseen + 1) > self._limit:
-            raise OutOfCredits(f"--max-credits {self._limit:g} is reached", hint="run again with a higher limit")
+        self._balances[task_id], self._next = self._next, None
+        self._balances[task_id].accepted = self._balance()
 
-    def is_blind(self) -> bool:
-        """Whether there is a limit, and nobody knows yet what a task costs."""
-        if self._limit is None or self._price or not self._unseen:
-            return False
-        with contextlib.suppress(LumaError):  # `check` will report it
-            self._look()
-        return not self._price
+    def disturb(self) -> None:
+        """Another task is on its way: none of those that run can be told from it."""
+        self._balances.clear()
 
-    def spent(self) -> None:
-        self._unseen += 1
+    def polled(self, task_id: str) -> None:
+        """The task goes on: a charge in between is not its own."""
+        seen = self._balances.get(task_id)
+        balance = self._balance() if seen is not None else None
+        if seen is not None and balance is not None:
+            seen.running.append(balance)
 
-    def _balance(self) -> float:
-        client = self._run.client
-        return client.patiently(client.credits)
-
-    def _look(self) -> None:
+    def ended(self, task_id: str) -> float | None:
+        """Look for what an ended task has cost; the seconds until the next look, None when there is none."""
+        seen = self._balances.get(task_id)
+        if seen is None:
+            return None
+        now = self._run.clock.now()
+        seen.ended_at = seen.ended_at if seen.ended_at is not None else now
         balance = self._balance()
-        if balance < self._before:
-            self._price = (self._before - balance) / self._unseen
-        if self._price:  # until then the tasks stay unseen: the balance may lag behind
-            self._spent += self._price * self._unseen  # estimated when somebody topped up meanwhile
-            self._before, self._unseen = balance, 0
-        self._before = max(self._before, balance)
+        cost = seen.cost(balance) if balance is not None else None
+        if cost is not None:
+            self._record(task_id, cost, seen.since)
+        is_over = balance is not None and seen.is_disturbed(balance)
+        if cost is not None or is_over or not self.has_limit or now - seen.ended_at > PATIENCE:
+            del self._balances[task_id]
+            return None
+        pause, seen.pause = seen.pause, min(2 * seen.pause, MAX_PAUSE)
+        return pause
+
+    def balance_after(self) -> tuple[float | None, float | None]:
+        """The balance before the submission that has just failed, and now: what became of it may be read from them."""
+        before = self._next.before if self._next is not None else None
+        return before, self._balance() if before is not None else None
+
+    def _record(self, task_id: str, cost: float, since: float) -> None:
+        journal = self._run.journal
+        try:
+            row = journal.known(task_id)
+            if row is not None and journal.costs.explains_alone(row.number, since):
+                journal.costs.record_cost(task_id, cost, "balance")
+                log.info("task %s has cost %g credits", task_id, cost)
+        except FileError as error:
+            log.warning("the cost of %s is not saved: %s", task_id, error.message)
+
+    def _balance(self) -> float | None:
+        """None if the service does not say: a cost that cannot be seen stops no edit."""
+        try:
+            return self._run.client.credits()
+        except LumaError as error:
+            log.info("the balance could not be read: %s", error.message)
+            return None

@@ -1,5 +1,6 @@
 """The one loop: submit, poll, save, report. Entries come from clips and prompts, the journal, or a manifest."""
 
+import contextlib
 import logging
 import queue
 from collections import deque
@@ -13,7 +14,7 @@ from luma_cli.api.task import Edit, SavedFile, State, Task
 from luma_cli.checks.findings import ERROR
 from luma_cli.downloads.target import check_target, trouble
 from luma_cli.edits import save
-from luma_cli.edits.budget import Budget
+from luma_cli.edits.budget import Spending
 from luma_cli.edits.events import (
     Checked,
     Ended,
@@ -25,16 +26,18 @@ from luma_cli.edits.events import (
     StillRunning,
     Submitted,
     Tally,
+    Warned,
 )
 from luma_cli.edits.poll import Add, Close, Inbox, Later, Poll, Watched, watch
 from luma_cli.edits.preflight import look_here, look_there, strictly, unfit
 from luma_cli.edits.request import EditRequest, Entry, UploadKey
 from luma_cli.edits.run import Plan, Run
 from luma_cli.edits.save import Saved, Saver
-from luma_cli.edits.submit import deliver
+from luma_cli.edits.submit import deliver, still_answers
 from luma_cli.edits.task_references import Reference, failure_of
 from luma_cli.errors import (
     ACCOUNT_ERRORS,
+    FileError,
     Finding,
     LumaError,
     OutcomeUnknown,
@@ -42,7 +45,8 @@ from luma_cli.errors import (
     StillGenerating,
     Unavailable,
 )
-from luma_cli.journal.journal import BeingSent, NotYet, Spacing
+from luma_cli.journal.costs import PriceUnknown
+from luma_cli.journal.submissions import BeingSent, NotYet, Spacing
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +58,8 @@ MAX_LIMITED = 60
 PHASE = 0.618
 # Clips that are uploaded before it is their turn: an upload does not live for ever.
 UPLOADS_AHEAD = 2
+# An upload lives for 24 hours at least (vendor's pages disagree: 24 hours or 3 days): the last ones are not relied on.
+UPLOAD_LIFE = 20 * 3600.0
 # How long somebody waits for another process's submission before they are told why.
 SILENCE = 3.0
 FORGET_HINT = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or forget it to have it submitted again"
@@ -66,12 +72,20 @@ class _Turn:
 
 
 @dataclass(frozen=True)
+class _Look:
+    """Time to look for what an ended task has cost."""
+
+    task_id: str
+
+
+@dataclass(frozen=True)
 class _Delivered:
     """An upload has ended, with a link or an error."""
 
     key: UploadKey
     link: str | None = None
     error: LumaError | None = None
+    upload: EditRequest | None = None
 
 
 def see_through(run: Run, plan: Plan, entries: Sequence[Entry], inbox: Inbox | None = None) -> None:
@@ -98,10 +112,12 @@ class _Engine:
         self._inbox = inbox
         self._queue: deque[Entry] = deque()
         self._running: dict[str, Entry] = {}
+        self._models: dict[str, str] = {}
         self._saving: dict[str, Entry] = {}
         self._links: dict[UploadKey, str | None] = {}
+        self._claims: dict[UploadKey, contextlib.ExitStack] = {}
         self._limited = self._ended = 0
-        self._budget = Budget(run, plan.max_credits)
+        self._spending = Spending(run, plan)
         self._deliveries = _Deliveries(run, inbox)
 
     def process(self, entries: Sequence[Entry]) -> None:
@@ -114,8 +130,6 @@ class _Engine:
             if self._fails_fast():
                 self._leave(ANOTHER_FAILED)
                 return
-            if self._queue:
-                self._budget.open()
             self._inbox.put(_Turn())
             fatal = self._loop()
             self._saver.drain()
@@ -128,7 +142,7 @@ class _Engine:
         plan, clock = self._plan, self._run.clock
         events = watch(
             (),
-            lambda task_id: self._run.client.task(task_id),
+            lambda task_id: self._run.client.task(task_id, self._models[task_id]),
             interval=plan.interval,
             timeout=plan.timeout,
             inbox=self._inbox,
@@ -156,6 +170,8 @@ class _Engine:
                 self._take_delivery(event)
             case Saved():
                 self._saver.take(event)
+            case _Look():
+                self._look_for_cost(event.task_id)
             case Poll():
                 self._take_poll(event)
 
@@ -170,7 +186,7 @@ class _Engine:
         if request.error is not None:
             raise request.error
         try:
-            earlier = self._run.journal.earlier(request.submission(self._run.base_url), resubmit=request.resubmit)
+            earlier = self._run.journal.earlier(request.submission(), resubmit=request.resubmit)
         except BeingSent:
             earlier = None  # its turn comes when the other process has its response
         if earlier is not None:
@@ -208,6 +224,8 @@ class _Engine:
         if entry.task_id in self._running:
             return
         self._running[entry.task_id] = entry
+        request = entry.request
+        self._models[entry.task_id] = request.model.name if request else self._run.model_of(entry.task_id)
         self._run.results.track(entry.task_id)
         self._inbox.put(Add(Watched(entry.task_id, entry.age)))
 
@@ -242,6 +260,10 @@ class _Engine:
             self._requeue(entry)
             self._turn_in(not_yet.pause)
             return
+        except PriceUnknown:
+            self._requeue(entry)
+            self._wait_for_price(entry)
+            return
         except BeingSent as error:
             self._wait_for_other(entry, error)
             return
@@ -261,23 +283,41 @@ class _Engine:
             NotYet: the account has submitted too much just now.
             OutOfCredits: the budget has no room for it.
         """
-        self._budget.check()
         if entry.upload_key is None or entry.link is not None:
             return True
-        pause = self._run.journal.pause_before(self._run.base_url, SPACING)
+        assert entry.request is not None  # noqa: S101
+        self._spending.check(entry.request, entry.request.submission())
+        pause = self._run.journal.pause_before("", SPACING)
         if pause > 0:  # an upload does not live for ever: it is made when its turn is near
             raise NotYet(pause)
         for ahead in list(self._queue)[:UPLOADS_AHEAD]:
             key = ahead.upload_key
             if key is not None and key not in self._links and ahead.request is not None:
-                self._links[key] = None
-                self._deliveries.start(key, ahead.request)
+                self._start_delivery(ahead, key, ahead.request)
         entry.link = self._links.get(entry.upload_key)
         return entry.link is not None
 
+    def _start_delivery(self, entry: Entry, key: UploadKey, request: EditRequest) -> None:
+        """Have a clip brought to the service, unless it is there already or another process is just doing it."""
+        uploads, variant = self._run.journal.uploads, request.variant
+        known = uploads.find(key[0], variant, UPLOAD_LIFE)
+        claim = contextlib.ExitStack()
+        if known is None and not claim.enter_context(uploads.only_one(key[0], variant)):
+            entry.waited += 1.0
+            if entry.waited == SILENCE:
+                self._run.report(Note(f"another luma is uploading {request.clip.name}: waiting for its link"))
+            self._turn_in(1.0)
+            return
+        self._links[key] = None
+        self._claims[key] = claim
+        self._deliveries.start(key, request, None if known is None else known.url)
+
     def _take_delivery(self, delivered: _Delivered) -> None:
+        claim = self._claims.pop(delivered.key, None)
         if delivered.error is None:
             self._links[delivered.key] = delivered.link
+            if delivered.upload is not None and delivered.link is not None:
+                self._record_upload(delivered.upload, delivered.link)
         else:
             del self._links[delivered.key]
             waiting = [entry for entry in self._queue if entry.upload_key == delivered.key]
@@ -288,7 +328,17 @@ class _Engine:
                     self._take_refusal(entry, delivered.error)
                     break
                 self._fail(entry, delivered.error, None)
+        if claim is not None:
+            claim.close()
         self._inbox.put(_Turn())
+
+    def _record_upload(self, request: EditRequest, link: str) -> None:
+        clip = request.clip
+        try:
+            if clip.sha256 is not None:
+                self._run.journal.uploads.record(clip.sha256, request.variant, link, clip.size or 0)
+        except FileError as error:
+            self._run.report(Warned(f"the upload is not recorded: {error.message}"))
 
     def _submit(self, entry: Entry) -> None:
         """Raises NotYet while the account has submitted too much just now, LumaError if nothing came of it."""
@@ -298,29 +348,45 @@ class _Engine:
             with run.client.file_session() as session:
                 self._refuse(look_there(request, session, is_local=run.client.is_local), entry)
         entry.is_checked = True
-        submission = request.submission(run.base_url, entry.link)
-        while True:
-            try:
-                task_id = run.journal.record(
-                    submission,
-                    lambda edit: self._send(entry, edit),
-                    announce=lambda task_id: self._announce(entry, submission.edit, task_id),
-                    resubmit=request.resubmit,
-                    spacing=SPACING,
-                )
-                break
-            except NotYet as not_yet:
-                if entry.entry_id is None:
-                    run.report(Note(f"20 tasks were submitted in the last 10 s: going on in {not_yet.pause:.0f} s"))
-                raise
-        self._budget.spent()
+        submission, terms = request.submission(entry.link), self._spending.terms(request)
+        try:
+            task_id = run.journal.record(
+                submission,
+                lambda edit: self._send(entry, edit),
+                announce=lambda task_id: self._announce(entry, submission.edit, task_id),
+                resubmit=request.resubmit,
+                repeat=request.is_repeat,
+                spacing=SPACING,
+                budget=terms,
+            )
+        except NotYet as not_yet:
+            if entry.entry_id is None:
+                run.report(Note(f"20 tasks were submitted in the last 10 s: going on in {not_yet.pause:.0f} s"))
+            raise
+        except OutcomeUnknown as error:
+            self._add_balance(error)
+            raise
+        self._spending.accepted(task_id)
         if self._plan.waits:
             entry.task_id, entry.age = task_id, 0.0
             self._await(entry)
 
+    def _add_balance(self, error: OutcomeUnknown) -> None:
+        """What the balance did says whether something was charged."""
+        before, after = self._spending.balance_after() if error.api_code == 500 else (None, None)
+        if before is None or after is None:
+            return
+        if after == before:
+            error.hint = f"the balance is unchanged ({after:.12g}): --resubmit sends it again; or {error.hint}"
+        else:
+            error.hint = f"the balance went from {before:.12g} to {after:.12g}; {error.hint}"
+
     def _send(self, entry: Entry, edit: Edit) -> str:
         """The request that costs money. Its id is in sight from here on, whatever happens next."""
         client = self._run.client
+        if self._running:
+            self._spending.disturb()
+        self._spending.before_submission(is_alone=not self._running)
         # Without the client's own pauses at the rate limit when tasks run: they must not wait for them.
         entry.task_id = client.submit(edit, rate_retries=0) if self._plan.rides_out_limits else client.submit(edit)
         self._run.results.track(entry.task_id)
@@ -363,9 +429,19 @@ class _Engine:
             self._queue.appendleft(entry)
 
     def _is_full(self) -> bool:
-        """With a limit on credits and no price known yet, one task at a time: the service may charge at its end."""
-        maximum = 1 if self._running and self._budget.is_blind() else self._plan.max_active
-        return maximum is not None and len(self._running) >= maximum
+        return self._plan.max_active is not None and len(self._running) >= self._plan.max_active
+
+    def _wait_for_price(self, entry: Entry) -> None:
+        """With a limit and no price known, one task goes first, and the rest follow when its cost is seen."""
+        if not entry.is_held:
+            entry.is_held = True
+            self._run.report(
+                Note(
+                    "nobody knows yet what such an edit costs: the next is sent when the cost of this one is seen",
+                    once=True,
+                )
+            )
+        self._turn_in(1.0)
 
     def _may_ride_out(self, error: Unavailable) -> bool:
         self._limited += 1
@@ -382,11 +458,13 @@ class _Engine:
         name = entry.name if entry is not None else poll.task_id
         self._run.report(Polled(name, poll))
         if poll.task is not None:
-            self._run.journal.learn_if_possible(poll.task, self._run.base_url)
+            self._run.journal.learn_if_possible(poll.task)
         if not poll.final or entry is None:
+            self._spending.polled(poll.task_id)
             return
+        self._look_for_cost(poll.task_id)
         del self._running[poll.task_id]
-        if self._queue and (self._plan.max_active is not None or self._plan.max_credits is not None):
+        if self._queue and self._plan.max_active is not None:
             self._inbox.put(_Turn())
         self._guard(entry, lambda entry: self._finish(entry, poll))
 
@@ -406,6 +484,11 @@ class _Engine:
         else:
             self._end(entry, task or Task(poll.task_id))
 
+    def _look_for_cost(self, task_id: str) -> None:
+        pause = self._spending.ended(task_id)
+        if pause is not None and self._queue:
+            self._inbox.put(Later(_Look(task_id), pause))
+
     def _saved(self, task: Task, error: LumaError | None) -> None:
         entry = self._saving.pop(task.task_id)
         if error is not None:
@@ -420,7 +503,18 @@ class _Engine:
             self._end(entry, task)
         self._run.results.untrack(task.task_id)
 
+    def _with_cost(self, task: Task) -> Task:
+        """What the journal knows beside the service's record."""
+        try:
+            row = self._run.journal.known(task.task_id)
+        except FileError:
+            return task  # it failed while we waited, which was reported
+        if row is None:
+            return task
+        return replace(task, credits=row.task.credits, parent_task_id=row.task.parent_task_id)
+
     def _end(self, entry: Entry, task: Task) -> None:
+        task = self._with_cost(task)
         self._ended += 1
         self._run.results.see(task)
         try:
@@ -432,7 +526,8 @@ class _Engine:
         self._ended += not is_counted
         if isinstance(error, OutcomeUnknown) and entry.entry_id is not None:  # there is no --resubmit for one row
             error.hint = FORGET_HINT
-        if task is not None:
+        if task is not None and task.task_id:
+            task = self._with_cost(task)
             self._run.results.see(task)
         request = entry.request
         prompt, watermark = (request.prompt, request.watermark) if request is not None else (None, None)
@@ -515,7 +610,7 @@ class _Deliveries:
     def __init__(self, run: Run, inbox: Inbox) -> None:
         self._run = run
         self._inbox = inbox
-        self._waiting: queue.SimpleQueue[tuple[UploadKey, EditRequest] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[UploadKey, EditRequest, str | None] | None] = queue.SimpleQueue()
         self._is_started = False
 
     def __enter__(self) -> None:
@@ -524,20 +619,25 @@ class _Deliveries:
     def __exit__(self, *_: object) -> None:
         self._waiting.put(None)
 
-    def start(self, key: UploadKey, request: EditRequest) -> None:
+    def start(self, key: UploadKey, request: EditRequest, known: str | None) -> None:
+        """`known` is the link of an earlier upload, which is used again if it still answers."""
         client = self._run.client  # in this thread, which may read the key
         if not self._is_started:
             self._is_started = True
             signals.start_thread(self._work)
         assert client is not None  # noqa: S101
-        self._waiting.put((key, request))
+        self._waiting.put((key, request, known))
 
     def _work(self) -> None:
         while (task := self._waiting.get()) is not None:
-            key, request = task
+            key, request, known = task
             try:
+                if known is not None and still_answers(known, self._run.client):
+                    log.info("%s is at kie.ai already", request.clip.name)
+                    self._inbox.put(_Delivered(key, known))
+                    continue
                 link = deliver(request, self._run.client, self._run.report, self._run.settings.ffmpeg)
-                self._inbox.put(_Delivered(key, link))
+                self._inbox.put(_Delivered(key, link, upload=request))
             except LumaError as error:
                 self._inbox.put(_Delivered(key, error=error))
             except Exception as error:

@@ -115,6 +115,7 @@ def make_entries(
     """
     clips: dict[str, Clip | UsageError] = {}
     seen: Counter[str] = Counter()
+    seen_old: Counter[str] = Counter()
     entries = []
     for row in rows:
         request = _request_of(settings, row, clips)
@@ -122,7 +123,7 @@ def make_entries(
         seen[made] += not row.id
         entry_id = row.id or made + (f"-{seen[made]}" if seen[made] > 1 else "")
         if shard is None or in_shard(entry_id, shard):
-            request = with_row_key(request, entry_id)
+            request = with_row_key(request, entry_id, row.id or _old_id(row, seen_old))
             name, stem = f"line {row.line} ({entry_id})", stem_of(row.video) or "video"
             output = _output_of(row, folder)
             entries.append(Entry(name, stem, request, output=output, entry_id=entry_id, line=row.line))
@@ -144,6 +145,14 @@ def _request_of(settings: Settings, row: ManifestEntry, clips: dict[str, Clip | 
         fault = error
     parsed = Clip(row.video) if isinstance(clip, UsageError) else clip
     return EditRequest(parsed, row.prompt, watermark, settings.callback_url, error=fault)
+
+
+def _old_id(row: ManifestEntry, seen: Counter[str]) -> str:
+    """The id that a luma of journal schema 2 and before has made of the row's spelling."""
+    facts = json.dumps([row.prompt, row.video, row.watermark])
+    made = hashlib.sha256(facts.encode()).hexdigest()[:16]
+    seen[made] += 1
+    return made + (f"-{seen[made]}" if seen[made] > 1 else "")
 
 
 def _output_of(row: ManifestEntry, folder: str | None) -> str | None:

@@ -16,7 +16,9 @@ from luma_cli.api.models import LUMA, Model, canonical_options
 from luma_cli.api.task import Edit, is_link
 from luma_cli.config.settings import Settings
 from luma_cli.errors import Finding, UsageError
-from luma_cli.journal.journal import Submission
+from luma_cli.journal.records import Details
+from luma_cli.journal.submissions import Submission
+from luma_cli.video import headers
 from luma_cli.video.trim_range import Trim
 
 AUTO = "auto"
@@ -51,7 +53,8 @@ class EditRequest:
     """One edit: a clip, and what is to be done with it.
 
     `trim` is the part that is cut from a local clip. `take` counts repeats of the same edit from 1.
-    `key` is the idempotency key. `findings` are those of the checks; `error` says why it is not to be sent.
+    `key` is the idempotency key, `old_keys` what an older luma has made of it. `repeats`: another take is meant.
+    `findings` are those of the checks; `error` says why it is not to be sent.
     """
 
     clip: Clip
@@ -63,7 +66,9 @@ class EditRequest:
     trim: Trim | None = None
     take: int = 1
     key: str | None = None
+    old_keys: tuple[str, ...] = ()
     resubmit: bool = False
+    repeats: bool = False
     findings: tuple[Finding, ...] = ()
     error: UsageError | None = None
 
@@ -83,17 +88,52 @@ class EditRequest:
     @functools.cached_property
     def legacy_digest(self) -> str:
         """The identity that journals of schema 2 and before hold: from the spelling, not from the content."""
-        facts = [self.prompt, self.clip.identity, self.watermark] + ([] if self.trim is None else [self.trim.start])
+        clip = f"sha256:{self.clip.sha256}" if self.clip.path is not None else self.clip.name
+        facts = [self.prompt, clip, self.watermark] + ([] if self.trim is None else [self.trim.start])
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
-    def submission(self, base_url: str, video_url: str | None = None) -> Submission:
+    @functools.cached_property
+    def seconds(self) -> float | None:
+        """The length that is edited, for models whose price goes by it; None if it is not known."""
+        if not self.model.is_priced_per_second or self.clip.path is None:
+            return None
+        return length_of(self.clip.path, self.trim, self.model.limits.max_seconds)
+
+    @property
+    def variant(self) -> str:
+        """What is made of the clip before it is uploaded; "" for nothing."""
+        return "" if self.trim is None else f"trim {self.trim.text}, at most {self.model.limits.max_seconds:g} s"
+
+    @property
+    def is_repeat(self) -> bool:
+        """Another take of an edit, which is meant."""
+        return self.repeats or (self.take > 1 and self.key is None)
+
+    def submission(self, video_url: str | None = None) -> Submission:
         """What the journal records. Before an upload the clip's own name stands for its link."""
         link = video_url or self.clip.name
         edit = Edit(self.prompt, link, self.watermark, self.callback_url, self.model.name, self.options)
-        return Submission(edit, self.clip.source, self.identity, base_url, self.key)
+        details = Details(
+            model=self.model.name,
+            options=self.options,
+            take=self.take,
+            trim=None if self.trim is None else self.trim.text,
+            seconds=self.seconds,
+            source_sha256=self.clip.sha256,
+            source_bytes=self.clip.size,
+        )
+        return Submission(
+            edit,
+            self.clip.source,
+            self.legacy_digest,
+            idempotency_key=self.key,
+            identity=self.identity,
+            old_keys=self.old_keys,
+            details=details,
+        )
 
 
-UploadKey = tuple[str, Trim | None]
+UploadKey = tuple[str, str]
 
 
 @dataclass
@@ -115,13 +155,14 @@ class Entry:
     is_checked: bool = False
     link: str | None = None
     waited: float = 0.0
+    is_held: bool = False
 
     @property
     def upload_key(self) -> UploadKey | None:
         """Equal for entries that one upload serves; None when there is nothing to upload."""
         if self.request is None or self.request.clip.path is None:
             return None
-        return self.request.clip.identity, self.request.trim
+        return self.request.clip.sha256 or "", self.request.variant
 
 
 def normal_text(text: str) -> str:
@@ -132,13 +173,30 @@ def normal_text(text: str) -> str:
 def with_auto_key(request: EditRequest) -> EditRequest:
     """The request with a key made of its identity and the number of its take."""
     take = f"#{request.take}" if request.take > 1 else ""
-    return replace(request, key=f"{AUTO}:{request.identity}{take}")
+    old_keys = (f"{AUTO}:{request.legacy_digest}",) if request.take == 1 else ()
+    return replace(request, key=f"{AUTO}:{request.identity}{take}", old_keys=old_keys)
 
 
-def with_row_key(request: EditRequest, row_id: str) -> EditRequest:
-    """The request with the key of a row of a batch file."""
-    digest = hashlib.sha256(json.dumps([row_id, request.identity]).encode()).hexdigest()
-    return replace(request, key=f"batch:{digest}")
+def with_row_key(request: EditRequest, row_id: str, old_id: str) -> EditRequest:
+    """The request with the key of a row of a batch file. `old_id` is the id that an older luma has made for it."""
+    old_key = _row_key(old_id, request.legacy_digest)
+    return replace(request, key=_row_key(row_id, request.identity), old_keys=(old_key,))
+
+
+def _row_key(row_id: str, digest: str) -> str:
+    return f"batch:{hashlib.sha256(json.dumps([row_id, digest]).encode()).hexdigest()}"
+
+
+def length_of(path: Path, trim: Trim | None, max_seconds: float) -> float | None:
+    """The seconds of a local clip that are edited, None if its headers do not say."""
+    try:
+        media = headers.probe_file(path)
+    except (headers.MediaError, OSError):
+        return None
+    if media.duration is None:
+        return None
+    start, end = (0.0, None) if trim is None else (trim.start, trim.end)
+    return max(0.0, min(media.duration - start, max_seconds, float("inf") if end is None else end - start))
 
 
 def make_requests(

@@ -3,7 +3,7 @@
 import shlex
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -92,7 +92,8 @@ class Clock:
 class Run:
     """What holds for one command. `connect` gives the client when it is first needed; `report` takes the facts.
 
-    `confirm` asks a person (False when nobody is there to ask). `protect` gets secrets that no output may show.
+    `confirm` asks a person (False when nobody is there to ask, which `can_ask` says). `protect` gets secrets that no
+    output may show.
     """
 
     settings: Settings
@@ -102,6 +103,7 @@ class Run:
     report: Report
     clock: Clock = field(default_factory=Clock)
     confirm: Callable[[str], bool] = lambda _: False
+    can_ask: Callable[[], bool] = lambda: False
     protect: Callable[[str], None] = lambda _: None
 
     @property
@@ -112,6 +114,19 @@ class Run:
     @property
     def base_url(self) -> str:
         return self.settings.base_url
+
+    def for_account(self) -> "Run":
+        """The same run, whose journal shows what the account of our key has submitted.
+
+        Raises:
+            KeyRejected: there is no key.
+        """
+        return replace(self, journal=self.journal.for_account(self.journal.fingerprint(self.client.api_key)))
+
+    def model_of(self, task_id: str) -> str:
+        """The model that made a task, by the journal; the user's for one from elsewhere."""
+        row = self.journal.known(task_id)
+        return row.task.model if row is not None else self.settings.model
 
     def fail(self, failed: Failed) -> None:
         """Count a failure and report it."""

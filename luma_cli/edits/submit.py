@@ -6,15 +6,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from luma_cli.api.client import Client
+from luma_cli.api.transport import TransportError, exchange
+from luma_cli.config.times import format_duration
 from luma_cli.downloads.file_names import stem_of
 from luma_cli.edits import save
-from luma_cli.edits.events import Failed, Finished, Prepared, Report, Started, Uploaded, transferring
+from luma_cli.edits.events import Failed, Finished, Note, Prepared, Report, Started, Uploaded, transferring
 from luma_cli.edits.preflight import preflight
 from luma_cli.edits.request import EditRequest, Entry, parse_clip
 from luma_cli.edits.run import Plan, Run
-from luma_cli.errors import ACCOUNT_ERRORS, LumaError, UsageError
+from luma_cli.edits.task_references import claim_own
+from luma_cli.errors import ACCOUNT_ERRORS, Declined, KeyRejected, LumaError, UsageError
+from luma_cli.journal.records import Row
 from luma_cli.video.ffmpeg import find_ffmpeg
 from luma_cli.video.trim import NEEDS, trimmed
+
+# A host that does not say at once whether a file is there is not worth the wait: it is uploaded again.
+ALIVE_BUDGET = 10.0
 
 
 def upload_all(run: Run, names: Sequence[str]) -> Iterator[str]:
@@ -72,11 +79,57 @@ def prepare(run: Run, requests: Sequence[EditRequest], *, skips_checks: bool, is
         UsageError: the fault is not that of a single clip.
     """
     run.results.count = len(requests)
+    claim_own_tasks(run, requests)
     if skips_checks:
         return list(requests)
     fresh = [request for request in requests if not _is_submitted(run, request)]
     checked = dict(zip(map(id, fresh), preflight(run, fresh, is_strict=is_strict), strict=True))
     return [checked.get(id(request), request) for request in requests]
+
+
+def with_account(run: Run) -> Run:
+    """The run whose journal shows our account's tasks; as it is without a key, which is reported when it is needed."""
+    try:
+        return run.for_account()
+    except KeyRejected:
+        return run
+
+
+def claim_own_tasks(run: Run, requests: Sequence[EditRequest]) -> None:
+    """Ask once about tasks of these edits that another key has submitted: what our key can see is our account's.
+
+    So a renewed key loses nothing, and another account's tasks are left alone.
+    """
+    if run.journal.account is None:
+        return
+    rows: dict[int, Row] = {}
+    for request in requests:
+        asked = request.submission()
+        found = run.journal.foreign_rows(keys=asked.keys, identity=asked.identity, digest=asked.digest)
+        rows |= {row.number: row for row in found}
+    claim_own(run, rows.values())
+
+
+def refuse_repeats(run: Run, requests: Sequence[EditRequest]) -> None:
+    """The same edit without a key: a person is asked, elsewhere it is noted.
+
+    Raises:
+        Declined: the person does not want it again.
+    """
+    for request in requests:
+        if request.key is not None or request.resubmit or request.is_repeat:
+            continue
+        rows = run.journal.find_by_identity(request.identity, request.legacy_digest)
+        row = next((row for row in rows if row.task.task_id and not row.task.has_failed), None)
+        if row is None:
+            continue
+        saved = f", saved as {os.path.relpath(row.task.files[-1].path)}" if row.task.files else ""
+        what = f"the same edit is task {row.task.task_id} of {format_duration(max(1.0, row.age))} ago{saved}"
+        if run.can_ask():
+            if not run.confirm(f"{what}. Submit it again?"):
+                raise Declined("nothing was submitted", hint=f"luma download {row.task.task_id}")
+        else:
+            run.report(Note(f"{what}; --idempotency-key auto would continue it"))
 
 
 def check_targets(run: Run, plan: Plan, requests: Sequence[EditRequest], *, makes: bool) -> None:
@@ -99,7 +152,7 @@ def show_requests(run: Run, requests: Sequence[EditRequest]) -> None:
             run.fail(Failed(request.clip.name, request.error))
             continue
         link = None if request.clip.path is None else f"(upload of {request.clip.name})"
-        edit = request.submission(run.base_url, link).edit
+        edit = request.submission(link).edit
         run.report(Prepared(run.base_url + request.model.family.submit_path, edit.payload(), request.findings))
     run.results.conclude()
 
@@ -115,7 +168,7 @@ def entries_for(plan: Plan, requests: Sequence[EditRequest]) -> list[Entry]:
 def _saved_before(run: Run, requests: Sequence[EditRequest]) -> frozenset[str]:
     """Where results of the requests' earlier tasks were saved."""
     found = (
-        run.journal.earlier(request.submission(run.base_url), resubmit=request.resubmit)
+        run.journal.earlier(request.submission(), resubmit=request.resubmit)
         for request in requests
         if request.key is not None
     )
@@ -125,7 +178,7 @@ def _saved_before(run: Run, requests: Sequence[EditRequest]) -> frozenset[str]:
 def _is_submitted(run: Run, request: EditRequest) -> bool:
     """True also for a submission of unknown outcome, which is reported when it is its turn."""
     try:
-        return run.journal.earlier(request.submission(run.base_url), resubmit=request.resubmit) is not None
+        return run.journal.earlier(request.submission(), resubmit=request.resubmit) is not None
     except LumaError:
         return True
 
@@ -135,3 +188,14 @@ def is_same_file(name: str, other: str) -> bool:
         return os.path.samefile(name, other)
     except (OSError, ValueError):
         return False  # one of them is not there
+
+
+def still_answers(link: str, client: Client) -> bool:
+    """Whether an earlier upload is still there; asked for one byte."""
+    try:
+        with client.file_session() as session:
+            one_byte = {"Range": "bytes=0-0"}
+            reply = exchange(session, "GET", link, budget=ALIVE_BUDGET, headers=one_byte, max_bytes=1 << 16)
+    except TransportError:
+        return False
+    return reply.status == 206

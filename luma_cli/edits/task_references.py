@@ -3,6 +3,7 @@
 It loads nothing that downloads, so that `status` starts fast.
 """
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from luma_cli.edits.run import Run
 from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, Rejected, StillGenerating, TaskFailed, UsageError
 from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Outcome, Row
+
+log = logging.getLogger(__name__)
 
 MIN_PREFIX = 6
 # An id shorter than this that the journal does not hold is a mistyped prefix; the service's own have 32 characters.
@@ -132,15 +135,32 @@ def task_now(run: Run, task_id: str) -> Task:
     """
     client = run.client
     try:
-        task = client.patiently(lambda: client.task(task_id))
+        task = client.patiently(lambda: client.task(task_id, run.model_of(task_id)))
     except Rejected as error:
         row = run.journal.known(task_id)
+        if row is not None and error.is_not_found and not run.journal.is_mine(row):
+            error.hint = "the journal has it from another account: it can be seen with that account's key"
         if row is None or not row.is_ours or not error.is_not_found or row.age > VISIBILITY_GRACE:
             raise
         run.report(Note(f"{task_id} is not visible at kie.ai yet"))
         return row.task
-    run.journal.learn_if_possible(task, run.base_url)
+    run.journal.learn_if_possible(task)
     return task
+
+
+def claim_own(run: Run, rows: Iterable[Row]) -> None:
+    """Ask the service once about each of these tasks: what our key can see is our account's."""
+    for row in rows:
+        client = run.client
+        try:
+            client.task(row.task.task_id, row.task.model)
+        except Rejected as error:
+            if error.is_not_found:
+                run.journal.deny_for_account(row.number)
+        except LumaError as error:
+            log.info("%s: whose it is could not be asked: %s", row.task.task_id, error.message)
+        else:
+            run.journal.claim_for_account(row.number)
 
 
 def failure_of(task: Task, wait_command: str = "") -> LumaError | None:
@@ -184,17 +204,29 @@ def note_failed(run: Run, tasks: Sequence[Task]) -> None:
 
 def unfinished(run: Run) -> list[str]:
     """The ids of this service's tasks that have not been seen to end, the oldest first."""
-    return [row.task.task_id for row in run.journal.unfinished(run.base_url)]
+    return [row.task.task_id for row in run.journal.unfinished()]
 
 
 def missing(run: Run) -> list[str]:
     """The ids of this service's finished tasks that are not saved yet, the oldest first."""
-    rows = run.journal.rows(state=State.SUCCEEDED)
-    ours = [row.task for row in rows if row.base_url == run.base_url and row.task.has_video]
-    gone = sum(not all(map(_is_there, task.files)) for task in ours)
+    rows = [row for row in run.journal.rows(state=State.SUCCEEDED) if run.journal.is_mine(row)]
+    gone = sum(not all(map(_is_there, row.task.files)) for row in rows)
     if gone:
         run.report(Note(f"{gone} saved before are no longer at their path: luma download TASK saves one again"))
-    return [task.task_id for task in reversed(ours) if not task.files]
+    return [row.task.task_id for row in run.journal.unsaved()]
+
+
+def refresh_unfinished(run: Run) -> None:
+    """Ask about the tasks that were not seen to end, so that what has ended since counts as finished.
+
+    Rows of another key, or of none, are asked about once: they may be ours.
+    """
+    claim_own(run, run.journal.foreign_rows())
+    for task_id in unfinished(run):
+        try:
+            task_now(run, task_id)
+        except LumaError as error:
+            run.report(Note(f"{task_id}: {error.message}"))
 
 
 def note_nothing_to_wait_for(run: Run, references: Sequence[Reference]) -> None:

@@ -48,8 +48,18 @@ class Spent:
 class LimitReached(OutOfCredits):
     """The user's own limit, not the account's balance. Nothing was written or sent."""
 
-    def __init__(self, message: str, *, spent: float, limit: float, expected: float | None) -> None:
-        super().__init__(message, hint="raise the limit (--max-credits, daily_credits), or wait until tomorrow")
+    HINT = "raise the limit (--max-credits, daily_credits), or wait until tomorrow"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = HINT,
+        spent: float = 0.0,
+        limit: float = 0.0,
+        expected: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
         self.spent = spent
         self.limit = limit
         self.expected = expected

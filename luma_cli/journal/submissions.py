@@ -151,6 +151,14 @@ class Submissions(Lookups):
             signals.release()
         return task_id
 
+    def check_budget(self, submission: Submission, budget: Budget) -> None:
+        """Return if the submission would keep within the limits now; `record` looks again.
+
+        Raises:
+            LimitReached, PriceUnknown: as `record`.
+        """
+        self.costs.check(budget, submission.details, self._claims.own())
+
     def earlier(self, submission: Submission, *, resubmit: bool = False, repeat: bool = False) -> str | None:
         """The task that the submission's idempotency key has already; None when it may be sent.
 

@@ -19,6 +19,11 @@ class Trim:
     end: float | None = None
 
     @property
+    def text(self) -> str:
+        """As `parse_trim` reads it."""
+        return f"{self.start:.12g}" + ("" if self.end is None else f"-{self.end:.12g}")
+
+    @property
     def duration(self) -> float | None:
         return None if self.end is None else self.end - self.start
 

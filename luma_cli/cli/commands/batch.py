@@ -55,6 +55,7 @@ def batch(
     from luma_cli.edits.engine import see_through
     from luma_cli.edits.manifest import load_rows, make_entries, parse_shard
     from luma_cli.edits.save import check_results_folder
+    from luma_cli.edits.submit import claim_own_tasks
     from luma_cli.output.questions import read_text
 
     part = parse_shard(shard) if shard is not None else None
@@ -78,6 +79,7 @@ def batch(
         )
         entries = make_entries(run.settings, rows, folder, part)
         run.results.count = len(entries)
-        run.connect()
+        run = run.for_account()
+        claim_own_tasks(run, [entry.request for entry in entries if entry.request is not None])
         see_through(run, plan, entries)
         run.results.conclude()

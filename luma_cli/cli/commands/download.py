@@ -51,7 +51,9 @@ def download(
         plan = options.make_plan(
             run, output=output, saves=True, overwrite=force, skip_existing=skip_existing, parallel=parallel
         )
-        run.connect()
+        run = run.for_account()
+        if all_missing:
+            task_references.refresh_unfinished(run)
         words = read_words(sources if sources or all_missing else ["@last"])
         links = [word for word in words if "://" in word]
         words = [word for word in words if "://" not in word] + (task_references.missing(run) if all_missing else [])

@@ -72,7 +72,7 @@ def modify(
     """
     from luma_cli.callbacks.wake import open_server, pace, see_through_with_callbacks
     from luma_cli.edits.request import make_requests
-    from luma_cli.edits.submit import check_targets, entries_for, prepare, show_requests
+    from luma_cli.edits.submit import check_targets, entries_for, prepare, refuse_repeats, show_requests, with_account
     from luma_cli.output.questions import ask_prompt
 
     waits = wait or output is not None or listen is not None
@@ -86,12 +86,14 @@ def modify(
         options.check_key(idempotency_key)
         asked = {"watermark": watermark, "callback_url": server.callback_url, "key": idempotency_key}
         requests = make_requests(run.settings, videos, text, resubmit=resubmit, trim=trim, **asked)
+        run = with_account(run)
         requests = prepare(run, requests, skips_checks=no_check, is_strict=strict)
         check_targets(run, plan, requests, makes=not dry_run)
         if dry_run:
             show_requests(run, requests)
             return
         run.connect()
+        refuse_repeats(run, requests)
         with server:
             see_through_with_callbacks(run, plan, entries_for(plan, requests), server)
         run.results.conclude()

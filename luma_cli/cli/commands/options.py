@@ -167,7 +167,7 @@ def open_run(*, needs_journal: bool = False, keeps_journal: bool = True, **print
     """What holds for this command, closed at its end.
 
     `needs_journal`: what spends, or is about the journal itself, stops when it cannot be used; what only reads goes on
-    without. `keeps_journal` False leaves nothing behind. `prints`: see Presenter.
+    without. `keeps_journal` False makes none. `prints`: see Presenter.
     """
     from luma_cli.output.presenter import Presenter
 
@@ -175,10 +175,14 @@ def open_run(*, needs_journal: bool = False, keeps_journal: bool = True, **print
     streams.show_log()
     ours = settings.load_settings()
     with ExitStack() as stack:
-        journal = stack.enter_context(closing(_open_journal(needed=needs_journal, kept=keeps_journal)))
+        journal = stack.enter_context(
+            closing(_open_journal(ours, here.clock, needed=needs_journal, kept=keeps_journal))
+        )
         connect = functools.cache(lambda: stack.enter_context(closing(_connect(ours, here.clock))))
         presenter = Presenter(here.results, **prints)
-        yield Run(ours, journal, here.results, connect, presenter, here.clock, _confirm, streams.protect)
+        yield Run(
+            ours, journal, here.results, connect, presenter, here.clock, _confirm, streams.can_ask, streams.protect
+        )
 
 
 @contextmanager
@@ -216,18 +220,22 @@ def _connect(ours: settings.Settings, clock: Clock) -> "Client":
     )
 
 
-def _open_journal(*, needed: bool, kept: bool) -> "Journal":
+def _open_journal(ours: settings.Settings, clock: Clock, *, needed: bool, kept: bool) -> "Journal":
     from luma_cli.journal import journal
 
-    if settings.journal_is_off() or not kept:
-        return journal.open_journal(None)
+    service: dict[str, Any] = {"service": ours.base_url, "now": clock.now}
+    if settings.journal_is_off():
+        return journal.open_journal(None, **service)
     try:
-        return journal.open_journal(settings.state_dir() / journal.NAME, messages.warn_once)
+        path = settings.state_dir() / journal.NAME
+        if not kept and not path.exists():
+            return journal.open_journal(None, **service)
+        return journal.open_journal(path, messages.warn_once, **service)
     except FileError as error:
         if needed:
             raise
         messages.warn_once(f"{error.message}; going on without it ({error.hint})")
-        return journal.open_journal(None)
+        return journal.open_journal(None, **service)
 
 
 def check_key(key: str | None) -> None:

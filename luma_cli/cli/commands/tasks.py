@@ -110,7 +110,7 @@ def adopt(
         full_id = task_references.parse_full_id(task_id)
         task = run.client.patiently(lambda: run.client.task(full_id))
         row = task_references.parse_rows([label], run.journal)[0] if label is not None else None
-        tables.show_row(run.journal.adopt(task, run.base_url, row))
+        tables.show_row(run.journal.adopt(task, row=row))
 
 
 @app.command()

@@ -53,7 +53,9 @@ def wait(
             fail_fast=fail_fast,
             parallel=parallel,
         )
-        run.connect()
+        run = run.for_account()
+        if not tasks:
+            task_references.claim_own(run, run.journal.foreign_rows())
         words = read_words(tasks) if tasks else task_references.unfinished(run)
         references = parse_references(run, words)
         if not tasks:

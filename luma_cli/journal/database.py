@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from luma_cli import files
 from luma_cli.errors import FileError, reason
 
 BUSY_TIMEOUT = 10.0
@@ -210,40 +211,15 @@ def _create(path: Path, migrations: Sequence[str], functions: Mapping[str, Calla
     try:
         os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         Database(temporary, migrations, functions, shown=shown).close()
-        _name_if_free(temporary, path)
-        sync_folder(path.parent)
+        with contextlib.suppress(FileExistsError):  # several processes may do this at once: the first one wins
+            files.publish(temporary, path, overwrite=False)
+        files.sync_folder(path.parent)
     except OSError as error:
         raise _cannot_write(shown, error) from error
     finally:
         for left in (temporary, Path(f"{temporary}-journal")):
             with contextlib.suppress(OSError):
                 left.unlink(missing_ok=True)
-
-
-def _name_if_free(temporary: Path, path: Path) -> None:
-    """Several processes may do this at once: the first one wins, and the others use its file."""
-    try:
-        if os.name == "nt":
-            os.rename(temporary, path)  # which never replaces there
-        else:
-            os.link(temporary, path)
-    except FileExistsError:
-        return
-    except OSError:
-        _copy_if_free(temporary, path)
-
-
-def _copy_if_free(temporary: Path, path: Path) -> None:
-    """For file systems without links (FAT, some network shares, Android).
-
-    A crash in between leaves half a file, which is refused as damaged: nothing has been spent by then.
-    """
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(temporary.read_bytes())
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def _make_private_folder(folder: Path) -> None:
@@ -284,16 +260,6 @@ def _cannot_write(path: Path, error: OSError) -> FileError:
 def sync_file(path: Path) -> None:
     descriptor = os.open(path, os.O_RDWR)
     try:
-        os.fsync(descriptor)
+        files.sync_file(descriptor)
     finally:
         os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename durable, where the system can: not everybody lets a folder be opened or synced."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

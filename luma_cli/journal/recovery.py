@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from luma_cli.errors import FileError, reason
+from luma_cli.files import sync_folder
 from luma_cli.journal.claims import FOLDER, Claims
-from luma_cli.journal.database import BUSY_TIMEOUT, Damaged, Database, error_from, sync_file, sync_folder
+from luma_cli.journal.database import BUSY_TIMEOUT, Damaged, Database, error_from, sync_file
 from luma_cli.journal.migrations import FUNCTIONS, MIGRATIONS, TABLES
 
 # A number that damage made could span more than anybody has submitted.

@@ -1,38 +1,45 @@
 """Facts as text: the JSON of `luma/1`, times, spans and sizes."""
 
+import base64
 import json
+import os
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from luma_cli.api.hosts import shown
-from luma_cli.api.task import SavedFile, Task
+from luma_cli.api.task import FIELDS, SavedFile, Task
 from luma_cli.errors import Finding, LumaError
 from luma_cli.journal.records import Row
 
 SCHEMA = "luma/1"
+# A byte of a path that is not UTF-8 (surrogateescape), or another half of a character.
+_HALF = re.compile("[\ud800-\udfff]")
 
 
-def task_members(task: Task) -> dict[str, Any]:
-    """The object of `--json`. Names as the API spells them; keys are only ever added."""
-    return {
-        "taskId": task.task_id or None,
-        "state": task.state,
-        "successFlag": task.success_flag,
-        "prompt": task.prompt,
-        "videoUrl": task.video_url,
-        "watermark": task.watermark,
-        "callbackUrl": task.callback_url,
-        "createTime": format_time(task.create_time) or None,
-        "completeTime": format_time(task.complete_time) or None,
-        "elapsedSeconds": None if task.elapsed is None else round(task.elapsed, 3),
-        "resultUrls": list(task.result_urls),
-        "originUrls": list(task.origin_urls),
-        "errorCode": task.error_code,
-        "errorMessage": task.error_message,
-        "warnings": list(task.warnings),
-        "files": [file_members(file) for file in task.files],
-    }
+def task_members(task: Task, pieces: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """The object of `--json`. Names as the API spells them; keys are only ever added.
+
+    `pieces` are those of a split edit.
+    """
+    members: dict[str, Any] = {}
+    for field in FIELDS:
+        members[field.json] = _plain(getattr(task, field.name))
+        if field.json == "completeTime":
+            members["elapsedSeconds"] = None if task.elapsed is None else round(task.elapsed, 3)
+    members["taskId"] = task.task_id or None
+    members["pieces"] = None if pieces is None else list(pieces)
+    members["files"] = [file_members(file) for file in task.files]
+    return members
+
+
+def _plain(value: Any) -> Any:
+    """A fact about a task as JSON has it."""
+    if isinstance(value, datetime):
+        return format_time(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def row_members(row: Row) -> dict[str, Any]:
@@ -43,7 +50,7 @@ def row_members(row: Row) -> dict[str, Any]:
         **members,
         "label": row.label,
         "outcome": row.outcome_now,
-        "source": row.source,
+        "source": whole_text(row.source),
         "submittedAt": format_time(row.submitted_at),
         "idempotencyKey": row.idempotency_key,
         "expiresAt": None if row.task.files else format_time(row.task.expires_at) or None,
@@ -59,13 +66,33 @@ def entry_members(row_id: str, line: int, task: Task, error: LumaError | None) -
 
 
 def file_members(file: SavedFile) -> dict[str, Any]:
-    return {"path": file.path, "bytes": file.bytes, "sha256": file.sha256, "url": file.url}
+    """A path that is not UTF-8 has its bytes beside it, in Base64."""
+    members = {
+        "path": whole_text(file.path),
+        "bytes": file.bytes,
+        "sha256": file.sha256,
+        "deliveredSha256": file.delivered_sha256,
+        "url": file.url,
+    }
+    if is_text(file.path):
+        return members
+    return members | {"pathBytes": base64.b64encode(os.fsencode(file.path)).decode()}
 
 
-def format_json(members: dict[str, Any]) -> str:
+def format_json(members: Mapping[str, Any]) -> str:
     """One line. ASCII only: what would steer a terminal is escaped, not dropped."""
     line = json.dumps({"schema": SCHEMA, **members}, allow_nan=False).replace("\x7f", "\\u007f")
     return line.replace("##[", "#\\u0023[")  # GitHub Actions would obey it anywhere in a line
+
+
+def is_text(text: str) -> bool:
+    """Whether it is text throughout, and not a path with bytes that are not UTF-8."""
+    return _HALF.search(text) is None
+
+
+def whole_text(text: str) -> str:
+    """A replacement character for each half one: most readers of JSON refuse those."""
+    return _HALF.sub("\ufffd", text)
 
 
 def format_time(when: datetime | None) -> str:
@@ -94,22 +121,28 @@ def format_bytes(count: float) -> str:
 
 
 def finding_members(finding: Finding) -> dict[str, Any]:
-    return {**asdict(finding), "video": None if finding.video is None else shown(finding.video)}
+    return {
+        **asdict(finding),
+        "message": whole_text(finding.message),
+        "video": None if finding.video is None else whole_text(shown(finding.video)),
+    }
 
 
 def error_members(error: LumaError) -> dict[str, Any]:
     return {
         "code": error.code,
-        "message": error.message,
-        "hint": error.hint,
+        "message": whole_text(error.message),
+        "hint": error.hint and whole_text(error.hint),
         "exitCode": error.exit_code,
         "apiCode": error.api_code,
         "httpStatus": error.http_status,
         "retryable": error.retryable,
         "taskId": error.task_id,
-    } | ({"findings": [finding_members(each) for each in error.findings]} if error.findings else {})
+    } | ({"findings": [finding_members(finding) for finding in error.findings]} if error.findings else {})
 
 
 def visible(character: str) -> str:
-    """A character that would steer a terminal or hide itself, as its escape."""
+    """A character that would steer a terminal or hide itself, as its escape; a byte of a path by its value."""
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")

@@ -9,16 +9,18 @@ from luma_cli.output import streams
 from luma_cli.output.formats import error_members, finding_members
 
 MAX_LINE = 400
+# Beside the words that say the same: colour carries no meaning alone.
+RED, YELLOW, CYAN = 31, 33, 36
 
 
 def note(text: str) -> None:
     """A line on stderr, not with --quiet."""
     if not streams.is_quiet():
-        streams.say(f"luma: {streams.clean(text)}")
+        streams.say(f"luma: {text}")
 
 
 def warn(text: str) -> None:
-    streams.say(f"luma: warning: {streams.clean(text)}")
+    streams.say(text, label="luma: warning: ", colour=YELLOW)
 
 
 def warn_once(text: str) -> None:
@@ -29,15 +31,15 @@ def warn_once(text: str) -> None:
 def show_failure(text: str, hint: str | None) -> None:
     """One of several failures; the last line is `show_error`'s."""
     streams.say(f"luma: {_short(streams.clean(text))}" + (f" ({_short(streams.clean(hint))})" if hint else ""))
-    _annotate(text)
+    _annotate(text, hint)
 
 
 def show_error(error: LumaError) -> None:
     """What failed and how to go on; with --json the same as an object on the last line."""
-    streams.say(f"luma: error: {_short(streams.clean(error.message))}")
+    streams.say(_short(streams.clean(error.message)), label="luma: error: ", colour=RED)
     if error.hint:
-        streams.say(f"hint: {_short(streams.clean(error.hint))}")
-    _annotate(error.message)
+        _show_hint(_short(streams.clean(error.hint)))
+    _annotate(error.message, error.hint)
     if streams.wants_json():
         _say_json({"error": error_members(error)})
 
@@ -61,7 +63,7 @@ def show_stop(what: str, exit_code: int, results: Results) -> None:
     hint = results.next_step or (results.wait_command() if running else None)
     streams.say(f"luma: {message}")
     if hint is not None:
-        streams.say(f"hint: {streams.clean(hint)}")
+        _show_hint(hint)
     if streams.wants_json():
         task_id = running[0] if len(running) == 1 else None
         _say_json({"error": error_members(Interrupted(message, exit_code, hint=hint, task_id=task_id))})
@@ -70,24 +72,29 @@ def show_stop(what: str, exit_code: int, results: Results) -> None:
 def show_running(results: Results) -> None:
     """Tasks that we leave behind on a way out whose last line is about something else."""
     if results.running:
-        streams.say(f"luma: {len(results.running)} task(s) go on: {streams.clean(results.wait_command())}")
+        streams.say(f"luma: {len(results.running)} task(s) go on: {results.wait_command()}")
 
 
 def show_traceback(text: str) -> None:
     """For LUMA_DEBUG only."""
     for line in text.splitlines():
-        streams.say(streams.clean(line))
+        streams.say(line)
+
+
+def _show_hint(text: str) -> None:
+    streams.say(text, label="hint: ", colour=CYAN)
 
 
 def _say_json(members: dict[str, object]) -> None:
-    streams.say(streams.json_line(members))
+    streams.write(f"{streams.json_line(members)}\n")
 
 
-def _annotate(text: str) -> None:
+def _annotate(text: str, hint: str | None) -> None:
     """A failure on the page of the run. Source: GitHub's documentation, "Workflow commands for GitHub Actions"."""
     if streams.wants_github():
-        escaped = streams.clean(text).replace("%", "%25")
-        streams.say(f"::error title=luma::{_short(escaped)}")
+        lines = [text, f"hint: {hint}"] if hint else [text]
+        escaped = [_short(streams.clean(line)).replace("%", "%25") for line in lines]
+        streams.write(f"::error title=luma::{'%0A'.join(escaped)}\n")
 
 
 def _short(text: str) -> str:

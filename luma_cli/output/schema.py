@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from luma_cli.api.task import State
+from luma_cli.api.task import FIELDS, State
 
 TEXT, NUMBER, WHOLE, FLAG = {"type": "string"}, {"type": "number"}, {"type": "integer"}, {"type": "boolean"}
 TIME = {"type": ["string", "null"], "format": "date-time"}
@@ -50,25 +50,31 @@ def _object(members: dict[str, Any], more: dict[str, Any] | None = None) -> dict
     return {"type": "object", "required": list(members), "properties": {**members, **(more or {})}}
 
 
-_STATE = {"enum": [str(each) for each in State]}
-_FILE = _object({"path": TEXT, "bytes": WHOLE, "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "url": TEXT})
+_STATE = {"enum": [str(state) for state in State]}
+_CODE = {"type": ["integer", "string", "null"]}
+_HASH = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_KINDS: dict[str, dict[str, Any]] = {
+    "text": _nullable(TEXT),
+    "int": _nullable(WHOLE),
+    "float": _nullable(NUMBER),
+    "time": TIME,
+    "links": _list(TEXT),
+    "words": _list(TEXT),
+    "code": _CODE,
+}
+_FILE = _object(
+    {"path": TEXT, "bytes": WHOLE, "sha256": _HASH, "deliveredSha256": _nullable(_HASH), "url": TEXT},
+    {"pathBytes": {"type": "string", "contentEncoding": "base64"}},
+)
+# What is narrower than its kind, and what is computed or has a shape of its own.
 _TASK: dict[str, Any] = {
     "schema": {"const": "luma/1"},
-    "taskId": _nullable(TEXT),
+    **{field.json: _KINDS[field.kind] for field in FIELDS},
+    "model": TEXT,
     "state": _STATE,
-    "successFlag": _nullable(WHOLE),
-    "prompt": _nullable(TEXT),
-    "videoUrl": _nullable(TEXT),
-    "watermark": _nullable(TEXT),
-    "callbackUrl": _nullable(TEXT),
-    "createTime": TIME,
-    "completeTime": TIME,
-    "elapsedSeconds": _nullable(NUMBER),
-    "resultUrls": _list(TEXT),
-    "originUrls": _list(TEXT),
-    "errorCode": {"type": ["integer", "string", "null"]},
-    "errorMessage": _nullable(TEXT),
     "warnings": _list({"enum": ["callback_failed"]}),
+    "elapsedSeconds": _nullable(NUMBER),
+    "pieces": _nullable(_list({"type": "object"})),
     "files": _list(_FILE),
 }
 _ROW: dict[str, Any] = {
@@ -91,7 +97,7 @@ _ERROR: dict[str, Any] = {
     "message": TEXT,
     "hint": _nullable(TEXT),
     "exitCode": {"enum": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 129, 130, 143]},
-    "apiCode": {"type": ["integer", "string", "null"]},
+    "apiCode": _CODE,
     "httpStatus": _nullable(WHOLE),
     "retryable": FLAG,
     "taskId": _nullable(TEXT),

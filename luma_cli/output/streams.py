@@ -15,7 +15,7 @@ from luma_cli.api import redaction
 from luma_cli.config import settings
 from luma_cli.errors import FileError, reason
 from luma_cli.output import terminal_codes
-from luma_cli.output.formats import format_json, visible
+from luma_cli.output.formats import format_json, is_text, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,8 +83,18 @@ def clean(text: str) -> str:
 
     Under GitHub Actions no line is taken for a workflow command either.
     """
+    return _harmless(text, keeps_bytes=False)
+
+
+def _harmless(text: str, *, keeps_bytes: bool) -> str:
+    """`keeps_bytes` leaves what is not UTF-8 in a path as it is."""
     if not text.isprintable():
-        text = "".join(each if each.isprintable() else visible(each) for each in text)
+        text = "".join(
+            character
+            if character.isprintable() or (keeps_bytes and "\udc80" <= character <= "\udcff")
+            else visible(character)
+            for character in text
+        )
     text = redact(text)
     if ("::" in text or "##[" in text) and settings.environment("GITHUB_ACTIONS"):
         text = text.replace("##[", "#\\x23[")
@@ -106,7 +116,7 @@ def emit(text: str) -> None:
         FileError: stdout is closed or full.
         BrokenPipeError: the reader went away.
     """
-    _write(sys.stdout, clean(text))
+    _write(sys.stdout, _result(text))
 
 
 def emit_json(members: Mapping[str, Any]) -> None:
@@ -201,7 +211,12 @@ def emit_value(name: str, value: object, text: str) -> None:
 
 def emit_fields(*rows: Sequence[str | None]) -> None:
     """Tab-separated lines, written at once."""
-    _write(sys.stdout, "\n".join("\t".join(clean(field or "") for field in fields) for fields in rows))
+    _write(sys.stdout, "\n".join("\t".join(_result(field or "") for field in fields) for fields in rows))
+
+
+def _result(text: str) -> str:
+    """A result for stdout: a pipe gets the bytes of a path that is not UTF-8, a person sees them escaped."""
+    return _harmless(text, keeps_bytes=not stdout_is_terminal())
 
 
 def can_ask() -> bool:
@@ -212,6 +227,11 @@ def can_ask() -> bool:
 def animates() -> bool:
     """Whether somebody watches stderr and the terminal can move its cursor. Forced colour does not count."""
     return is_terminal(sys.stderr) and settings.environment("TERM") not in (None, "dumb") and not _mode.quiet
+
+
+def has_colour() -> bool:
+    """Whether a terminal may be sent colour. Source: https://no-color.org"""
+    return settings.environment("NO_COLOR") is None and settings.environment("TERM") not in (None, "dumb")
 
 
 def show_share(share: float | None) -> None:
@@ -253,7 +273,11 @@ def _write(stream: TextIO | None, line: str) -> None:
     if stream is None:
         raise FileError(f"stdout is closed; the result is: {line[:200]}")
     try:
-        stream.write(line + "\n")
+        if is_text(line):
+            stream.write(line + "\n")
+        else:
+            stream.flush()
+            stream.buffer.write(_bytes_of(f"{line}\n", stream.encoding))
         stream.flush()
     except BrokenPipeError:
         raise
@@ -262,8 +286,19 @@ def _write(stream: TextIO | None, line: str) -> None:
         raise FileError(f"cannot write to stdout: {reason(error)}; the result is: {line[:200]}") from error
 
 
-def say(line: str) -> None:
-    write(line + "\n")
+def _bytes_of(line: str, encoding: str) -> bytes:
+    try:
+        return line.encode(encoding, "surrogateescape")
+    except UnicodeEncodeError:  # an alphabet without some of its characters
+        return line.encode(encoding, "backslashreplace")
+
+
+def say(text: str, *, label: str = "", colour: int | None = None) -> None:
+    """A line on stderr. What stands in it is made harmless, whoever says it; a label is coloured for a person."""
+    line = clean(f"{label}{text}")
+    if colour is not None and line.startswith(label) and is_terminal(sys.stderr) and has_colour():
+        line = f"\x1b[{colour}m{label}\x1b[0m{line.removeprefix(label)}"
+    write(f"{line}\n")
 
 
 def write(text: str) -> None:

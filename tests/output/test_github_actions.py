@@ -88,7 +88,10 @@ def test_a_failure_is_one_annotation_on_stderr(luma: Luma, sandbox: Sandbox, ste
     code, out, err = luma("modify", CLIP_URL, "-p", "Heavy snow", "-w", "--github")
 
     assert (code, out) == (5, "")
-    assert annotations(err) == ["::error title=luma::the edit failed at kie.ai: Generation failed (code 501)"]
+    assert annotations(err) == [
+        "::error title=luma::the edit failed at kie.ai: Generation failed (code 501)"
+        "%0Ahint: change the prompt or the clip and submit again"
+    ]
     assert parse_outputs((step / "output").read_text())["state"] == ["generate_failed"]
 
 

@@ -194,8 +194,10 @@ def test_a_service_that_says_hostile_things_steers_nothing(
 MEMBERS = [
     "schema",
     "taskId",
+    "model",
     "state",
     "successFlag",
+    "credits",
     "prompt",
     "videoUrl",
     "watermark",
@@ -208,6 +210,8 @@ MEMBERS = [
     "errorCode",
     "errorMessage",
     "warnings",
+    "parentTaskId",
+    "pieces",
     "files",
 ]
 
@@ -233,8 +237,10 @@ def test_a_task_has_the_members_of_the_contract_in_one_line(luma: Luma, monkeypa
     assert {name: members[name] for name in MEMBERS} == {
         "schema": "luma/1",
         "taskId": ID,
+        "model": "luma",
         "state": "succeeded",
         "successFlag": 4,
+        "credits": None,
         "prompt": "Snow",
         "videoUrl": LINK,
         "watermark": "mine",
@@ -247,6 +253,8 @@ def test_a_task_has_the_members_of_the_contract_in_one_line(luma: Luma, monkeypa
         "errorCode": None,
         "errorMessage": "callback timed out",
         "warnings": ["callback_failed"],
+        "parentTaskId": None,
+        "pieces": None,
         "files": [],
     }
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from luma_cli.errors import LumaError, UsageError
 from luma_cli.video.ffmpeg import Ffmpeg, first_reason, kind_of, query, read_from, run
 
-# Anchored at the line's beginning: what a file says about itself stands further in.
-_STREAM = re.compile(r"^  Stream #0:(\d+)\S*: (Video|Audio|Subtitle|Data|Attachment|Unknown): (.*)$", re.MULTILINE)
-_ROTATION = re.compile(r"^      [Dd]isplay ?[Mm]atrix: rotation of (-?[\d.]+) degrees", re.MULTILINE)
+# Anchored at the line's beginning, before what a file says about itself. Streams of a program or group, as versions
+# from 8 on show a picture with its time code, stand further in.
+_STREAM = re.compile(r"^ {2,6}Stream #0:(\d+)\S*: (Video|Audio|Subtitle|Data|Attachment|Unknown): (.*)$", re.MULTILINE)
+_ROTATION = re.compile(r"^ {6,10}[Dd]isplay ?[Mm]atrix: rotation of (-?[\d.]+) degrees", re.MULTILINE)
 _DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+)", re.MULTILINE)
-_DOLBY = re.compile(r"^      DOVI configuration record: .*?profile: (\d+)", re.MULTILINE)
+_DOLBY = re.compile(r"^ {6,10}DOVI configuration record: .*?profile: (\d+)", re.MULTILINE)
 _TRANSFERS = {"smpte2084": "pq", "arib-std-b67": "hlg"}
 
 # Rates that cameras, screens and editors have. What is within the rounding of a container's clock is one of these.
@@ -185,7 +186,8 @@ def list_streams(
         failure: ffmpeg cannot read it.
     """
     text = query(ffmpeg, ["-v", "info", *read_from(path, kind)], f"read {path.name}")
-    found = list(_STREAM.finditer(text))
+    by_index = {int(match[1]): match for match in _STREAM.finditer(text)}
+    found = sorted(by_index.values(), key=lambda match: match.start())
     if not found:
         raise failure(f"ffmpeg cannot {verb} {path.name}: {first_reason(text)}")
     ends = [match.start() for match in found[1:]] + [len(text)]

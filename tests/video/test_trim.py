@@ -11,9 +11,14 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from luma_cli.errors import UsageError
 from luma_cli.sandbox import Sandbox
 from luma_cli.video import headers
+from luma_cli.video.ffmpeg import find_ffmpeg
+from luma_cli.video.trim import trimmed
+from luma_cli.video.trim_range import Trim
 from support.commands import CLIP, CLIP_URL, DATA, Result
+from support.footage import clip, frame_times
 
 Luma = Callable[..., Result]
 PROMPT = "Heavy snow falls at night"
@@ -224,3 +229,44 @@ def test_a_start_that_is_no_duration_is_told_as_such_and_not_taken_for_a_clip(
 
     assert (code, out, sandbox.requests) == (2, "", [])
     assert "is not a duration" in err
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(
+    ("name", "trim", "frames"),
+    [
+        ("ntsc.mp4", Trim(0, 3.5), 104),  # 104.9 would be 3.5035 s
+        ("cover.mp4", Trim(1), 90),
+        ("portrait.mov", Trim(0.5, 1.5), 30),
+        ("two-rates.mp4", Trim(0.5, 1.5), 50),
+        ("long-sound.mp4", Trim(0.1), 47),
+    ],
+)
+def test_the_cut_has_the_frames_that_it_should(tmp_path: Path, name: str, trim: Trim, frames: int) -> None:
+    """Of the picture that plays: of one clip stream 0 is a cover."""
+    with trimmed(clip(name), trim, 10, find_ffmpeg(None)) as path:
+        assert len(frame_times(path)) == frames
+        assert headers.probe_file(path).duration == pytest.approx(seconds(path), abs=0.05)
+
+
+@needs_ffmpeg
+def test_a_cut_is_never_longer_than_the_model_takes(tmp_path: Path) -> None:
+    """10 s at 29.97 fps are 299 frames: 300 would be 10.01 s."""
+    with trimmed(clip("hour-like.mp4"), Trim(20), 10, find_ffmpeg(None)) as path:
+        assert len(frame_times(path)) == 299
+        assert seconds(path) <= 10
+
+
+@needs_ffmpeg
+def test_an_end_beyond_the_clip_is_its_end(tmp_path: Path) -> None:
+    with trimmed(clip("ntsc.mp4"), Trim(0, 60), 10, find_ffmpeg(None)) as path:
+        assert path == clip("ntsc.mp4")
+
+
+@needs_ffmpeg
+def test_nothing_is_left_after_the_end(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UsageError, match=r"nothing is left of ntsc\.mp4 after 5 s: it is 4\.0 s long"),
+        trimmed(clip("ntsc.mp4"), Trim(5), 10, find_ffmpeg(None)),
+    ):
+        pass

@@ -18,7 +18,7 @@ from luma_cli.errors import LumaError
 DISTRIBUTION = "kie-luma"
 # The lowest versions that work, as pyproject.toml has them: a zip file and a checkout carry no metadata to ask.
 LIBRARIES = {
-    "typer": "0.27.2",
+    "typer": "0.28",
     "rich": "13.9",
     "requests": "2.32",
     "urllib3": "2.3",

@@ -3,6 +3,7 @@
 import os
 
 APP = "kie-luma"
+_XDG_DEFAULTS = {"user_config_dir": "~/.config", "user_state_dir": "~/.local/state"}
 
 
 def config_folder() -> str | None:
@@ -42,4 +43,6 @@ def _of_platform(kind: str) -> str | None:
         path = str(getattr(platformdirs, kind)(APP, appauthor=False))
     except RuntimeError:
         return None
-    return path if os.path.isabs(path) else None  # older platformdirs answer a literal ~ if there is no home
+    if not os.path.isabs(path):  # older platformdirs obey a relative XDG folder, which is to be ignored
+        path = os.path.join(os.path.expanduser(_XDG_DEFAULTS[kind]), APP)
+    return path if os.path.isabs(path) else None

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from luma_cli.cli import installation
 from luma_cli.config import addresses, key_store, settings
 from luma_cli.config.environment import variable
-from luma_cli.errors import LumaError, reason
+from luma_cli.errors import LumaError, UsageError, reason
 from luma_cli.journal import journal
+from luma_cli.video.ffmpeg import INSTALL, Need, find_ffmpeg
 
 if TYPE_CHECKING:
     from luma_cli.api.client import Client
@@ -54,23 +54,24 @@ class Doctor:
         yield self._try("journal", _journal)
         yield self._try("certificates", _certificates)
         yield self._try("proxy", _proxy)
-        yield from _ffmpeg()
+        yield self._try("ffmpeg", _ffmpeg)
         yield self._try("key", self._key)
         if self._client() is not None:
             yield self._clock()
             yield self._endpoint()
 
-    def _try(self, name: str, look: Callable[[], str]) -> Check:
+    def _try(self, name: str, look: Callable[[], str | Check]) -> Check:
         try:
-            return Check(name, OK, look())
+            found = look()
+            return Check(name, OK, found) if isinstance(found, str) else found
         except LumaError as error:
             is_told = self.first is not None and error.message == self.first.message
             self.first = self.first or error
             return Check(name, ERROR, error.message, "" if is_told else error.hint or "")
         except ImportError as error:
-            found = installation.explain(error)
-            self.first = self.first or found
-            return Check(name, ERROR, found.message, found.hint or "")
+            fault = installation.explain(error)
+            self.first = self.first or fault
+            return Check(name, ERROR, fault.message, fault.hint or "")
 
     def _client(self) -> "Client | None":
         try:
@@ -192,10 +193,17 @@ def _proxy() -> str:
     return "; ".join(found) or "none"
 
 
-def _ffmpeg() -> Iterator[Check]:
-    path = variable("LUMA_FFMPEG") or shutil.which("ffmpeg")
-    if path is None:
-        fix = f"pip install '{installation.DISTRIBUTION}[ffmpeg]', or https://ffmpeg.org"
-        yield Check("ffmpeg", WARNING, "not found: results keep no sound, and --trim, --fit and --split need it", fix)
-    else:
-        yield Check("ffmpeg", OK, path)
+def _ffmpeg() -> Check:
+    named = settings.load_ffmpeg()
+    try:
+        found = find_ffmpeg(named)
+    except UsageError as error:
+        if named is not None:
+            raise
+        text = "not found: results keep no sound, and --trim, --fit, --match and --split need it"
+        return Check("ffmpeg", WARNING, text, error.hint or "")
+    if found.version is None:
+        raise LumaError(f"{found.path} does not run", hint="install it again, or name another one: LUMA_FFMPEG")
+    if lacks := found.lacks(Need):
+        return Check("ffmpeg", WARNING, f"{found.path} {found.version} lacks {'; '.join(lacks)}", INSTALL)
+    return Check("ffmpeg", OK, f"{found.path} {found.version}")

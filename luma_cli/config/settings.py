@@ -135,7 +135,7 @@ def load_settings() -> Settings:
         config_dir=folder,
         ca_bundle=ca_bundle(),
         prompts={key.removeprefix(PROMPT): text for key, text in stored.items() if key.startswith(PROMPT)},
-        ffmpeg=_ffmpeg(),
+        ffmpeg=load_ffmpeg(),
         own_addresses=(own["base_url"], own["upload_url"]),
         origins=origins,
     )
@@ -314,7 +314,8 @@ def _table_of(document: Any, key: str, *, make: bool) -> tuple[Any, str]:
     return (table if isinstance(table, dict) else {}), key.removeprefix(PROMPT)
 
 
-def _ffmpeg() -> str | None:
+def load_ffmpeg() -> str | None:
+    """The ffmpeg that LUMA_FFMPEG names. Raises UsageError if it is in a home folder that there is not."""
     name = variable("LUMA_FFMPEG")
     try:
         return None if name is None else expand_home(name)

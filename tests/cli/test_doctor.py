@@ -110,6 +110,19 @@ def test_without_ffmpeg_the_way_to_it_is_named(
     assert "kie-luma[ffmpeg]" in text
 
 
+def test_the_ffmpeg_that_is_named_is_judged(luma: Luma, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUMA_FFMPEG", "/none/ffmpeg")
+    found = rows(luma("config", "check").out)["ffmpeg"]
+    assert (found[0], "LUMA_FFMPEG is /none/ffmpeg" in found[1]) == ("error", True)
+
+    (home / "ffmpeg").write_text("#!/bin/sh\n[ \"$1\" = -version ] && echo 'ffmpeg version 3.0 of mine'\n")
+    (home / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("LUMA_FFMPEG", "~/ffmpeg")
+    found = rows(luma("config", "check").out)["ffmpeg"]
+    assert found[0] == "warning"
+    assert found[1].startswith(f"{home}/ffmpeg 3.0 lacks ")
+
+
 def test_a_clock_that_is_wrong_is_a_warning(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = reply(b'{"code": 200, "msg": "success", "data": 80.0}', date="Fri, 01 Jan 2021 00:00:00 GMT")
     with FaultServer([answer]) as server:

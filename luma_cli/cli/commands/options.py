@@ -7,19 +7,20 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
 
 from luma_cli.config import settings
-from luma_cli.edits.run import STDOUT, Clock, Plan, Results, Run
 from luma_cli.errors import FileError, UsageError
 from luma_cli.output import messages, streams
 
 if TYPE_CHECKING:
     from luma_cli.api.client import Client
+    from luma_cli.edits.events import Report
+    from luma_cli.edits.run import Clock, Plan, Results, Run
     from luma_cli.journal.journal import Journal
 
 # Help is plain off a terminal, and typer's own tracebacks could print the key.
@@ -32,10 +33,13 @@ STYLE: dict[str, Any] = {
 
 @dataclass
 class Invocation:
-    """One command line: its time, and what has become of its tasks, which every way out must be able to name."""
+    """One command line: its time, and what has become of its tasks, which every way out must be able to name.
 
-    clock: Clock = field(default_factory=Clock)
-    results: Results = field(default_factory=Results)
+    Both are there when the command has opened its run.
+    """
+
+    clock: "Clock | None" = None
+    results: "Results | None" = None
 
 
 invocation: ContextVar[Invocation] = ContextVar("invocation")
@@ -163,35 +167,48 @@ def parse_credits(text: str) -> float:
 
 
 @contextmanager
-def open_run(*, needs_journal: bool = False, keeps_journal: bool = True, **prints: bool) -> Iterator[Run]:
+def open_run(*, needs_journal: bool = False, keeps_journal: bool = True, **prints: bool) -> "Iterator[Run]":
     """What holds for this command, closed at its end.
 
     `needs_journal`: what spends, or is about the journal itself, stops when it cannot be used; what only reads goes on
     without. `keeps_journal` False makes none. `prints`: see Presenter.
     """
-    from luma_cli.output.presenter import Presenter
+    from luma_cli.edits.run import Clock, Results, Run
 
     here = invocation.get()
+    clock, results = here.clock or Clock(), Results()
+    here.results = results
     streams.show_log()
     ours = settings.load_settings()
     with ExitStack() as stack:
-        journal = stack.enter_context(
-            closing(_open_journal(ours, here.clock, needed=needs_journal, kept=keeps_journal))
-        )
-        connect = functools.cache(lambda: stack.enter_context(closing(_connect(ours, here.clock))))
-        presenter = Presenter(here.results, **prints)
-        yield Run(
-            ours, journal, here.results, connect, presenter, here.clock, _confirm, streams.can_ask, streams.protect
-        )
+        opened = _open_journal(ours, clock, needed=needs_journal, kept=keeps_journal)
+        journal = stack.enter_context(closing(opened))
+        connect = functools.cache(lambda: stack.enter_context(closing(_connect(ours, clock))))
+        report = _present(results, prints)
+        yield Run(ours, journal, results, connect, report, clock, _confirm, streams.can_ask, streams.protect)
 
 
 @contextmanager
 def client_when_asked() -> "Iterator[Callable[[], Client]]":
     """A client that is made, with the settings, when somebody asks for it: what reports on faults meets them there."""
+    from luma_cli.edits.run import Clock
+
     with ExitStack() as stack:
         streams.show_log()
-        clock = invocation.get().clock
+        clock = invocation.get().clock or Clock()
         yield functools.cache(lambda: stack.enter_context(closing(_connect(settings.load_settings(), clock))))
+
+
+def _present(results: "Results", prints: dict[str, bool]) -> "Report":
+    """The presenter, which is loaded when there is something to show."""
+
+    @functools.cache
+    def presenter() -> "Report":
+        from luma_cli.output.presenter import Presenter
+
+        return Presenter(results, **prints)
+
+    return lambda event: presenter()(event)
 
 
 def _confirm(question: str) -> bool:
@@ -200,11 +217,12 @@ def _confirm(question: str) -> bool:
     return confirm(question)
 
 
-def _connect(ours: settings.Settings, clock: Clock) -> "Client":
+def _connect(ours: settings.Settings, clock: "Clock") -> "Client":
     """The client for the user's key, which no stream will show."""
     from luma_cli.api.client import Client
-    from luma_cli.config import key_store
+    from luma_cli.config import addresses, key_store
 
+    addresses.ca_bundle()
     key = key_store.load_key(ours)
     streams.protect(key.value)
     if settings.environment("SSLKEYLOGFILE"):
@@ -220,7 +238,7 @@ def _connect(ours: settings.Settings, clock: Clock) -> "Client":
     )
 
 
-def _open_journal(ours: settings.Settings, clock: Clock, *, needed: bool, kept: bool) -> "Journal":
+def _open_journal(ours: settings.Settings, clock: "Clock", *, needed: bool, kept: bool) -> "Journal":
     from luma_cli.journal import journal
 
     service: dict[str, Any] = {"service": ours.base_url, "now": clock.now}
@@ -255,18 +273,20 @@ def check_state(state: str | None) -> str | None:
 
 
 def make_plan(
-    run: Run,
+    run: "Run",
     *,
     interval: float | None = None,
     timeout: float | None = None,
     output: str | None = None,
     saves: bool = False,
     **more: Any,
-) -> Plan:
+) -> "Plan":
     """How to see tasks through, with the user's settings when an option is missing.
 
     `saves`: results are saved in any case, in the user's folder when no path is given. `more`: fields of Plan.
     """
+    from luma_cli.edits.run import STDOUT, Plan
+
     ours = run.settings
     if interval is not None and interval < 1:
         raise UsageError("--interval must be at least 1s")

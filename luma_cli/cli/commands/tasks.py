@@ -117,8 +117,8 @@ def adopt(
 @options.common
 def recover() -> None:
     """Set a damaged journal aside and take over what can be read."""
-    from luma_cli.journal import journal
+    from luma_cli.journal import journal, recovery
     from luma_cli.output.messages import note
 
-    saved, aside = journal.recover(settings.state_dir() / journal.NAME)
+    saved, aside = recovery.recover(settings.state_dir() / journal.NAME)
     note(f"took over {saved} row(s); the old file is {aside}" if aside else "the journal is sound")

@@ -36,11 +36,11 @@ _luma_words() {
 _luma_flags() {
     case "$1" in
     '') echo '-V --version --json -q --quiet -v --verbose -h --help' ;;
-    'modify') echo '-p --prompt -F --prompt-file --watermark --callback-url -w --wait -o --output -f --force --interval --timeout --no-check --strict --trim -n --dry-run --idempotency-key --resubmit --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'modify') echo '-p --prompt -F --prompt-file --audio --match --as-delivered --watermark --callback-url -w --wait -o --output -f --force --interval --timeout --no-check --strict --trim -n --dry-run --idempotency-key --resubmit --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'status') echo '--exit-status --cached --json -q --quiet -v --verbose -h --help' ;;
-    'wait') echo '-o --output -f --force --interval --timeout --fail-fast --parallel --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
-    'download') echo '-o --output -f --force --skip-existing --parallel --all-missing --github --notify --json -q --quiet -v --verbose -h --help' ;;
-    'batch') echo '-o --output -f --force --interval --timeout --parallel --max-active --max-credits --fail-fast --shard --no-check --strict --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'wait') echo '-o --output -f --force --interval --timeout --audio --match --as-delivered --fail-fast --parallel --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'download') echo '-o --output -f --force --skip-existing --audio --match --as-delivered --parallel --all-missing --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'batch') echo '-o --output -f --force --interval --timeout --parallel --audio --match --as-delivered --max-active --max-credits --fail-fast --shard --no-check --strict --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'tasks') echo '--json -q --quiet -v --verbose --state --since --limit -h --help' ;;
     'tasks list') echo '--state --since --limit --json -q --quiet -v --verbose -h --help' ;;
     'tasks show') echo '--json -q --quiet -v --verbose -h --help' ;;
@@ -74,6 +74,7 @@ _luma_value() {
     'modify:--prompt') echo '@prompts' ;;
     'modify:-F') echo '@files' ;;
     'modify:--prompt-file') echo '@files' ;;
+    'modify:--audio') echo 'keep none @files' ;;
     'modify:--watermark') echo '' ;;
     'modify:--callback-url') echo '' ;;
     'modify:-o') echo '@files' ;;
@@ -92,6 +93,7 @@ _luma_value() {
     'wait:--output') echo '@files' ;;
     'wait:--interval') echo '' ;;
     'wait:--timeout') echo '' ;;
+    'wait:--audio') echo 'keep none @files' ;;
     'wait:--parallel') echo '' ;;
     'wait:--listen') echo '' ;;
     'wait:--public-url') echo '' ;;
@@ -99,6 +101,7 @@ _luma_value() {
     'wait:--verbose') echo '' ;;
     'download:-o') echo '@files' ;;
     'download:--output') echo '@files' ;;
+    'download:--audio') echo 'keep none @files' ;;
     'download:--parallel') echo '' ;;
     'download:-v') echo '' ;;
     'download:--verbose') echo '' ;;
@@ -107,6 +110,7 @@ _luma_value() {
     'batch:--interval') echo '' ;;
     'batch:--timeout') echo '' ;;
     'batch:--parallel') echo '' ;;
+    'batch:--audio') echo 'keep none @files' ;;
     'batch:--max-active') echo '' ;;
     'batch:--max-credits') echo '' ;;
     'batch:--shard') echo '' ;;

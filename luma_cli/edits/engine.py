@@ -476,7 +476,7 @@ class _Engine:
             self._run.report(Note(f"{task.task_id}: the video is there, but kie.ai could not deliver the callback"))
         if error is None and task is not None and entry.output is not None:
             self._saving[poll.task_id] = entry
-            self._saver.start(task, entry.stem, entry.output)
+            self._saver.start(task, entry.stem, entry.output, entry.request)
             return
         self._run.results.untrack(poll.task_id)
         if error is not None:

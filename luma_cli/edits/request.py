@@ -22,11 +22,24 @@ from luma_cli.video import headers
 from luma_cli.video.trim_range import Trim
 
 AUTO = "auto"
+KEEP, SILENT = "keep", "none"  # of --audio
 # No limit is documented; these keep a mistaken file from being sent.
 MAX_PROMPT = 100_000
 MAX_TEXT = 2_000
 # Words of an unquoted prompt, as a shell hands them over.
 MAX_WORD = 40
+
+
+@dataclass(frozen=True)
+class Finishing:
+    """How results are finished. None is not said: then what was said before counts, and else the setting.
+
+    `audio` is "keep", "none" or the path of a file.
+    """
+
+    audio: str | None = None
+    match: bool | None = None
+    as_delivered: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,7 @@ class EditRequest:
     old_keys: tuple[str, ...] = ()
     resubmit: bool = False
     repeats: bool = False
+    finishing: Finishing = field(default_factory=Finishing)
     findings: tuple[Finding, ...] = ()
     error: UsageError | None = None
 
@@ -118,6 +132,8 @@ class EditRequest:
             options=self.options,
             take=self.take,
             trim=None if self.trim is None else self.trim.text,
+            audio=self.finishing.audio,
+            match=self.finishing.match,
             seconds=self.seconds,
             source_sha256=self.clip.sha256,
             source_bytes=self.clip.size,
@@ -209,6 +225,7 @@ def make_requests(
     key: str | None = None,
     resubmit: bool = False,
     trim: Trim | None = None,
+    finishing: Finishing | None = None,
 ) -> list[EditRequest]:
     """What the user typed, one request for each clip, with the settings when an option is missing.
 
@@ -223,7 +240,17 @@ def make_requests(
     check_texts(prompt, watermark, callback_url, key)
     clips = parse_clips(names)
     plain = [
-        EditRequest(clip, prompt, watermark, callback_url, trim=trim, key=key, resubmit=resubmit) for clip in clips
+        EditRequest(
+            clip,
+            prompt,
+            watermark,
+            callback_url,
+            trim=trim,
+            key=key,
+            resubmit=resubmit,
+            finishing=finishing or Finishing(),
+        )
+        for clip in clips
     ]
     return [with_auto_key(request) for request in plain] if key == AUTO else plain
 

@@ -20,6 +20,8 @@ from luma_cli.api.task import SavedFile, State, Task
 from luma_cli.downloads import download, part_file, target
 from luma_cli.downloads.file_names import default_name, extension_of, safe_piece, stem_of
 from luma_cli.edits.events import Ended, Failed, Finished, Note, Started, Warned, transferring
+from luma_cli.edits.finish import finisher
+from luma_cli.edits.request import EditRequest
 from luma_cli.edits.run import STDOUT, Plan, Run
 from luma_cli.edits.task_references import Reference, failure_of, task_now
 from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, MixedOutcomes, UsageError, reason
@@ -115,7 +117,8 @@ class Saved:
 class Saver:
     """Downloads in a few threads; what comes of them goes through `inbox` back to the thread that owns the journal.
 
-    `on_saved` gets each task with its files, and the error if one is missing.
+    `on_saved` gets each task with its files, and the error if one is missing. With `finishes_again` a file that is
+    saved already is fetched and finished anew.
     """
 
     def __init__(
@@ -124,11 +127,14 @@ class Saver:
         plan: Plan,
         inbox: "queue.Queue[object]",
         on_saved: Callable[[Task, LumaError | None], None],
+        *,
+        finishes_again: bool = False,
     ) -> None:
         self._run = run
         self._plan = plan
         self._inbox = inbox
         self._on_saved = on_saved
+        self._finishes_again = finishes_again
         self._running = 0
         self._temporary: list[Path] = []
         # What was there before, whatever it is: reported, but never recorded as the task's video.
@@ -146,12 +152,15 @@ class Saver:
         for folder in self._temporary:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def start(self, task: Task, stem: str, output: str) -> None:
-        """Save the results of a task that has a video, to a file, into a folder, or for stdout."""
+    def start(self, task: Task, stem: str, output: str, request: EditRequest | None = None) -> None:
+        """Save the results of a task that has a video, to a file, into a folder, or for stdout.
+
+        `request` is what it was made of, if this run has submitted it.
+        """
         try:
             paths = paths_of(task, stem, output)
             self._temporary += [path.parent for path in paths if output == STDOUT]
-            steps = [self._step(task, index, path, output) for index, path in enumerate(paths)]
+            steps = [self._step(task, index, path, output, request) for index, path in enumerate(paths)]
         except LumaError as error:
             self._inbox.put(Saved(task, (), error))
         else:
@@ -190,14 +199,15 @@ class Saver:
             return None  # it failed while we waited, which was reported; a file in the way is refused all the same
         return known[1] if known is not None and known[0] == task.task_id else None
 
-    def _step(self, task: Task, index: int, path: Path, output: str) -> SaveOne:
+    def _step(self, task: Task, index: int, path: Path, output: str, request: EditRequest | None) -> SaveOne:
         recorded, url = self._recorded(task, path), task.result_urls[index]
         # Of a link only a hash goes to disk: what it is worth may stand in its query, and so may a secret.
         identity = f"{task.task_id}#{index}" if task.task_id else hashlib.sha256(url.encode()).hexdigest()
         report, client = self._run.report, self._run.client
+        finish = finisher(self._run, self._plan, task.task_id, request, path)
 
         def save() -> SavedFile:
-            there = already_saved(path, recorded)
+            there = None if self._finishes_again else already_saved(path, recorded)
             if there is not None:
                 report(Note(f"{path} is saved already"))
                 return there
@@ -216,6 +226,7 @@ class Saver:
                     overwrite=self._plan.overwrite,
                     keep_sidecar=True,
                     fresh_link=lambda: client.download_url(url),
+                    finish=finish,
                     on_progress=on_bytes,
                 ).file
 
@@ -303,7 +314,10 @@ def save_results(run: Run, plan: Plan, references: Sequence[Reference], links: S
     inbox: queue.Queue[object] = queue.Queue()
     run.report(Started(len(references) + len(links)))
     try:
-        with Saver(run, plan, inbox, lambda task, error: _report_saved(run, plan, task, error)) as saver:
+        again = plan.overwrite
+        with Saver(
+            run, plan, inbox, lambda task, error: _report_saved(run, plan, task, error), finishes_again=again
+        ) as saver:
             for number, reference in enumerate(references, start=1):
                 try:
                     saver.start(_ended(run, reference), reference.stem, plan.output or ".")

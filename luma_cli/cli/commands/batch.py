@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import Force, Interval, Parallel, Timeout
+from luma_cli.cli.commands.options import AsDelivered, Audio, Force, Interval, Match, Parallel, Timeout
 
 app = typer.Typer(**options.STYLE)
 
@@ -22,6 +22,9 @@ def batch(
     interval: Interval = None,
     timeout: Timeout = None,
     parallel: Parallel = 4,
+    audio: Audio = None,
+    match: Match = None,
+    as_delivered: AsDelivered = False,
     max_active: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N tasks run at once.")] = None,
     max_credits: Annotated[
         float | None, typer.Option(parser=options.parse_credits, metavar="N", help="Spend at most N credits.")
@@ -69,6 +72,7 @@ def batch(
             timeout=timeout,
             output=folder,
             overwrite=force,
+            finishing=options.parse_finishing(run, audio, match, as_delivered),
             fail_fast=fail_fast,
             parallel=parallel,
             max_active=max_active,

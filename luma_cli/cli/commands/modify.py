@@ -6,7 +6,7 @@ import typer
 import typer.core
 
 from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import Force, Interval, Listen, Output, PublicUrl, Timeout
+from luma_cli.cli.commands.options import AsDelivered, Audio, Force, Interval, Listen, Match, Output, PublicUrl, Timeout
 from luma_cli.video.trim_range import Trim, parse_trim
 
 app = typer.Typer(**options.STYLE)
@@ -28,6 +28,9 @@ def modify(
     prompt_file: Annotated[
         str | None, typer.Option("-F", "--prompt-file", metavar="FILE|-", help="Read the prompt from a file or stdin.")
     ] = None,
+    audio: Audio = None,
+    match: Match = None,
+    as_delivered: AsDelivered = False,
     watermark: Annotated[str | None, typer.Option(metavar="TEXT", help="Passed to the service.")] = None,
     callback_url: Annotated[str | None, typer.Option(metavar="URL", help="Passed to the service.")] = None,
     wait: Annotated[
@@ -79,13 +82,21 @@ def modify(
     with options.open_run(needs_journal=not dry_run, keeps_journal=not dry_run, prints_ids=not waits) as run:
         server = open_server(run, listen, public_url, callback_url)
         every = pace(listen, interval)
+        finishing = options.parse_finishing(run, audio, match, as_delivered)
         plan = options.make_plan(
-            run, interval=every, timeout=timeout, output=output, overwrite=force, waits=waits, paid=True
+            run,
+            interval=every,
+            timeout=timeout,
+            output=output,
+            overwrite=force,
+            waits=waits,
+            paid=True,
+            finishing=finishing,
         )
         text = ask_prompt(prompt, prompt_file)
         options.check_key(idempotency_key)
         asked = {"watermark": watermark, "callback_url": server.callback_url, "key": idempotency_key}
-        requests = make_requests(run.settings, videos, text, resubmit=resubmit, trim=trim, **asked)
+        requests = make_requests(run.settings, videos, text, resubmit=resubmit, trim=trim, finishing=finishing, **asked)
         run = with_account(run)
         requests = prepare(run, requests, skips_checks=no_check, is_strict=strict)
         check_targets(run, plan, requests, makes=not dry_run)

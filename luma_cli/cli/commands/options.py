@@ -14,12 +14,14 @@ import typer
 import typer.core
 
 from luma_cli.config import settings
+from luma_cli.config.environment import expand_home
 from luma_cli.errors import FileError, UsageError
 from luma_cli.output import messages, streams
 
 if TYPE_CHECKING:
     from luma_cli.api.client import Client
     from luma_cli.edits.events import Report
+    from luma_cli.edits.request import Finishing
     from luma_cli.edits.run import Clock, Plan, Results, Run
     from luma_cli.journal.journal import Journal
 
@@ -80,6 +82,14 @@ Listen = Annotated[
 PublicUrl = Annotated[
     str | None, typer.Option("--public-url", metavar="URL", help="Where kie.ai reaches the port that is listened on.")
 ]
+Audio = Annotated[
+    str | None,
+    typer.Option("--audio", metavar="keep|none|FILE", help="The sound of a silent result [keep]."),
+]
+Match = Annotated[
+    bool | None, typer.Option("--match", help="Bring the result back to its source's frame rate, count and size.")
+]
+AsDelivered = Annotated[bool, typer.Option("--as-delivered", help="Save the service's bytes and nothing else.")]
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=32, metavar="N", help="Downloads at once.")]
 
 
@@ -270,6 +280,18 @@ def check_state(state: str | None) -> str | None:
     if state is not None and state not in known:
         raise UsageError(f"{state[:40]!a} is not a state", hint=f"states: {' '.join(known)}")
     return state
+
+
+def parse_finishing(run: Run, audio: str | None, match: bool | None, as_delivered: bool) -> "Finishing":
+    """What --audio, --match and --as-delivered ask for. Raises UsageError before anything is sent."""
+    from luma_cli.edits.request import Finishing
+
+    if audio is None and match is None and not as_delivered:
+        return Finishing()
+    from luma_cli.edits.finish import check_finishing
+
+    path = audio if audio is None else expand_home(audio)
+    return check_finishing(run, Finishing(path, match, as_delivered))
 
 
 def make_plan(

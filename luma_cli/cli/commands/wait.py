@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import Force, Interval, Listen, Output, Parallel, PublicUrl, TaskArgument, Timeout
+from luma_cli.cli.commands.options import (
+    AsDelivered,
+    Audio,
+    Force,
+    Interval,
+    Listen,
+    Match,
+    Output,
+    Parallel,
+    PublicUrl,
+    TaskArgument,
+    Timeout,
+)
 
 app = typer.Typer(**options.STYLE)
 
@@ -19,6 +31,9 @@ def wait(
     force: Force = False,
     interval: Interval = None,
     timeout: Timeout = None,
+    audio: Audio = None,
+    match: Match = None,
+    as_delivered: AsDelivered = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
     parallel: Parallel = 4,
     listen: Listen = None,
@@ -50,6 +65,7 @@ def wait(
             timeout=timeout,
             output=output,
             overwrite=force,
+            finishing=options.parse_finishing(run, audio, match, as_delivered),
             fail_fast=fail_fast,
             parallel=parallel,
         )

@@ -3,11 +3,13 @@
 import difflib
 import functools
 import inspect
+import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -272,14 +274,25 @@ def check_key(key: str | None) -> None:
         raise UsageError("without the journal nobody knows an idempotency key again", hint="unset LUMA_JOURNAL")
 
 
-def check_state(state: str | None) -> str | None:
+def check_states(states: Sequence[str]) -> Sequence[str]:
+    """Raises UsageError for what is not a state."""
     from luma_cli.api.task import State
+    from luma_cli.journal.lookups import FAILED
     from luma_cli.journal.records import Outcome
 
-    known = list(dict.fromkeys([*State, *Outcome]))
-    if state is not None and state not in known:
-        raise UsageError(f"{state[:40]!a} is not a state", hint=f"states: {' '.join(known)}")
-    return state
+    known = list(dict.fromkeys([*State, FAILED, *Outcome]))
+    for state in states:
+        if state not in known:
+            raise UsageError(f"{state[:40]!a} is not a state", hint=f"states: {' '.join(known)}")
+    return states
+
+
+def parse_start(since: str | None) -> float:
+    """The Unix time of a --since; none is the beginning of time. Raises UsageError for what is not a time."""
+    from luma_cli.config.times import parse_since
+
+    now = datetime.fromtimestamp(invocation.get().clock.now(), UTC)
+    return -math.inf if since is None else parse_since(since, now).timestamp()
 
 
 def parse_finishing(run: Run, audio: str | None, match: bool | None, as_delivered: bool) -> "Finishing":

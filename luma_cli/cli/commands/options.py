@@ -287,12 +287,11 @@ def check_states(states: Sequence[str]) -> Sequence[str]:
     return states
 
 
-def parse_start(since: str | None) -> float:
+def parse_start(since: str | None, now: float) -> float:
     """The Unix time of a --since; none is the beginning of time. Raises UsageError for what is not a time."""
     from luma_cli.config.times import parse_since
 
-    now = datetime.fromtimestamp(invocation.get().clock.now(), UTC)
-    return -math.inf if since is None else parse_since(since, now).timestamp()
+    return -math.inf if since is None else parse_since(since, datetime.fromtimestamp(now, UTC)).timestamp()
 
 
 def parse_finishing(run: Run, audio: str | None, match: bool | None, as_delivered: bool) -> "Finishing":

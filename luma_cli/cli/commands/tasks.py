@@ -51,8 +51,8 @@ def list_(
     from luma_cli.output import tables
 
     states = options.check_states(state or ())
-    earliest = options.parse_start(since)
     with options.open_run() as run:
+        earliest = options.parse_start(since, run.clock.now())
         if refresh:
             task_references.refresh_unfinished(run)
         tables.show_rows(run.journal.rows(states=states, since=earliest, search=search), limit)

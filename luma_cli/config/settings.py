@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from luma_cli.api.models import find_model
 from luma_cli.api.task import is_link
 from luma_cli.config import folders
 from luma_cli.config.addresses import ca_bundle, parse_service_url
@@ -132,7 +133,7 @@ def load_settings() -> Settings:
     return Settings(
         **values,
         config_dir=folder,
-        ca_bundle=ca_bundle(is_used=False),
+        ca_bundle=ca_bundle(),
         prompts={key.removeprefix(PROMPT): text for key, text in stored.items() if key.startswith(PROMPT)},
         ffmpeg=load_ffmpeg(),
         own_addresses=(own["base_url"], own["upload_url"]),
@@ -249,10 +250,6 @@ def _link(text: str) -> str:
 
 
 def _model(text: str) -> str:
-    if text == DEFAULTS["model"]:
-        return text
-    from luma_cli.api.models import find_model  # only when somebody has set one: start-up is a feature
-
     return find_model(text).name
 
 

@@ -20,6 +20,8 @@ from typing import Any
 AGAIN = 0.02
 # A signal just before a wait begins does not end it (measured), and on Windows none ends a wait for a lock.
 SLICE = 1.0
+# Ctrl-C reaches our children at the same moment, and may end them before we have heard of it.
+HEARD = 0.3
 
 
 class Stopped(BaseException):
@@ -33,6 +35,8 @@ class Stopped(BaseException):
 _held = _firmly = False
 _before: dict[int, Any] = {}
 _pending: int | None = None
+_stopped = threading.Event()
+_children: "set[subprocess.Popen[bytes]]" = set()
 _hook_before: Callable[[Any], object] | None = None
 
 
@@ -50,6 +54,7 @@ def uninstall() -> None:
     """Put back what `install` replaced."""
     global _held, _firmly, _pending, _hook_before
     _held, _firmly, _pending = False, False, None
+    _stopped.clear()
     if _hook_before is not None:
         sys.unraisablehook, _hook_before = _hook_before, None
     while _before:
@@ -57,9 +62,19 @@ def uninstall() -> None:
 
 
 def let_go() -> None:
-    """From here on a signal ends us at once: there is nothing left to do but to say the last words."""
+    """From here on a signal ends us at once: there is nothing left to do but to say the last words.
+
+    Programs that other threads run are ended: nobody would take what they make.
+    """
+    for process in list(_children):
+        process.kill()
     for signum in _before:
         signal.signal(signum, signal.SIG_DFL)
+
+
+def is_stopping() -> bool:
+    """True if a signal has asked us to end. For threads whose program has failed: it may have got that signal first."""
+    return bool(_before) and _stopped.wait(HEARD)
 
 
 def hold(*, firmly: bool = False) -> None:
@@ -118,21 +133,29 @@ def start_thread(target: Callable[..., None], *args: object) -> threading.Thread
 def child(command: Sequence[str], **options: Any) -> "Iterator[subprocess.Popen[bytes]]":
     """A program that runs for the time of the block at most; `options` go to subprocess.
 
-    A signal between its start and our knowing of it would leave it running behind us.
+    A signal between its start and our knowing of it would leave it running behind us. Other threads get no signals,
+    and must not end the window that the main one holds for a submission.
     """
-    hold()
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main:
+        hold()
     try:
         process = subprocess.Popen(command, **options)
     except BaseException:
-        release()
+        if is_main:
+            release()
         raise
     with process:
+        _children.add(process)
         try:
-            release()
+            if is_main:
+                release()
             yield process
         except BaseException:
             process.kill()
             raise
+        finally:
+            _children.discard(process)
 
 
 def next_of(inbox: "queue.Queue[Any]", patience: float = float("inf")) -> Any:
@@ -173,6 +196,7 @@ def _send_again(signum: int) -> None:
 
 def _receive(signum: int, _frame: FrameType | None) -> None:
     global _pending
+    _stopped.set()
     if _held and (_pending is None or _firmly):
         _pending = _pending or signum
         return

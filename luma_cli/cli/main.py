@@ -6,7 +6,7 @@ import re
 import signal
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 import typer.core
@@ -15,19 +15,19 @@ from luma_cli import __version__, signals
 from luma_cli.cli.commands import options
 from luma_cli.cli.commands.options import Invocation, invocation
 from luma_cli.config import settings
-from luma_cli.edits.run import Clock
 from luma_cli.errors import Declined, FileError, LumaError, UsageError, reason
 from luma_cli.output import messages, streams
 from luma_cli.signals import Stopped
 
+if TYPE_CHECKING:
+    from luma_cli.edits.run import Clock
+
 # In the order of the help. Each is a module of luma_cli.commands with an `app`.
 COMMANDS = (
     "modify",
-    "redo",
     "status",
     "wait",
     "download",
-    "open",
     "batch",
     "tasks",
     "config",
@@ -79,9 +79,9 @@ def root(
     """Edit videos with words: kie.ai's Luma Modify Video from a terminal, a script or a CI step."""
 
 
-def main(argv: Sequence[str], clock: Clock | None = None) -> int:
+def main(argv: Sequence[str], clock: "Clock | None" = None) -> int:
     """Run one command line and return its exit code. SIGINT is raised again, so that a shell loop stops too."""
-    here = Invocation(clock or Clock())
+    here = Invocation(clock)
     invocation.set(here)
     streams.reset()
     streams.open_streams()
@@ -157,7 +157,8 @@ def _leave(code: int) -> int:
     from luma_cli.output import github_actions
 
     try:
-        github_actions.write_step(list(invocation.get().results.tasks.values()), code)
+        results = invocation.get().results
+        github_actions.write_step(list(results.tasks.values()) if results is not None else [], code)
     except FileError as error:
         return code or _fail(error)
     return code
@@ -180,9 +181,9 @@ def _internal(error: Exception) -> LumaError:
         where = f"{error.filename}: " if isinstance(error.filename, str) else ""
         return FileError(f"{where}{reason(error)}")
     results = invocation.get().results
-    hint = (
-        f"the tasks go on: {results.wait_command()}" if results.running else "run again with LUMA_DEBUG=1 and report it"
-    )
+    hint = "run again with LUMA_DEBUG=1 and report it"
+    if results is not None and results.running:
+        hint = f"the tasks go on: {results.wait_command()}"
     return LumaError(f"internal error: {type(error).__name__}", hint=hint)
 
 

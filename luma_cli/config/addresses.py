@@ -55,8 +55,10 @@ def same_service(one: str, other: str) -> bool:
         return False
 
 
-def ca_bundle() -> str | None:
+def ca_bundle(*, is_used: bool = True) -> str | None:
     """The user's own certificates, as requests would read them; our sessions do not trust the environment.
+
+    They are read when they are to be used: that costs 10 ms.
 
     Raises:
         UsageError: there are none in what the variable names.
@@ -65,14 +67,15 @@ def ca_bundle() -> str | None:
         path = variable(name)
         if path is not None:
             found = expand_home(path)
-            check_ca_bundle(found, name)
+            if is_used or not os.path.exists(found):
+                check_ca_bundle(found, name)
             return found
     return None
 
 
 def check_ca_bundle(path: str, name: str) -> None:
     """Raises UsageError if no certificate can be read from the file or folder that variable `name` names."""
-    import ssl  # costs 10 ms, and few have such a bundle
+    import ssl  # costs 10 ms
 
     hint = f"correct or unset {name}"
     if os.path.isdir(path):

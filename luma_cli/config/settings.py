@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from luma_cli.api.models import find_model
 from luma_cli.api.task import is_link
 from luma_cli.config import folders
 from luma_cli.config.addresses import ca_bundle, parse_service_url
@@ -133,7 +132,7 @@ def load_settings() -> Settings:
     return Settings(
         **values,
         config_dir=folder,
-        ca_bundle=ca_bundle(),
+        ca_bundle=ca_bundle(is_used=False),
         prompts={key.removeprefix(PROMPT): text for key, text in stored.items() if key.startswith(PROMPT)},
         ffmpeg=load_ffmpeg(),
         own_addresses=(own["base_url"], own["upload_url"]),
@@ -250,6 +249,10 @@ def _link(text: str) -> str:
 
 
 def _model(text: str) -> str:
+    if text == DEFAULTS["model"]:
+        return text
+    from luma_cli.api.models import find_model  # only when somebody has set one: start-up is a feature
+
     return find_model(text).name
 
 

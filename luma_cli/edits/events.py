@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from luma_cli.api.task import Task
-from luma_cli.edits.poll import Poll
 from luma_cli.errors import Finding, LumaError
+
+if TYPE_CHECKING:
+    from luma_cli.edits.poll import Poll
 
 OnProgress = Callable[[float, float | None], None]
 
@@ -102,7 +105,7 @@ class Polled:
     """What one poll brought."""
 
     name: str
-    poll: Poll
+    poll: "Poll"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from luma_cli.api.task import Task
 from luma_cli.config.settings import Settings
 from luma_cli.edits.events import Failed, NotTried, Report
+from luma_cli.edits.request import Finishing
 from luma_cli.errors import FileError, LumaError, MixedOutcomes, OutcomeUnknown, Unavailable
 from luma_cli.journal.journal import Journal
 
@@ -147,7 +148,7 @@ class Plan:
 
     `waits`: their end is waited for. `paid`: this very command submits them, and would pay again if it were run again.
     `max_active` tasks run at once. `rides_out_limits`: the service's rate limit is waited out beside other work.
-    `writes_recipe`: what made a video is written beside its file.
+    `finishing` says what is made of results before they are saved.
     """
 
     interval: float
@@ -164,7 +165,7 @@ class Plan:
     rides_out_limits: bool = False
     skips_checks: bool = False
     is_strict: bool = False
-    writes_recipe: bool = False
+    finishing: Finishing = field(default_factory=Finishing)
 
     @property
     def option(self) -> str:

@@ -21,7 +21,6 @@ from luma_cli.journal.records import (
     Row,
     stored_path,
 )
-from luma_cli.journal.recovery import recover
 from luma_cli.journal.splits import Splits
 from luma_cli.journal.submissions import BeingSent, NotYet, Spacing, Submission, Submissions
 from luma_cli.journal.uploads import Uploads
@@ -36,7 +35,6 @@ __all__ = [
     "Spacing",
     "Submission",
     "open_journal",
-    "recover",
 ]
 _ENDED = "(outcome = 'refused' OR state IN ('succeeded', 'create_failed', 'generate_failed'))"
 _STILL_NEEDED = (

@@ -112,6 +112,11 @@ def format_span(seconds: float) -> str:
     return f"{whole // 86400}d"
 
 
+def format_credits(count: float) -> str:
+    """An amount for eyes: `4,000`, `12.5`."""
+    return f"{count:,.2f}".rstrip("0").rstrip(".")
+
+
 def format_bytes(count: float) -> str:
     for unit in ("B", "kB", "MB"):
         if count < 1000:

@@ -1,12 +1,15 @@
 """Lines on stderr: notes, warnings, errors with their hints, and what is said when a signal ends us."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from luma_cli.api.hosts import shown
-from luma_cli.edits.run import Results
 from luma_cli.errors import Finding, Interrupted, LumaError
 from luma_cli.output import streams
 from luma_cli.output.formats import error_members, finding_members
+
+if TYPE_CHECKING:
+    from luma_cli.edits.run import Results
 
 MAX_LINE = 400
 # Beside the words that say the same: colour carries no meaning alone.
@@ -56,11 +59,11 @@ def show_findings(findings: Sequence[Finding], raised: Sequence[Finding] = ()) -
         _say_json({"findings": [finding_members(finding) for finding in findings]})
 
 
-def show_stop(what: str, exit_code: int, results: Results) -> None:
+def show_stop(what: str, exit_code: int, results: "Results | None") -> None:
     """Say that we were stopped, and the command that goes on."""
-    running = list(results.running)
+    running = list(results.running) if results is not None else []
     message = what + (f"; {len(running)} task(s) go on" if running else "")
-    hint = results.next_step or (results.wait_command() if running else None)
+    hint = _next_step(results)
     streams.say(f"luma: {message}")
     if hint is not None:
         _show_hint(hint)
@@ -69,9 +72,15 @@ def show_stop(what: str, exit_code: int, results: Results) -> None:
         _say_json({"error": error_members(Interrupted(message, exit_code, hint=hint, task_id=task_id))})
 
 
-def show_running(results: Results) -> None:
+def _next_step(results: "Results | None") -> str | None:
+    if results is None:
+        return None
+    return results.next_step or (results.wait_command() if results.running else None)
+
+
+def show_running(results: "Results | None") -> None:
     """Tasks that we leave behind on a way out whose last line is about something else."""
-    if results.running:
+    if results is not None and results.running:
         streams.say(f"luma: {len(results.running)} task(s) go on: {results.wait_command()}")
 
 

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from luma_cli.api.task import Task, is_link
-from luma_cli.journal.records import Outcome, Row
-from luma_cli.output import messages, streams, terminal_codes
+from luma_cli.journal.records import Row
+from luma_cli.output import streams, terminal_codes
 from luma_cli.output.formats import format_span, format_time, row_members, task_members
+from luma_cli.output.task_list import DEFAULT_LIMIT, draw_rows, state_of
 
 # In characters. Where there is no room for whole ids, a beginning is shown that every command understands.
 SHORT_ID = 12
@@ -26,32 +27,31 @@ def show_tasks(tasks: Sequence[Task], estimate: float | None = None) -> None:
             streams.emit_json({**task_members(task), "estimatedSeconds": None if task.has_ended else estimate})
     elif streams.stdout_is_terminal():
         usual = "" if estimate is None else f", usually {format_span(estimate)}"
-        states = [each.state if each.has_ended else f"{each.state}{usual}" for each in tasks]
+        states = [task.state if task.has_ended else f"{task.state}{usual}" for task in tasks]
         rows = [
-            (each.task_id, state, _ago(each.create_time), _result(each))
-            for each, state in zip(tasks, states, strict=True)
+            (task.task_id, state, _ago(task.create_time), _result(task))
+            for task, state in zip(tasks, states, strict=True)
         ]
         _draw_table(("TASK", "STATE", "AGE", "RESULT"), rows)
     else:
-        show_lines([(each.task_id, each.state, format_time(each.create_time), _result(each)) for each in tasks])
+        show_lines([(task.task_id, task.state, format_time(task.create_time), _result(task)) for task in tasks])
 
 
-def show_rows(rows: Iterable[Row]) -> None:
-    """The journal: as `show_tasks`, with submissions that have no task id among them."""
+def show_rows(rows: Iterable[Row], limit: int | None = None) -> None:
+    """The journal, the newest first: as `show_tasks`, with submissions that have no task id among them.
+
+    On a terminal the newest `limit` (20 for None, all for 0), the newest last.
+    """
     if streams.wants_json():
-        for row in rows:
+        for row in islice(rows, limit or None):
             streams.emit_json(row_members(row))
     elif streams.stdout_is_terminal():
-        lines = [
-            (each.label, f"{_row_state(each)}{_expiry(each.task)}", _ago(each.submitted_at), each.task.prompt or "")
-            for each in rows
-        ]
-        if not lines:
-            return messages.note("no such task in the journal")
-        _draw_table(("TASK", "STATE", "AGE", "PROMPT"), lines)
+        every = iter(rows)
+        shown = list(islice(every, (DEFAULT_LIMIT if limit is None else limit) or None))
+        draw_rows(shown, sum(1 for _ in every))
     else:
-        show_lines((each.label, _row_state(each), _created(each), _result(each.task)) for each in rows)
-    return None
+        lines = ((row.label, state_of(row), _created(row), _result(row.task)) for row in rows)
+        show_lines(islice(lines, limit or None))
 
 
 def show_row(row: Row) -> None:
@@ -131,23 +131,9 @@ def _width(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
     return sum(fixed) + LAST_COLUMN
 
 
-def _row_state(row: Row) -> str:
-    if row.task.task_id:
-        return str(row.task.state)
-    return "unknown: may have been charged" if row.outcome_now is Outcome.UNKNOWN else str(row.outcome_now)
-
-
 def _created(row: Row) -> str:
     """When the service made the task; until it has said so, when we submitted it."""
     return format_time(row.task.create_time or row.submitted_at)
-
-
-def _expiry(task: Task) -> str:
-    """For a finished task whose video is only at kie.ai."""
-    if task.files or task.expires_at is None:
-        return ""
-    left = (task.expires_at - datetime.now(UTC)).total_seconds()
-    return f", expires in {format_span(left)}" if left > 0 else ", expired"
 
 
 def _result(task: Task) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import Force, Interval, OnDone, Parallel, Timeout
+from luma_cli.cli.commands.options import AsDelivered, Audio, Force, Interval, Match, Parallel, Timeout
 
 app = typer.Typer(**options.STYLE)
 
@@ -22,6 +22,9 @@ def batch(
     interval: Interval = None,
     timeout: Timeout = None,
     parallel: Parallel = 4,
+    audio: Audio = None,
+    match: Match = None,
+    as_delivered: AsDelivered = False,
     max_active: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N tasks run at once.")] = None,
     max_credits: Annotated[
         float | None, typer.Option(parser=options.parse_credits, metavar="N", help="Spend at most N credits.")
@@ -30,7 +33,6 @@ def batch(
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only every Nth row, by a hash of its id.")] = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Send without looking at prompts and clips.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Take what is only doubtful for wrong.")] = False,
-    on_done: OnDone = None,
 ) -> None:
     """Make the edits of a file. Prints one JSON line per row as it ends; run again, it goes on where it stopped.
 
@@ -61,7 +63,7 @@ def batch(
 
     part = parse_shard(shard) if shard is not None else None
     text = read_text(file, maximum=64 << 20)
-    with options.open_run(needs_journal=True, on_done=on_done) as run:
+    with options.open_run(needs_journal=True) as run:
         rows = load_rows(run, file, text)
         folder = check_results_folder(output or run.settings.output_dir)
         plan = options.make_plan(
@@ -70,6 +72,7 @@ def batch(
             timeout=timeout,
             output=folder,
             overwrite=force,
+            finishing=options.parse_finishing(run, audio, match, as_delivered),
             fail_fast=fail_fast,
             parallel=parallel,
             max_active=max_active,

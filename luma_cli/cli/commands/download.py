@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import Force, Open, Output, Parallel
+from luma_cli.cli.commands.options import AsDelivered, Audio, Force, Match, Output, Parallel
 from luma_cli.errors import UsageError
 
 app = typer.Typer(**options.STYLE)
@@ -22,11 +22,13 @@ def download(
     output: Output = None,
     force: Force = False,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave existing files alone.")] = False,
+    audio: Audio = None,
+    match: Match = None,
+    as_delivered: AsDelivered = False,
     parallel: Parallel = 4,
     all_missing: Annotated[
         bool, typer.Option("--all-missing", help="Every finished task of the journal that is not saved yet.")
     ] = False,
-    open_: Open = False,
 ) -> None:
     """Save the videos of finished tasks. Prints the paths; without TASK, those of the last one.
 
@@ -50,7 +52,13 @@ def download(
         raise UsageError("both --force and --skip-existing are given", hint="use one of them")
     with options.open_run(needs_journal=all_missing) as run:
         plan = options.make_plan(
-            run, output=output, saves=True, overwrite=force, skip_existing=skip_existing, parallel=parallel
+            run,
+            output=output,
+            saves=True,
+            overwrite=force,
+            skip_existing=skip_existing,
+            parallel=parallel,
+            finishing=options.parse_finishing(run, audio, match, as_delivered),
         )
         run = run.for_account()
         if all_missing:
@@ -61,5 +69,4 @@ def download(
         references = parse_references(run, words, len(links))
         save.check_output_for(run, plan, references, len(links))
         save.save_results(run, plan, references, links)
-        options.show_results(run, opens=open_)
         run.results.conclude()

@@ -3,27 +3,28 @@
 import difflib
 import functools
 import inspect
+import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
 
-from luma_cli.api.models import Model, find_model, parse_options
 from luma_cli.config import settings
-from luma_cli.edits.events import Report
-from luma_cli.edits.run import STDOUT, Clock, Plan, Results, Run
+from luma_cli.config.environment import expand_home
 from luma_cli.errors import FileError, UsageError
 from luma_cli.output import messages, streams
-from luma_cli.video.trim_range import Trim, parse_trim
 
 if TYPE_CHECKING:
     from luma_cli.api.client import Client
+    from luma_cli.edits.events import Report
+    from luma_cli.edits.request import Finishing
+    from luma_cli.edits.run import Clock, Plan, Results, Run
     from luma_cli.journal.journal import Journal
 
 # Help is plain off a terminal, and typer's own tracebacks could print the key.
@@ -36,10 +37,13 @@ STYLE: dict[str, Any] = {
 
 @dataclass
 class Invocation:
-    """One command line: its time, and what has become of its tasks, which every way out must be able to name."""
+    """One command line: its time, and what has become of its tasks, which every way out must be able to name.
 
-    clock: Clock = field(default_factory=Clock)
-    results: Results = field(default_factory=Results)
+    Both are there when the command has opened its run.
+    """
+
+    clock: "Clock | None" = None
+    results: "Results | None" = None
 
 
 invocation: ContextVar[Invocation] = ContextVar("invocation")
@@ -80,59 +84,15 @@ Listen = Annotated[
 PublicUrl = Annotated[
     str | None, typer.Option("--public-url", metavar="URL", help="Where kie.ai reaches the port that is listened on.")
 ]
-Wait = Annotated[bool, typer.Option("-w", "--wait", help="Wait; print the result link(s) instead of the id.")]
-Prompts = Annotated[
-    list[str] | None,
-    typer.Option("-p", "--prompt", metavar="TEXT", help="What to change; @NAME: the setting prompt.NAME. Repeatable."),
-]
-PromptFile = Annotated[
-    str | None, typer.Option("-F", "--prompt-file", metavar="FILE|-", help="Read the prompt from a file or stdin.")
-]
-Takes = Annotated[int, typer.Option("--takes", min=1, max=1000, metavar="N", help="Submit each edit N times.")]
-ModelName = Annotated[
-    Model | None, typer.Option("--model", metavar="NAME", parser=find_model, help="See luma help models [luma].")
-]
-Setting = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the model. Repeatable.")
-]
-Watermark = Annotated[str | None, typer.Option("--watermark", metavar="TEXT", help="Passed to the service.")]
-CallbackUrl = Annotated[str | None, typer.Option("--callback-url", metavar="URL", help="Passed to the service.")]
-TrimTo = Annotated[
-    Trim | None,
-    typer.Option(
-        "--trim", metavar="[START[-END]]", parser=parse_trim, help="Cut a local clip to the model's length [0s]."
-    ),
-]
-MaxCredits = Annotated[
-    float | None,
-    typer.Option("--max-credits", parser=settings.parse_credits, metavar="N", help="Refuse what would cost more."),
-]
-NoCheck = Annotated[bool, typer.Option("--no-check", help="Send without looking at prompt and clip.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Take what is only doubtful for wrong.")]
-DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Print the request, send nothing.")]
-IdempotencyKey = Annotated[
+Audio = Annotated[
     str | None,
-    typer.Option(
-        "--idempotency-key",
-        metavar="KEY",
-        help="Continue the task that has this key instead of paying again; auto derives it.",
-    ),
+    typer.Option("--audio", metavar="keep|none|FILE", help="The sound of a silent result [keep]."),
 ]
-Resubmit = Annotated[bool, typer.Option("--resubmit", help="Submit although an identical submission exists.")]
-OnDone = Annotated[
-    str | None,
-    typer.Option("--on-done", metavar="COMMAND", help="Run this at each task's end, with LUMA_FILE and LUMA_TASK_ID."),
+Match = Annotated[
+    bool | None, typer.Option("--match", help="Bring the result back to its source's frame rate, count and size.")
 ]
-Recipe = Annotated[bool, typer.Option("--recipe", help="Write NAME.mp4.json beside the saved file: what made it.")]
-Open = Annotated[bool, typer.Option("--open", help="Show the result with the platform's viewer.")]
+AsDelivered = Annotated[bool, typer.Option("--as-delivered", help="Save the service's bytes and nothing else.")]
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=32, metavar="N", help="Downloads at once.")]
-
-
-class StartIsOptional(typer.core.TyperCommand):
-    """`--trim` alone begins at 0: what follows it is its value only if that is a time."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, with_default(args, "--trim", "0"))
 
 
 class DefaultGroup(typer.core.TyperGroup):
@@ -219,63 +179,48 @@ def parse_credits(text: str) -> float:
 
 
 @contextmanager
-def open_run(
-    *, needs_journal: bool = False, keeps_journal: bool = True, on_done: str | None = None, **prints: bool
-) -> Iterator[Run]:
+def open_run(*, needs_journal: bool = False, keeps_journal: bool = True, **prints: bool) -> "Iterator[Run]":
     """What holds for this command, closed at its end.
 
     `needs_journal`: what spends, or is about the journal itself, stops when it cannot be used; what only reads goes on
-    without. `keeps_journal` False makes none. `on_done` is a command for each task's end.
-    `prints`: see Presenter.
+    without. `keeps_journal` False makes none. `prints`: see Presenter.
     """
-    from luma_cli.output.presenter import Presenter
+    from luma_cli.edits.run import Clock, Results, Run
 
     here = invocation.get()
+    clock, results = here.clock or Clock(), Results()
+    here.results = results
     streams.show_log()
     ours = settings.load_settings()
     with ExitStack() as stack:
-        journal = stack.enter_context(
-            closing(_open_journal(ours, here.clock, needed=needs_journal, kept=keeps_journal))
-        )
-        connect = functools.cache(lambda: stack.enter_context(closing(_connect(ours, here.clock))))
-        report = _with_command(Presenter(here.results, **prints), on_done)
-        yield Run(ours, journal, here.results, connect, report, here.clock, _confirm, streams.can_ask, streams.protect)
-
-
-def _with_command(report: Report, command: str | None) -> Report:
-    if command is None:
-        return report
-    from luma_cli.cli.on_done import OnDone
-
-    return OnDone(report, command)
-
-
-def choose_model(run: Run, model: Model | None, setting: list[str] | None) -> tuple[Model, dict[str, Any]]:
-    """The model of the option or the settings, and the values of --set, checked."""
-    chosen = model or find_model(run.settings.model)
-    return chosen, parse_options(chosen, setting or ())
-
-
-def show_results(run: Run, *, opens: bool, waits: bool = True) -> None:
-    """At the end: --open, and for a person who did not wait the command that goes on."""
-    if opens:
-        from luma_cli.cli import viewer
-
-        for task in run.results.tasks.values():
-            for target in [file.path for file in task.files if Path(file.path).exists()] or task.result_urls[:1]:
-                viewer.show(target)
-    elif not waits and run.results.running and streams.stdout_is_terminal():
-        target = "FILE" if len(run.results.running) == 1 else "FOLDER/"
-        messages.note(f"next: {run.results.wait_command()} -o {target}")
+        opened = _open_journal(ours, clock, needed=needs_journal, kept=keeps_journal)
+        journal = stack.enter_context(closing(opened))
+        connect = functools.cache(lambda: stack.enter_context(closing(_connect(ours, clock))))
+        report = _present(results, prints)
+        yield Run(ours, journal, results, connect, report, clock, _confirm, streams.can_ask, streams.protect)
 
 
 @contextmanager
 def client_when_asked() -> "Iterator[Callable[[], Client]]":
     """A client that is made, with the settings, when somebody asks for it: what reports on faults meets them there."""
+    from luma_cli.edits.run import Clock
+
     with ExitStack() as stack:
         streams.show_log()
-        clock = invocation.get().clock
+        clock = invocation.get().clock or Clock()
         yield functools.cache(lambda: stack.enter_context(closing(_connect(settings.load_settings(), clock))))
+
+
+def _present(results: "Results", prints: dict[str, bool]) -> "Report":
+    """The presenter, which is loaded when there is something to show."""
+
+    @functools.cache
+    def presenter() -> "Report":
+        from luma_cli.output.presenter import Presenter
+
+        return Presenter(results, **prints)
+
+    return lambda event: presenter()(event)
 
 
 def _confirm(question: str) -> bool:
@@ -284,11 +229,12 @@ def _confirm(question: str) -> bool:
     return confirm(question)
 
 
-def _connect(ours: settings.Settings, clock: Clock) -> "Client":
+def _connect(ours: settings.Settings, clock: "Clock") -> "Client":
     """The client for the user's key, which no stream will show."""
     from luma_cli.api.client import Client
-    from luma_cli.config import key_store
+    from luma_cli.config import addresses, key_store
 
+    addresses.ca_bundle()
     key = key_store.load_key(ours)
     streams.protect(key.value)
     if settings.environment("SSLKEYLOGFILE"):
@@ -304,7 +250,7 @@ def _connect(ours: settings.Settings, clock: Clock) -> "Client":
     )
 
 
-def _open_journal(ours: settings.Settings, clock: Clock, *, needed: bool, kept: bool) -> "Journal":
+def _open_journal(ours: settings.Settings, clock: "Clock", *, needed: bool, kept: bool) -> "Journal":
     from luma_cli.journal import journal
 
     service: dict[str, Any] = {"service": ours.base_url, "now": clock.now}
@@ -328,35 +274,53 @@ def check_key(key: str | None) -> None:
         raise UsageError("without the journal nobody knows an idempotency key again", hint="unset LUMA_JOURNAL")
 
 
-def check_journal(command: str) -> None:
-    """Raises UsageError for what cannot be done without the journal."""
-    if settings.journal_is_off():
-        raise UsageError(f"{command} needs the journal", hint="unset LUMA_JOURNAL")
-
-
-def check_state(state: str | None) -> str | None:
+def check_states(states: Sequence[str]) -> Sequence[str]:
+    """Raises UsageError for what is not a state."""
     from luma_cli.api.task import State
+    from luma_cli.journal.lookups import FAILED
     from luma_cli.journal.records import Outcome
 
-    known = list(dict.fromkeys([*State, *Outcome]))
-    if state is not None and state not in known:
-        raise UsageError(f"{state[:40]!a} is not a state", hint=f"states: {' '.join(known)}")
-    return state
+    known = list(dict.fromkeys([*State, FAILED, *Outcome]))
+    for state in states:
+        if state not in known:
+            raise UsageError(f"{state[:40]!a} is not a state", hint=f"states: {' '.join(known)}")
+    return states
+
+
+def parse_start(since: str | None, now: float) -> float:
+    """The Unix time of a --since; none is the beginning of time. Raises UsageError for what is not a time."""
+    from luma_cli.config.times import parse_since
+
+    return -math.inf if since is None else parse_since(since, datetime.fromtimestamp(now, UTC)).timestamp()
+
+
+def parse_finishing(run: Run, audio: str | None, match: bool | None, as_delivered: bool) -> "Finishing":
+    """What --audio, --match and --as-delivered ask for. Raises UsageError before anything is sent."""
+    from luma_cli.edits.request import Finishing
+
+    if audio is None and match is None and not as_delivered:
+        return Finishing()
+    from luma_cli.edits.finish import check_finishing
+
+    path = audio if audio is None else expand_home(audio)
+    return check_finishing(run, Finishing(path, match, as_delivered))
 
 
 def make_plan(
-    run: Run,
+    run: "Run",
     *,
     interval: float | None = None,
     timeout: float | None = None,
     output: str | None = None,
     saves: bool = False,
     **more: Any,
-) -> Plan:
+) -> "Plan":
     """How to see tasks through, with the user's settings when an option is missing.
 
     `saves`: results are saved in any case, in the user's folder when no path is given. `more`: fields of Plan.
     """
+    from luma_cli.edits.run import STDOUT, Plan
+
     ours = run.settings
     if interval is not None and interval < 1:
         raise UsageError("--interval must be at least 1s")

@@ -1,7 +1,5 @@
 """`luma tasks`: the journal, since kie.ai keeps no list."""
 
-import math
-import time
 from typing import Annotated
 
 import typer
@@ -17,7 +15,7 @@ Tasks = Annotated[list[str], typer.Argument(metavar="TASK...", help="Task id, pr
 @app.callback()
 @options.common
 def tasks() -> None:
-    """List and mend the journal. kie.ai itself keeps no list of tasks.
+    """List and repair the journal. kie.ai itself keeps no list of tasks.
 
     Exit codes: 0 2 6 7 11
     """
@@ -26,25 +24,39 @@ def tasks() -> None:
 @app.command("list")
 @options.common
 def list_(
-    state: Annotated[str | None, typer.Option(metavar="STATE", help="Only this state, such as succeeded.")] = None,
-    since: Annotated[
-        float | None,
-        typer.Option(metavar="DURATION", parser=settings.parse_duration, help="Only the last, such as 7d."),
+    state: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STATE", help="Only this state; may be repeated. failed is both kinds of failure."),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N, the newest.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only since then: 7d, 12h, today, yesterday or 2026-11-01.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=0, metavar="N", help="At most N, the newest; 0: all.")] = None,
+    search: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only with this in the prompt or a file name.")
+    ] = None,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Ask kie.ai about the unfinished ones first.")] = False,
 ) -> None:
-    """List submissions, the newest first.
+    """List submissions: a terminal shows the newest 20, newest last; a pipe gets all, newest first.
+
+    In a pipe each line holds task id, state, creation time and result link, separated by tabs.
 
     \b
     Examples:
       $ luma tasks
+      $ luma tasks --state failed --since yesterday
       $ luma tasks --state succeeded --since 7d --json
     """
+    from luma_cli.edits import task_references
     from luma_cli.output import tables
 
-    earliest = -math.inf if since is None else time.time() - since
+    states = options.check_states(state or ())
     with options.open_run() as run:
-        tables.show_rows(run.journal.rows(state=options.check_state(state), since=earliest, limit=limit))
+        earliest = options.parse_start(since, run.clock.now())
+        if refresh:
+            task_references.refresh_unfinished(run)
+        tables.show_rows(run.journal.rows(states=states, since=earliest, search=search), limit)
+        run.results.conclude()
 
 
 @app.command()
@@ -117,8 +129,8 @@ def adopt(
 @options.common
 def recover() -> None:
     """Set a damaged journal aside and take over what can be read."""
-    from luma_cli.journal import journal
+    from luma_cli.journal import journal, recovery
     from luma_cli.output.messages import note
 
-    saved, aside = journal.recover(settings.state_dir() / journal.NAME)
+    saved, aside = recovery.recover(settings.state_dir() / journal.NAME)
     note(f"took over {saved} row(s); the old file is {aside}" if aside else "the journal is sound")

@@ -6,11 +6,12 @@ import typer
 
 from luma_cli.cli.commands import options
 from luma_cli.cli.commands.options import (
+    AsDelivered,
+    Audio,
     Force,
     Interval,
     Listen,
-    OnDone,
-    Open,
+    Match,
     Output,
     Parallel,
     PublicUrl,
@@ -30,12 +31,13 @@ def wait(
     force: Force = False,
     interval: Interval = None,
     timeout: Timeout = None,
+    audio: Audio = None,
+    match: Match = None,
+    as_delivered: AsDelivered = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
     parallel: Parallel = 4,
     listen: Listen = None,
     public_url: PublicUrl = None,
-    on_done: OnDone = None,
-    open_: Open = False,
 ) -> None:
     """Poll until tasks are done. Prints result links, or saved paths with -o, as they finish.
 
@@ -56,13 +58,14 @@ def wait(
     from luma_cli.output.questions import read_words
 
     every = pace(listen, interval)
-    with options.open_run(needs_journal=not tasks, on_done=on_done) as run:
+    with options.open_run(needs_journal=not tasks) as run:
         plan = options.make_plan(
             run,
             interval=every,
             timeout=timeout,
             output=output,
             overwrite=force,
+            finishing=options.parse_finishing(run, audio, match, as_delivered),
             fail_fast=fail_fast,
             parallel=parallel,
         )
@@ -76,5 +79,4 @@ def wait(
         save.check_output_for(run, plan, references)
         with open_server_for(run, [reference.task_id for reference in references], listen, public_url) as server:
             see_through_with_callbacks(run, plan, entries_to_wait_for(plan, references), server)
-        options.show_results(run, opens=open_)
         run.results.conclude()

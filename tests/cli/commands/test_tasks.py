@@ -2,14 +2,12 @@
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 
 from luma_cli.api.task import Edit, State, Task
@@ -17,6 +15,7 @@ from luma_cli.journal import journal
 from luma_cli.journal.journal import Submission
 from luma_cli.sandbox import Sandbox
 from support.commands import CLIP, CLIP_URL, Result
+from support.terminals import terminal
 
 Luma = Callable[..., Result]
 DAY = 86400.0
@@ -33,14 +32,9 @@ def file(home: Path) -> Path:
 
 def on_a_terminal(*words: str, columns: int = 120) -> str:
     """What a person sees of a command."""
-    screen = pyte.Screen(columns, 40)
-    child = pexpect.spawn(
-        sys.executable, ["-m", "luma_cli", *words], dimensions=(40, columns), encoding="utf-8", timeout=60
-    )
-    child.expect(pexpect.EOF)
-    pyte.Stream(screen).feed(child.before)
-    child.close()
-    return "\n".join(line.rstrip() for line in screen.display).rstrip()
+    with terminal(*words, columns=columns, rows=40) as shown:
+        shown.finish()
+        return shown.screen
 
 
 def write_down(file: Path, task_id: str, days_ago: float, **facts: object) -> None:
@@ -86,13 +80,45 @@ def test_a_narrow_terminal_gets_a_table_too(luma: Luma, sandbox: Sandbox, column
     task_id = luma("modify", CLIP_URL, "-p", "Heavy snow falls at night", "-w", "-q").out and luma("tasks").out[:32]
     heading, *rows = on_a_terminal("tasks", columns=columns).splitlines()
 
-    assert heading.split() == ["TASK", "STATE", "AGE", "PROMPT"]
-    assert task_id.startswith(rows[0].split()[0])
-    assert len(rows[0].split()[0]) >= 12
-    assert not any("…" in row for row in rows)
-    place = heading.index("PROMPT")
-    assert all(row[place - 1 : place] in (" ", "") for row in rows)
-    assert " ".join(row[place:].strip() for row in rows).split() == ["Heavy", "snow", "falls", "at", "night"]
+    assert heading.split()[:3] == ["TASK", "STATE", "CLIP"]
+    assert len(rows) == 1
+    assert rows[0].split()[:3] == [task_id[:8], "succeeded", "in.mp4"]
+
+
+def test_a_terminal_shows_the_newest_twenty_with_the_newest_last(luma: Luma, file: Path) -> None:
+    book = journal.open_journal(file)
+    for number in range(23):
+        submission = Submission(
+            Edit(f"Snow {number}", CLIP_URL), f"/clips/clip{number}.mp4", None, "http://127.0.0.1:9"
+        )
+        book.record(replace(submission, digest=f"d{number}"), lambda _, number=number: f"{number:08}" + "0" * 24)
+    book.close()
+    lines = on_a_terminal("tasks").splitlines()
+
+    assert (len(lines), lines[1].split()[0], lines[20].split()[0]) == (22, "00000003", "00000022")
+    assert "clip22.mp4" in lines[20]
+    assert lines[21] == "luma: … 3 more: --limit 0"
+    assert len(on_a_terminal("tasks", "--limit", "0").splitlines()) == 24
+    assert len(ids(luma("tasks"))) == 23
+
+
+def test_failed_is_both_kinds_and_several_states_may_be_named(luma: Luma, sandbox: Sandbox) -> None:
+    luma("modify", CLIP_URL, "-p", "Heavy snow", "-w")
+    luma("modify", CLIP_URL, "-p", "sandbox:flag3 Heavy snow", "-w")
+    luma("modify", CLIP_URL, "-p", "sandbox:flag2 Heavy snow", "-w")
+    luma("modify", CLIP_URL, "-p", "Heavy rain")
+
+    assert len(ids(luma("tasks", "--state", "failed"))) == 2
+    assert len(ids(luma("tasks", "--state", "failed", "--state", "succeeded"))) == 3
+    assert len(ids(luma("tasks", "--search", "rain", "--since", "yesterday"))) == 1
+    assert luma("tasks", "--since", "tomorrow").code == 2
+
+
+def test_refresh_asks_about_what_has_not_ended(luma: Luma, sandbox: Sandbox) -> None:
+    luma("modify", CLIP_URL, "-p", "Heavy rain")
+
+    assert luma("tasks").out.split("\t")[1] == "generating"
+    assert luma("tasks", "--refresh").out.split("\t")[1] == "succeeded"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +152,8 @@ def test_a_lost_submission_is_said_to_have_cost_perhaps(luma: Luma, sandbox: San
     luma("modify", CLIP_URL, "-p", "sandbox:lost-answer Heavy snow")
 
     [line] = luma("tasks").out.splitlines()
-    assert line.split("\t")[:2] == ["unknown-1", "unknown: may have been charged"]
+    assert line.split("\t")[:2] == ["unknown-1", "unknown"]
+    assert "unknown: may be charged" in on_a_terminal("tasks")
 
 
 def test_show_tells_everything_without_the_network(luma: Luma, sandbox: Sandbox) -> None:

@@ -41,8 +41,8 @@ _luma_flags() {
     'wait') echo '-o --output -f --force --interval --timeout --audio --match --as-delivered --fail-fast --parallel --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'download') echo '-o --output -f --force --skip-existing --audio --match --as-delivered --parallel --all-missing --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'batch') echo '-o --output -f --force --interval --timeout --parallel --audio --match --as-delivered --max-active --max-credits --fail-fast --shard --no-check --strict --github --notify --json -q --quiet -v --verbose -h --help' ;;
-    'tasks') echo '--json -q --quiet -v --verbose --state --since --limit -h --help' ;;
-    'tasks list') echo '--state --since --limit --json -q --quiet -v --verbose -h --help' ;;
+    'tasks') echo '--json -q --quiet -v --verbose --state --since --limit --search --refresh -h --help' ;;
+    'tasks list') echo '--state --since --limit --search --refresh --json -q --quiet -v --verbose -h --help' ;;
     'tasks show') echo '--json -q --quiet -v --verbose -h --help' ;;
     'tasks forget') echo '--json -q --quiet -v --verbose -h --help' ;;
     'tasks prune') echo '--older-than --json -q --quiet -v --verbose -h --help' ;;
@@ -121,9 +121,11 @@ _luma_value() {
     'tasks:--state') echo 'generating succeeded create_failed generate_failed unknown sending accepted refused failed' ;;
     'tasks:--since') echo 'today yesterday 7d 30d' ;;
     'tasks:--limit') echo '' ;;
+    'tasks:--search') echo '' ;;
     'tasks list:--state') echo 'generating succeeded create_failed generate_failed unknown sending accepted refused failed' ;;
     'tasks list:--since') echo 'today yesterday 7d 30d' ;;
     'tasks list:--limit') echo '' ;;
+    'tasks list:--search') echo '' ;;
     'tasks list:-v') echo '' ;;
     'tasks list:--verbose') echo '' ;;
     'tasks show:-v') echo '' ;;

@@ -294,7 +294,7 @@ def parse_start(since: str | None, now: float) -> float:
     return -math.inf if since is None else parse_since(since, datetime.fromtimestamp(now, UTC)).timestamp()
 
 
-def parse_finishing(run: Run, audio: str | None, match: bool | None, as_delivered: bool) -> "Finishing":
+def parse_finishing(run: "Run", audio: str | None, match: bool | None, as_delivered: bool) -> "Finishing":
     """What --audio, --match and --as-delivered ask for. Raises UsageError before anything is sent."""
     from luma_cli.edits.request import Finishing
 

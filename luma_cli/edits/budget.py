@@ -1,11 +1,13 @@
 """Credits of one run: the limits that each submission must keep, and what each task has cost.
 
-The record of a task may name its cost. Else it is the difference of two balances, if only this task can explain it:
-one that was alone, and whose charge is one step, at its start or at its end (when is not documented). A change at any
-other moment is somebody else's, and then nobody knows.
+The record of a task may name its cost. Else it is the difference of two balances, if only this task can explain it.
+When the service charges is not documented: a step of the balance while a submission is accepted is this task's, if all
+others that run have been charged already; a step at the end is, if the task ran alone. A change at any other moment is
+somebody else's, and then nobody knows.
 """
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -59,6 +61,7 @@ class Spending:
         self._waits = plan.waits
         self._per_day = run.settings.daily_credits
         self._balances: dict[str, _Balances] = {}
+        self._charged: dict[str, float] = {}  # what the balance was before tasks that were charged when accepted
         self._next: _Balances | None = None
 
     @property
@@ -89,24 +92,30 @@ class Spending:
         if self.has_limit:
             self._run.journal.check_budget(submission, self.terms(request))
 
-    def before_submission(self, *, is_alone: bool) -> None:
-        """Look at the balance, if what follows can be explained by one task."""
+    def before_submission(self, running: Collection[str]) -> None:
+        """Look at the balance, if what follows can be explained by one task. `running` are the ids of the others."""
         self._next = None
+        if running:  # none of those whose charge was not seen yet can be told from what comes now
+            self._balances.clear()
+        is_alone = all(task_id in self._charged for task_id in running)
         is_seen = self._waits and self._run.journal.is_kept  # who does not wait will not see what it costs either
         balance = self._balance() if is_alone and is_seen else None
         if balance is not None:
             self._next = _Balances(self._run.clock.now(), balance)
 
-    def accepted(self, task_id: str) -> None:
+    def accepted(self, task_id: str, *, is_beside_others: bool) -> None:
         """The task was created: from here on its charge may be seen."""
-        if self._next is None:
+        seen, self._next = self._next, None
+        if seen is None:
             return
-        self._balances[task_id], self._next = self._next, None
-        self._balances[task_id].accepted = self._balance()
-
-    def disturb(self) -> None:
-        """Another task is on its way: none of those that run can be told from it."""
-        self._balances.clear()
+        seen.accepted = self._balance()
+        if seen.accepted is None:
+            return
+        if seen.accepted < seen.before:
+            self._charged[task_id] = seen.before
+            self._record(task_id, round(seen.before - seen.accepted, 6), seen.since)
+        elif seen.accepted == seen.before and not is_beside_others:
+            self._balances[task_id] = seen
 
     def polled(self, task_id: str) -> None:
         """The task goes on: a charge in between is not its own."""
@@ -114,6 +123,17 @@ class Spending:
         balance = self._balance() if seen is not None else None
         if seen is not None and balance is not None:
             seen.running.append(balance)
+
+    def failed(self, task_id: str, *, is_beside_others: bool) -> None:
+        """A task that was charged has failed: it cost nothing only if the balance shows that."""
+        before = self._charged.get(task_id)
+        if before is None:
+            return
+        balance = None if is_beside_others else self._balance()
+        if balance == before:
+            self._correct(task_id, 0.0)
+        elif is_beside_others or balance is None or balance > before:
+            self._correct(task_id, None)
 
     def ended(self, task_id: str) -> float | None:
         """Look for what an ended task has cost; the seconds until the next look, None when there is none."""
@@ -137,6 +157,12 @@ class Spending:
         """The balance before the submission that has just failed, and now: what became of it may be read from them."""
         before = self._next.before if self._next is not None else None
         return before, self._balance() if before is not None else None
+
+    def _correct(self, task_id: str, cost: float | None) -> None:
+        try:
+            self._run.journal.costs.correct_cost(task_id, cost)
+        except FileError as error:
+            log.warning("the cost of %s is not saved: %s", task_id, error.message)
 
     def _record(self, task_id: str, cost: float, since: float) -> None:
         journal = self._run.journal

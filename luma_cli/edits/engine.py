@@ -366,7 +366,7 @@ class _Engine:
         except OutcomeUnknown as error:
             self._add_balance(error)
             raise
-        self._spending.accepted(task_id)
+        self._spending.accepted(task_id, is_beside_others=bool(self._running))
         if self._plan.waits:
             entry.task_id, entry.age = task_id, 0.0
             self._await(entry)
@@ -384,9 +384,7 @@ class _Engine:
     def _send(self, entry: Entry, edit: Edit) -> str:
         """The request that costs money. Its id is in sight from here on, whatever happens next."""
         client = self._run.client
-        if self._running:
-            self._spending.disturb()
-        self._spending.before_submission(is_alone=not self._running)
+        self._spending.before_submission(self._running)
         # Without the client's own pauses at the rate limit when tasks run: they must not wait for them.
         entry.task_id = client.submit(edit, rate_retries=0) if self._plan.rides_out_limits else client.submit(edit)
         self._run.results.track(entry.task_id)
@@ -462,8 +460,10 @@ class _Engine:
         if not poll.final or entry is None:
             self._spending.polled(poll.task_id)
             return
-        self._look_for_cost(poll.task_id)
         del self._running[poll.task_id]
+        if poll.task is not None and poll.task.has_failed:
+            self._spending.failed(poll.task_id, is_beside_others=bool(self._running))
+        self._look_for_cost(poll.task_id)
         if self._queue and self._plan.max_active is not None:
             self._inbox.put(_Turn())
         self._guard(entry, lambda entry: self._finish(entry, poll))

@@ -101,6 +101,15 @@ class Costs:
             (cost, source, self._now(), task_id, source),
         )
 
+    def correct_cost(self, task_id: str, cost: float | None) -> None:
+        """Replace what a balance seemed to say by what it says now; None: nobody knows any more."""
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE task SET credits = ?, credits_source = iif(? IS NULL, NULL, 'balance'), credits_seen_at = ?"
+                " WHERE task_id = ? AND credits_source = 'balance'",
+                (cost, cost, self._now(), task_id),
+            )
+
     def expected_price(
         self, model: str, options: Any = None, *, per_second: bool = False, seconds: float | None = None
     ) -> float | None:

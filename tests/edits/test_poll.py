@@ -622,7 +622,7 @@ def test_odd_fields_beside_the_result_do_no_harm(wait: Wait, luma: Luma, fields:
     result, _ = wait(record(1, **fields))
 
     assert result[:2] == (0, f"{LINK}\n")
-    assert luma("status", "--cached", "--json").code == 0
+    assert luma("status", ID, "--cached", "--json").code == 0
     assert luma("tasks", "show", ID).code == 0
 
 
@@ -671,7 +671,7 @@ def test_nothing_but_the_record_of_another_task_is_no_result(wait: Wait, luma: L
     result, _ = wait(record(1, task_id=task_id), words=("--timeout", "1s"))  # type: ignore[arg-type]
 
     assert result[:2] == (8, "")
-    assert f"task {ID} has not ended within 1 s; could not check: the answer was for another task\n" in result.err
+    assert f"task {ID} has not ended within 1 s; could not check: the reply was for another task\n" in result.err
     assert luma("tasks").out == ""
 
 
@@ -806,7 +806,8 @@ def test_a_task_from_elsewhere_is_waited_for_by_its_full_id(luma: Luma, sandbox:
     foreign = sandbox.create({"prompt": "Snow", "videoUrl": CLIP_URL}).task_id
 
     assert luma("wait", foreign).code == 0
-    assert luma("status", "@last", "--cached").out.startswith(foreign)
+    assert luma("status", foreign[:8], "--cached").out.startswith(foreign)
+    assert luma("status", "@last", "--cached").code == 2
 
 
 def test_a_task_that_nobody_knows_is_waited_for_since_it_may_be_new(luma: Luma, sandbox: Sandbox) -> None:

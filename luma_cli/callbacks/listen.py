@@ -95,7 +95,7 @@ class Listener:
         self._inbox = inbox
         self._cases: dict[str, _Case] = {}
         self._told: dict[str, None] = {}
-        self._orders: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
 
     def run(self) -> None:
         """Raises what `listen` raises."""
@@ -128,7 +128,7 @@ class Listener:
         for task_id, case in self._cases.items():
             if case.due <= now and not case.in_flight:
                 case.in_flight, case.asked = True, now
-                self._orders.put(task_id)
+                self._orders.put((task_id, self._run.model_of(task_id)))
         return min((case.due for case in self._cases.values() if not case.in_flight), default=float("inf"))
 
     def _take(self, event: object) -> None:
@@ -141,9 +141,10 @@ class Listener:
 
     def _work(self) -> None:
         """In a thread: ask for the tasks that are ordered."""
-        while (task_id := self._orders.get()) is not None:
+        while (asked := self._orders.get()) is not None:
+            task_id, model = asked
             try:
-                self._inbox.put(Poll(task_id, task=self._run.client.task(task_id)))
+                self._inbox.put(Poll(task_id, task=self._run.client.task(task_id, model)))
             except LumaError as error:
                 self._inbox.put(Poll(task_id, error=error))
             except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or nobody hears of it

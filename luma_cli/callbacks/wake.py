@@ -200,7 +200,7 @@ def see_through_with_callbacks(run: Run, plan: Plan, entries: Sequence[Entry], s
         run.report(
             Warned(f"{len(lost)} submission(s) of unknown outcome: waiting for the callback that names the task")
         )
-        row = _next_settled(run, server, {row.number for row in lost}, deadline)
+        row = _next_settled(run, server, lost, deadline)
         if row is None:
             return
         run.results.forgive(row.number)
@@ -210,20 +210,21 @@ def see_through_with_callbacks(run: Run, plan: Plan, entries: Sequence[Entry], s
         see_through(run, replace(plan, timeout=left), [entry], server.inbox)
 
 
-def _next_settled(run: Run, server: CallbackServer, lost: set[int], deadline: float) -> Row | None:
-    """The next of the lost submissions (by row number) that a callback has given its task; None at the deadline."""
+def _next_settled(run: Run, server: CallbackServer, lost: Sequence[Row], deadline: float) -> Row | None:
+    """The next of the lost submissions that a callback has given its task; None at the deadline."""
+    numbers, model = {row.number for row in lost}, lost[0].task.model  # of one command, which has one model
     while (left := deadline - run.clock.monotonic()) > 0:
         try:
             task_id = signals.next_of(server.heard, left)
         except queue.Empty:
             return None
         row = run.journal.known(task_id)
-        if row is not None and row.number in lost:
+        if row is not None and row.number in numbers:
             return row  # another process was faster
         if row is not None:
             continue
         try:
-            task = run.client.patiently(lambda task_id=task_id: run.client.task(task_id, run.model_of(task_id)))  # type: ignore[misc]
+            task = run.client.patiently(partial(run.client.task, task_id, model))
         except LumaError as error:
             text = f"{task_id}: a callback came that could not be confirmed: {error.message}"
             run.report(Warned(text, once=False))

@@ -2,11 +2,13 @@
 
 _luma_words() {
     case "$1" in
-    '') echo 'modify status wait download batch tasks config upload credits listen report sandbox completion help' ;;
+    '') echo 'modify redo status wait download open batch tasks config upload credits listen report sandbox completion help' ;;
     'modify') echo '' ;;
+    'redo') echo '' ;;
     'status') echo '' ;;
     'wait') echo '' ;;
     'download') echo '' ;;
+    'open') echo '' ;;
     'batch') echo '' ;;
     'tasks') echo 'list show forget prune adopt recover' ;;
     'tasks list') echo '' ;;
@@ -36,11 +38,13 @@ _luma_words() {
 _luma_flags() {
     case "$1" in
     '') echo '-V --version --json -q --quiet -v --verbose -h --help' ;;
-    'modify') echo '-p --prompt -F --prompt-file --audio --match --as-delivered --watermark --callback-url -w --wait -o --output -f --force --interval --timeout --no-check --strict --trim -n --dry-run --idempotency-key --resubmit --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'modify') echo '-p --prompt -F --prompt-file --takes --model --set --audio --match --as-delivered --watermark --callback-url -w --wait -o --output -f --force --interval --timeout --no-check --strict --trim --max-credits -n --dry-run --idempotency-key --resubmit --listen --public-url --on-done --recipe --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'redo') echo '-p --prompt -F --prompt-file --takes --model --set --audio --match --as-delivered --watermark --callback-url -w --wait -o --output -f --force --interval --timeout --no-check --strict --trim --max-credits -n --dry-run --idempotency-key --resubmit --listen --public-url --on-done --recipe --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'status') echo '--exit-status --cached --json -q --quiet -v --verbose -h --help' ;;
-    'wait') echo '-o --output -f --force --interval --timeout --audio --match --as-delivered --fail-fast --parallel --listen --public-url --github --notify --json -q --quiet -v --verbose -h --help' ;;
-    'download') echo '-o --output -f --force --skip-existing --audio --match --as-delivered --parallel --all-missing --github --notify --json -q --quiet -v --verbose -h --help' ;;
-    'batch') echo '-o --output -f --force --interval --timeout --parallel --audio --match --as-delivered --max-active --max-credits --fail-fast --shard --no-check --strict --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'wait') echo '-o --output -f --force --interval --timeout --audio --match --as-delivered --fail-fast --parallel --listen --public-url --on-done --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'download') echo '-o --output -f --force --skip-existing --audio --match --as-delivered --parallel --all-missing --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'open') echo '--json -q --quiet -v --verbose -h --help' ;;
+    'batch') echo '-o --output -f --force --interval --timeout --parallel --audio --match --as-delivered --max-active --max-credits --fail-fast --shard --no-check --strict --on-done --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'tasks') echo '--json -q --quiet -v --verbose --state --since --limit --search --refresh -h --help' ;;
     'tasks list') echo '--state --since --limit --search --refresh --json -q --quiet -v --verbose -h --help' ;;
     'tasks show') echo '--json -q --quiet -v --verbose -h --help' ;;
@@ -59,7 +63,7 @@ _luma_flags() {
     'upload') echo '--json -q --quiet -v --verbose -h --help' ;;
     'credits') echo '--min --json -q --quiet -v --verbose -h --help' ;;
     'listen') echo '--host --port --public-url --forward-to --json -q --quiet -v --verbose -h --help' ;;
-    'report') echo '-o --output --copy-media -f --force --json -q --quiet -v --verbose -h --help' ;;
+    'report') echo '-o --output --copy-media -f --force --open --json -q --quiet -v --verbose -h --help' ;;
     'sandbox') echo '--port --duration --scenario --realistic --price --json -q --quiet -v --verbose -h --help' ;;
     'completion') echo '--json -q --quiet -v --verbose -h --help' ;;
     'help') echo '--json -q --quiet -v --verbose -h --help' ;;
@@ -74,6 +78,9 @@ _luma_value() {
     'modify:--prompt') echo '@prompts' ;;
     'modify:-F') echo '@files' ;;
     'modify:--prompt-file') echo '@files' ;;
+    'modify:--takes') echo '' ;;
+    'modify:--model') echo 'luma aleph wan-2.7-edit happyhorse' ;;
+    'modify:--set') echo 'aspect_ratio= seed= reference_image= uploadCn= negative_prompt= resolution= duration= audio_setting= prompt_extend= watermark=' ;;
     'modify:--audio') echo 'keep none @files' ;;
     'modify:--watermark') echo '' ;;
     'modify:--callback-url') echo '' ;;
@@ -82,11 +89,35 @@ _luma_value() {
     'modify:--interval') echo '' ;;
     'modify:--timeout') echo '' ;;
     'modify:--trim') echo '' ;;
+    'modify:--max-credits') echo '' ;;
     'modify:--idempotency-key') echo 'auto' ;;
     'modify:--listen') echo '' ;;
     'modify:--public-url') echo '' ;;
+    'modify:--on-done') echo '@commands' ;;
     'modify:-v') echo '' ;;
     'modify:--verbose') echo '' ;;
+    'redo:-p') echo '@prompts' ;;
+    'redo:--prompt') echo '@prompts' ;;
+    'redo:-F') echo '@files' ;;
+    'redo:--prompt-file') echo '@files' ;;
+    'redo:--takes') echo '' ;;
+    'redo:--model') echo 'luma aleph wan-2.7-edit happyhorse' ;;
+    'redo:--set') echo 'aspect_ratio= seed= reference_image= uploadCn= negative_prompt= resolution= duration= audio_setting= prompt_extend= watermark=' ;;
+    'redo:--audio') echo 'keep none @files' ;;
+    'redo:--watermark') echo '' ;;
+    'redo:--callback-url') echo '' ;;
+    'redo:-o') echo '@files' ;;
+    'redo:--output') echo '@files' ;;
+    'redo:--interval') echo '' ;;
+    'redo:--timeout') echo '' ;;
+    'redo:--trim') echo '' ;;
+    'redo:--max-credits') echo '' ;;
+    'redo:--idempotency-key') echo 'auto' ;;
+    'redo:--listen') echo '' ;;
+    'redo:--public-url') echo '' ;;
+    'redo:--on-done') echo '@commands' ;;
+    'redo:-v') echo '' ;;
+    'redo:--verbose') echo '' ;;
     'status:-v') echo '' ;;
     'status:--verbose') echo '' ;;
     'wait:-o') echo '@files' ;;
@@ -97,6 +128,7 @@ _luma_value() {
     'wait:--parallel') echo '' ;;
     'wait:--listen') echo '' ;;
     'wait:--public-url') echo '' ;;
+    'wait:--on-done') echo '@commands' ;;
     'wait:-v') echo '' ;;
     'wait:--verbose') echo '' ;;
     'download:-o') echo '@files' ;;
@@ -105,6 +137,8 @@ _luma_value() {
     'download:--parallel') echo '' ;;
     'download:-v') echo '' ;;
     'download:--verbose') echo '' ;;
+    'open:-v') echo '' ;;
+    'open:--verbose') echo '' ;;
     'batch:-o') echo '@files' ;;
     'batch:--output') echo '@files' ;;
     'batch:--interval') echo '' ;;
@@ -114,6 +148,7 @@ _luma_value() {
     'batch:--max-active') echo '' ;;
     'batch:--max-credits') echo '' ;;
     'batch:--shard') echo '' ;;
+    'batch:--on-done') echo '@commands' ;;
     'batch:-v') echo '' ;;
     'batch:--verbose') echo '' ;;
     'tasks:-v') echo '' ;;
@@ -188,9 +223,11 @@ _luma_value() {
 _luma_argument() {
     case "$1" in
     'modify') echo '@files' ;;
+    'redo') echo '@tasks @files' ;;
     'status') echo '@tasks' ;;
     'wait') echo '@tasks' ;;
     'download') echo '@tasks' ;;
+    'open') echo '@tasks' ;;
     'batch') echo '@files' ;;
     'tasks show') echo '@tasks' ;;
     'tasks forget') echo '@tasks' ;;
@@ -202,7 +239,7 @@ _luma_argument() {
     'report') echo '@tasks' ;;
     'sandbox') echo '@commands' ;;
     'completion') echo 'bash zsh fish powershell' ;;
-    'help') echo 'environment exit-codes json ci prompts models sandbox modify status wait download batch tasks config upload credits listen report completion help' ;;
+    'help') echo 'environment exit-codes json ci prompts models sandbox modify redo status wait download open batch tasks config upload credits listen report completion help' ;;
     esac
 }
 
@@ -245,7 +282,7 @@ _luma() {
         if [ "$word" = -- ]; then _luma_offer "$(_luma_argument "$path")" "$cur"; return; fi
         if _luma_value "$path:$word" >/dev/null; then skip=$word; continue; fi
         case "${path:+$path }$word" in
-        'modify' | 'status' | 'wait' | 'download' | 'batch' | 'tasks' | 'tasks list' | 'tasks show' | 'tasks forget' | 'tasks prune' | 'tasks adopt' | 'tasks recover' | 'config' | 'config list' | 'config get' | 'config set' | 'config unset' | 'config path' | 'config edit' | 'config check' | 'upload' | 'credits' | 'listen' | 'report' | 'sandbox' | 'completion' | 'help') path="${path:+$path }$word" ;;
+        'modify' | 'redo' | 'status' | 'wait' | 'download' | 'open' | 'batch' | 'tasks' | 'tasks list' | 'tasks show' | 'tasks forget' | 'tasks prune' | 'tasks adopt' | 'tasks recover' | 'config' | 'config list' | 'config get' | 'config set' | 'config unset' | 'config path' | 'config edit' | 'config check' | 'upload' | 'credits' | 'listen' | 'report' | 'sandbox' | 'completion' | 'help') path="${path:+$path }$word" ;;
         esac
     done
     if [ -n "$skip" ]; then _luma_offer "$(_luma_value "$path:$skip")" "$cur"; return; fi

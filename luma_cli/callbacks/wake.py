@@ -206,7 +206,7 @@ def see_through_with_callbacks(run: Run, plan: Plan, entries: Sequence[Entry], s
         run.results.forgive(row.number)
         left = max(1.0, deadline - now()) if plan.timeout else 0.0
         reference = reference_to(row, run.clock.now())
-        entry = Entry(row.source, reference.stem, task_id=reference.task_id, output=plan.output, age=reference.age)
+        entry = Entry(row.source, reference.naming, task_id=reference.task_id, output=plan.output, age=reference.age)
         see_through(run, replace(plan, timeout=left), [entry], server.inbox)
 
 

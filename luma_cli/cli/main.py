@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 # In the order of the help. Each is a module of luma_cli.commands with an `app`.
 COMMANDS = (
     "modify",
+    "redo",
     "status",
     "wait",
     "download",
+    "open",
     "batch",
     "tasks",
     "config",

@@ -5,6 +5,7 @@ import os
 from luma_cli.config import folders
 from luma_cli.errors import UsageError
 
+KEY_VARIABLES = ("LUMA_API_KEY", "KIE_API_KEY", "LUMA_API_KEY_FILE", "LUMA_WEBHOOK_KEY")
 SWITCH = {"on": True, "1": True, "yes": True, "true": True, "off": False, "0": False, "no": False, "false": False}
 
 
@@ -53,3 +54,8 @@ def expand_home(path: str) -> str:
 def environment_with(variables: dict[str, str]) -> dict[str, str]:
     """The environment for a child process."""
     return {**os.environ, **variables}
+
+
+def environment_without_keys(variables: dict[str, str]) -> dict[str, str]:
+    """The environment for a program that is not to know a key."""
+    return {name: value for name, value in environment_with(variables).items() if name not in KEY_VARIABLES}

@@ -5,6 +5,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 VIDEO_EXTENSIONS = (".mp4", ".mov", ".avi", ".webm", ".mkv", ".gif")
@@ -18,6 +19,19 @@ SHORT_ID = 8
 _DEVICES = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³]) *\Z", re.IGNORECASE)
 _RESERVED = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f]')
 _REORDERING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+# What the journal keeps of how a task's files are named; its prompt and trim stand beside it.
+PATTERN, PATTERN_WITH_PROMPT = "{stem}-{id}", "{stem}-{prompt}-{id}"
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What the default names of a task's files are made of, beside its id; see `default_name`."""
+
+    stem: str = "video"
+    prompt_words: str | None = None
+    trim_start: float | None = None
 
 
 def default_name(

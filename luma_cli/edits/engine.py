@@ -30,10 +30,11 @@ from luma_cli.edits.events import (
 )
 from luma_cli.edits.poll import Add, Close, Inbox, Later, Poll, Watched, watch
 from luma_cli.edits.preflight import look_here, look_there, strictly, unfit
+from luma_cli.edits.redo import still_answers
 from luma_cli.edits.request import EditRequest, Entry, UploadKey
 from luma_cli.edits.run import Plan, Run
 from luma_cli.edits.save import Saved, Saver
-from luma_cli.edits.submit import deliver, still_answers
+from luma_cli.edits.submit import deliver
 from luma_cli.edits.task_references import Reference, failure_of
 from luma_cli.errors import (
     ACCOUNT_ERRORS,
@@ -186,7 +187,9 @@ class _Engine:
         if request.error is not None:
             raise request.error
         try:
-            earlier = self._run.journal.earlier(request.submission(), resubmit=request.resubmit)
+            earlier = self._run.journal.earlier(
+                request.submission(), resubmit=request.resubmit, repeat=request.is_repeat
+            )
         except BeingSent:
             earlier = None  # its turn comes when the other process has its response
         if earlier is not None:
@@ -215,7 +218,11 @@ class _Engine:
             self._fail(entry, error, task)
         elif task.has_ended and entry.output is None:
             self._end(entry, task)
-        elif task.has_ended and entry.output is not None and (files := _saved_at(entry, task)):
+        elif (
+            task.has_ended
+            and entry.output is not None
+            and (files := _saved_at(entry, task, save.ids_alike(self._run.journal, task_id)))
+        ):
             self._end(entry, replace(task, files=files))
         else:
             self._await(entry)
@@ -476,7 +483,7 @@ class _Engine:
             self._run.report(Note(f"{task.task_id}: the video is there, but kie.ai could not deliver the callback"))
         if error is None and task is not None and entry.output is not None:
             self._saving[poll.task_id] = entry
-            self._saver.start(task, entry.stem, entry.output, entry.request)
+            self._saver.start(task, entry.naming, entry.output, entry.request)
             return
         self._run.results.untrack(poll.task_id)
         if error is not None:
@@ -648,7 +655,7 @@ class _Deliveries:
 def entries_to_wait_for(plan: Plan, references: Sequence[Reference]) -> list[Entry]:
     """Tasks that exist already, as the engine takes them."""
     return [
-        Entry(reference.task_id, reference.stem, task_id=reference.task_id, output=plan.output, age=reference.age)
+        Entry(reference.task_id, reference.naming, task_id=reference.task_id, output=plan.output, age=reference.age)
         for reference in references
     ]
 
@@ -664,10 +671,10 @@ def _check_output(output: str, *, overwrite: bool) -> None:
         check_target(path, overwrite=overwrite)
 
 
-def _saved_at(entry: Entry, task: Task) -> tuple[SavedFile, ...]:
+def _saved_at(entry: Entry, task: Task, others: Sequence[str]) -> tuple[SavedFile, ...]:
     """The files of a task that were saved under an entry's output, if all are there still; else none."""
     recorded = {file.path: file for file in task.files}
-    paths = [path.absolute() for path in save.paths_of(task, entry.stem, str(entry.output))]
+    paths = [path.absolute() for path in save.paths_of(task, entry.naming, str(entry.output), others)]
     found = [save.already_saved(path, recorded.get(str(path))) for path in paths]
     there = tuple(file for file in found if file is not None)
     return there if len(there) == len(found) else ()

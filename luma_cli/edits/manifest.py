@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from luma_cli.config.settings import Settings
-from luma_cli.downloads.file_names import stem_of, why_not
+from luma_cli.downloads.file_names import why_not
 from luma_cli.edits.events import Checked, Warned
 from luma_cli.edits.request import Clip, EditRequest, Entry, check_texts, parse_clip, with_row_key
 from luma_cli.edits.run import Run
@@ -124,9 +124,9 @@ def make_entries(
         entry_id = row.id or made + (f"-{seen[made]}" if seen[made] > 1 else "")
         if shard is None or in_shard(entry_id, shard):
             request = with_row_key(request, entry_id, row.id or _old_id(row, seen_old))
-            name, stem = f"line {row.line} ({entry_id})", stem_of(row.video) or "video"
+            name = f"line {row.line} ({entry_id})"
             output = _output_of(row, folder)
-            entries.append(Entry(name, stem, request, output=output, entry_id=entry_id, line=row.line))
+            entries.append(Entry(name, request.naming, request, output=output, entry_id=entry_id, line=row.line))
     return entries
 
 

@@ -7,14 +7,15 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from luma_cli.api.canonical import canonical_link
-from luma_cli.api.models import LUMA, Model, canonical_options
+from luma_cli.api.models import LUMA, Model, canonical_options, check_watermark
 from luma_cli.api.task import Edit, is_link
 from luma_cli.config.settings import Settings
+from luma_cli.downloads.file_names import PATTERN, PATTERN_WITH_PROMPT, Naming, stem_of
 from luma_cli.errors import Finding, UsageError
 from luma_cli.journal.records import Details
 from luma_cli.journal.submissions import Submission
@@ -44,21 +45,37 @@ class Finishing:
 
 @dataclass(frozen=True)
 class Clip:
-    """A video as the user named it: a link, or a local file with the hash of its content."""
+    """A video as the user named it: a link, or a local file with the hash of its content.
+
+    `task_id` is the task whose result it is. `origin` is the file that a link was uploaded from; `stem` names results,
+    if the name itself would not.
+    """
 
     name: str
     path: Path | None = None
     sha256: str | None = None
     size: int | None = None
+    task_id: str | None = None
+    origin: str | None = None
+    stem: str | None = None
 
     @property
     def identity(self) -> str:
-        return f"sha256:{self.sha256}" if self.path is not None else canonical_link(self.name)
+        if self.task_id is not None:
+            return f"task:{self.task_id}"
+        return f"sha256:{self.sha256}" if self.sha256 is not None else canonical_link(self.name)
 
     @property
     def source(self) -> str:
         """The name as it goes into the journal: a relative one would mean nothing in another folder."""
+        if self.origin is not None:
+            return self.origin
         return self.name if self.path is None else os.path.abspath(self.name)
+
+    @property
+    def label(self) -> str:
+        """What a user calls it."""
+        return self.task_id or self.origin or self.name
 
 
 @dataclass(frozen=True)
@@ -67,6 +84,7 @@ class EditRequest:
 
     `trim` is the part that is cut from a local clip. `take` counts repeats of the same edit from 1.
     `key` is the idempotency key, `old_keys` what an older luma has made of it. `repeats`: another take is meant.
+    `names_prompt`: the prompt's first words stand in the names of its files.
     `findings` are those of the checks; `error` says why it is not to be sent.
     """
 
@@ -82,6 +100,7 @@ class EditRequest:
     old_keys: tuple[str, ...] = ()
     resubmit: bool = False
     repeats: bool = False
+    names_prompt: bool = False
     finishing: Finishing = field(default_factory=Finishing)
     findings: tuple[Finding, ...] = ()
     error: UsageError | None = None
@@ -102,7 +121,7 @@ class EditRequest:
     @functools.cached_property
     def legacy_digest(self) -> str:
         """The identity that journals of schema 2 and before hold: from the spelling, not from the content."""
-        clip = f"sha256:{self.clip.sha256}" if self.clip.path is not None else self.clip.name
+        clip = f"sha256:{self.clip.sha256}" if self.clip.sha256 is not None else self.clip.name
         facts = [self.prompt, clip, self.watermark] + ([] if self.trim is None else [self.trim.start])
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
@@ -117,6 +136,12 @@ class EditRequest:
     def variant(self) -> str:
         """What is made of the clip before it is uploaded; "" for nothing."""
         return "" if self.trim is None else f"trim {self.trim.text}, at most {self.model.limits.max_seconds:g} s"
+
+    @property
+    def naming(self) -> Naming:
+        stem = self.clip.stem or stem_of(self.clip.source) or "video"
+        start = None if self.trim is None else self.trim.start
+        return Naming(stem, self.prompt if self.names_prompt else None, start)
 
     @property
     def is_repeat(self) -> bool:
@@ -137,6 +162,8 @@ class EditRequest:
             seconds=self.seconds,
             source_sha256=self.clip.sha256,
             source_bytes=self.clip.size,
+            parent_task_id=self.clip.task_id,
+            name_pattern=PATTERN_WITH_PROMPT if self.names_prompt else PATTERN,
         )
         return Submission(
             edit,
@@ -156,12 +183,12 @@ UploadKey = tuple[str, str]
 class Entry:
     """One edit on its way. Without `request` it is a task that exists already.
 
-    `name` stands before its errors, `stem` names its files, `output` is where its video goes (None: nowhere).
+    `name` stands before its errors, `naming` names its files, `output` is where its video goes (None: nowhere).
     `age` is seconds since its submission. `entry_id` and `line` are those of a manifest.
     """
 
     name: str
-    stem: str = "video"
+    naming: Naming = field(default_factory=Naming)
     request: EditRequest | None = None
     task_id: str = ""
     output: str | None = None
@@ -215,44 +242,71 @@ def length_of(path: Path, trim: Trim | None, max_seconds: float) -> float | None
     return max(0.0, min(media.duration - start, max_seconds, float("inf") if end is None else end - start))
 
 
-def make_requests(
-    settings: Settings,
-    names: Sequence[str],
-    prompt: str,
-    *,
-    watermark: str | None = None,
-    callback_url: str | None = None,
-    key: str | None = None,
-    resubmit: bool = False,
-    trim: Trim | None = None,
-    finishing: Finishing | None = None,
-) -> list[EditRequest]:
-    """What the user typed, one request for each clip, with the settings when an option is missing.
+@dataclass(frozen=True)
+class Asked:
+    """What a command line asks of its edits, beside clips and prompts; None is what it leaves to the settings."""
+
+    watermark: str | None = None
+    callback_url: str | None = None
+    model: Model = LUMA
+    options: Mapping[str, object] = field(default_factory=dict)
+    trim: Trim | None = None
+    takes: int = 1
+    key: str | None = None
+    resubmit: bool = False
+    finishing: Finishing = field(default_factory=Finishing)
+
+
+def make_requests(settings: Settings, clips: Sequence[Clip], prompts: Sequence[str], asked: Asked) -> list[EditRequest]:
+    """Every clip with every prompt as often as there are takes, with the settings if an option is missing.
 
     Raises:
-        UsageError: a name that is neither link nor file, a text that cannot be sent, or one key for several videos.
+        UsageError: a text that cannot be sent, or one key for several edits.
     """
-    if key not in (None, AUTO) and len(names) > 1:
-        raise UsageError("one idempotency key cannot stand for several videos", hint="--idempotency-key auto")
-    if trim is not None and any("://" in name for name in names):
+    count = len(clips) * len(prompts) * asked.takes
+    if asked.key not in (None, AUTO) and count > 1:
+        raise UsageError("one idempotency key cannot stand for several edits", hint="--idempotency-key auto")
+    if asked.trim is not None and any(clip.path is None for clip in clips):
         raise UsageError("--trim is for local clips", hint="download the video first and give the file")
-    watermark, callback_url = watermark or settings.watermark, callback_url or settings.callback_url
-    check_texts(prompt, watermark, callback_url, key)
-    clips = parse_clips(names)
+    watermark = choose_watermark(settings, asked.model, asked.watermark)
+    callback_url = asked.callback_url or settings.callback_url
+    for prompt in prompts:
+        check_texts(prompt, watermark, callback_url, asked.key)
     plain = [
         EditRequest(
             clip,
             prompt,
             watermark,
             callback_url,
-            trim=trim,
-            key=key,
-            resubmit=resubmit,
-            finishing=finishing or Finishing(),
+            asked.model,
+            asked.options,
+            asked.trim,
+            take,
+            asked.key,
+            resubmit=asked.resubmit,
+            finishing=asked.finishing,
+            repeats=asked.takes > 1 and asked.key is None,
+            names_prompt=len(prompts) * asked.takes > 1,
         )
         for clip in clips
+        for prompt in prompts
+        for take in range(1, asked.takes + 1)
     ]
-    return [with_auto_key(request) for request in plain] if key == AUTO else plain
+    return [with_auto_key(request) for request in plain] if asked.key == AUTO else plain
+
+
+def choose_watermark(settings: Settings, model: Model, watermark: str | None) -> str | None:
+    """The watermark of the option, else that of the settings if the model takes a text as one.
+
+    Raises:
+        UsageError: the option's text is for a model that takes none.
+    """
+    check_watermark(model, watermark)
+    return watermark or (settings.watermark if takes_watermark(model) else None)
+
+
+def takes_watermark(model: Model) -> bool:
+    return model.watermark == "text"
 
 
 def check_texts(prompt: str, watermark: str | None, callback_url: str | None, key: str | None) -> None:
@@ -263,8 +317,8 @@ def check_texts(prompt: str, watermark: str | None, callback_url: str | None, ke
     check_text("the idempotency key", key or "", MAX_TEXT)
 
 
-def parse_clips(names: Sequence[str]) -> list[Clip]:
-    """The clips that a command line names, each read once.
+def parse_clips(names: Sequence[str], find_task: Callable[[str], Clip | None] = lambda _: None) -> list[Clip]:
+    """The clips that a command line names, each read once. `find_task` gives the result of the task of a name.
 
     Raises:
         UsageError: one is neither link nor file; nothing of the command is to be sent then.
@@ -273,12 +327,17 @@ def parse_clips(names: Sequence[str]) -> list[Clip]:
     for name in names:
         if name not in parsed:
             try:
-                parsed[name] = parse_clip(name)
+                parsed[name] = (None if _may_be_clip(name) else find_task(name)) or parse_clip(name)
             except UsageError as error:
                 if names[0] != name and all(_is_word(other) for other in names[names.index(name) :]):
                     error.hint = 'quote the prompt: -p "Heavy snow falls"'
                 raise
     return [parsed[name] for name in names]
+
+
+def _may_be_clip(name: str) -> bool:
+    """A file of that name wins over a task."""
+    return "://" in name or os.path.lexists(name)
 
 
 def parse_clip(name: str) -> Clip:

@@ -149,6 +149,7 @@ class Plan:
     `waits`: their end is waited for. `paid`: this very command submits them, and would pay again if it were run again.
     `max_active` tasks run at once. `rides_out_limits`: the service's rate limit is waited out beside other work.
     `finishing` says what is made of results before they are saved.
+    `writes_recipe`: what made a video is written beside its file.
     """
 
     interval: float
@@ -166,6 +167,7 @@ class Plan:
     skips_checks: bool = False
     is_strict: bool = False
     finishing: Finishing = field(default_factory=Finishing)
+    writes_recipe: bool = False
 
     @property
     def option(self) -> str:

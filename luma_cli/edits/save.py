@@ -18,9 +18,10 @@ from luma_cli import signals
 from luma_cli.api.hosts import without_query
 from luma_cli.api.task import SavedFile, State, Task
 from luma_cli.downloads import download, part_file, target
-from luma_cli.downloads.file_names import default_name, extension_of, safe_piece, stem_of
+from luma_cli.downloads.file_names import SHORT_ID, Naming, default_name, extension_of, safe_piece, stem_of
 from luma_cli.edits.events import Ended, Failed, Finished, Note, Started, Warned, transferring
 from luma_cli.edits.finish import finisher
+from luma_cli.edits.redo import write_recipe
 from luma_cli.edits.request import EditRequest
 from luma_cli.edits.run import STDOUT, Plan, Run
 from luma_cli.edits.task_references import Reference, failure_of, task_now
@@ -152,13 +153,13 @@ class Saver:
         for folder in self._temporary:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def start(self, task: Task, stem: str, output: str, request: EditRequest | None = None) -> None:
+    def start(self, task: Task, naming: Naming, output: str, request: EditRequest | None = None) -> None:
         """Save the results of a task that has a video, to a file, into a folder, or for stdout.
 
         `request` is what it was made of, if this run has submitted it.
         """
         try:
-            paths = paths_of(task, stem, output)
+            paths = paths_of(task, naming, output, ids_alike(self._run.journal, task.task_id))
             self._temporary += [path.parent for path in paths if output == STDOUT]
             steps = [self._step(task, index, path, output, request) for index, path in enumerate(paths)]
         except LumaError as error:
@@ -175,6 +176,8 @@ class Saver:
         task = replace(saved.task, files=saved.files)
         for file in saved.files:
             self._record(task, file)
+            if self._plan.writes_recipe and self._is_recorded(task, file):
+                write_recipe(self._run, task, file, overwrite=self._plan.overwrite)
             part_file.tidy(Path(file.path))
         self._on_saved(task, saved.error)
 
@@ -232,24 +235,30 @@ class Saver:
 
         return save
 
+    def _is_recorded(self, task: Task, file: SavedFile) -> bool:
+        is_temporary = any(Path(file.path).parent == folder for folder in self._temporary)
+        return bool(task.task_id) and not is_temporary and file.path not in self._skipped
+
     def _record(self, task: Task, file: SavedFile) -> None:
         try:
-            is_temporary = any(Path(file.path).parent == folder for folder in self._temporary)
-            if not is_temporary and task.task_id and file.path not in self._skipped:
+            if self._is_recorded(task, file):
                 self._run.journal.save_file(task.task_id, file)
         except FileError as error:
             self._run.report(Warned(f"the file is saved but not recorded: {error.message}"))
 
 
-def paths_of(task: Task, stem: str, name: str) -> list[Path]:
-    """Where each result goes; names from outside are made safe. Raises FileError: several do not fit there."""
+def paths_of(task: Task, naming: Naming, name: str, others: Iterable[str] = ()) -> list[Path]:
+    """Where each result goes; names from outside are made safe. `others` are tasks whose id may begin alike.
+
+    Raises FileError: several do not fit there.
+    """
     count = len(task.result_urls)
     if name == STDOUT:
         if count > 1:
             raise FileError(f"task {task.task_id} has several videos", hint="-o FOLDER/")
         return [Path(tempfile.mkdtemp(prefix="luma-")) / "video.mp4"]
     if is_folder(name):
-        return [Path(name) / _name(task, stem, index) for index in range(count)]
+        return [Path(name) / _name(task, naming, index, others) for index in range(count)]
     first = Path(name)
     return [first, *(first.with_name(f"{first.stem}-{n}{first.suffix}") for n in range(2, count + 1))]
 
@@ -274,11 +283,31 @@ def _save_all(task: Task, steps: Sequence[SaveOne]) -> Saved:
     return Saved(task, tuple(files), first)
 
 
-def _name(task: Task, stem: str, index: int) -> str:
+def _name(task: Task, naming: Naming, index: int, others: Iterable[str]) -> str:
     extension = extension_of(task.result_urls[index])
     if not task.task_id:
-        return safe_piece(stem, "video") + extension
-    return default_name(task.task_id, stem, extension, index=index, of=len(task.result_urls))
+        return safe_piece(naming.stem, "video") + extension
+    return default_name(
+        task.task_id,
+        naming.stem,
+        extension,
+        index=index,
+        of=len(task.result_urls),
+        prompt_words=naming.prompt_words,
+        trim_start=naming.trim_start,
+        others=others,
+    )
+
+
+def ids_alike(journal: Journal, task_id: str) -> list[str]:
+    """Other tasks whose id has the beginning that stands in a file name."""
+    if not task_id:
+        return []
+    try:
+        rows = journal.beginning_with(task_id[:SHORT_ID])
+    except FileError:
+        return []  # it failed while we waited, which was reported; a name that is taken is refused all the same
+    return [row.task.task_id for row in rows if row.task.task_id != task_id]
 
 
 def already_saved(path: Path, recorded: SavedFile | None) -> SavedFile | None:
@@ -320,14 +349,14 @@ def save_results(run: Run, plan: Plan, references: Sequence[Reference], links: S
         ) as saver:
             for number, reference in enumerate(references, start=1):
                 try:
-                    saver.start(_ended(run, reference), reference.stem, plan.output or ".")
+                    saver.start(_ended(run, reference), reference.naming, plan.output or ".")
                 except LumaError as error:
                     run.fail(Failed(reference.task_id, error))
                     if isinstance(error, ACCOUNT_ERRORS):
                         run.give_up(error, len(references) - number)
                         break
             for stem, link in zip(_stems(links), links, strict=True):
-                saver.start(Task("", State.SUCCEEDED, result_urls=(link,)), stem, plan.output or ".")
+                saver.start(Task("", State.SUCCEEDED, result_urls=(link,)), Naming(stem), plan.output or ".")
             saver.drain()
     finally:
         run.report(Finished())

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from luma_cli.api.client import Client
-from luma_cli.api.transport import TransportError, exchange
 from luma_cli.config.times import format_duration
-from luma_cli.downloads.file_names import stem_of
 from luma_cli.edits import save
-from luma_cli.edits.events import Failed, Finished, Note, Prepared, Report, Started, Uploaded, transferring
+from luma_cli.edits.events import Failed, Finished, Note, Prepared, Report, Started, Uploaded, Warned, transferring
 from luma_cli.edits.preflight import preflight
-from luma_cli.edits.request import EditRequest, Entry, parse_clip
+from luma_cli.edits.redo import find_task_clip
+from luma_cli.edits.request import Clip, EditRequest, Entry, parse_clip, parse_clips, takes_watermark
 from luma_cli.edits.run import Plan, Run
 from luma_cli.edits.task_references import claim_own
 from luma_cli.errors import ACCOUNT_ERRORS, Declined, KeyRejected, LumaError, UsageError
@@ -20,8 +19,7 @@ from luma_cli.journal.records import Row
 from luma_cli.video.ffmpeg import find_ffmpeg
 from luma_cli.video.trim import NEEDS, trimmed
 
-# A host that does not say at once whether a file is there is not worth the wait: it is uploaded again.
-ALIVE_BUDGET = 10.0
+MAX_PROMPT_SHOWN = 40
 
 
 def upload_all(run: Run, names: Sequence[str]) -> Iterator[str]:
@@ -85,6 +83,28 @@ def prepare(run: Run, requests: Sequence[EditRequest], *, skips_checks: bool, is
     fresh = [request for request in requests if not _is_submitted(run, request)]
     checked = dict(zip(map(id, fresh), preflight(run, fresh, is_strict=is_strict), strict=True))
     return [checked.get(id(request), request) for request in requests]
+
+
+def find_clips(run: Run, names: Sequence[str]) -> list[Clip]:
+    """The clips that a command line names: links, files, and results of tasks.
+
+    Raises:
+        UsageError: one is none of these; nothing of the command is to be sent then.
+    """
+    return parse_clips(names, lambda name: find_task_clip(run, name))
+
+
+def make_ready(
+    run: Run, plan: Plan, requests: Sequence[EditRequest], *, skips_checks: bool, is_strict: bool, makes: bool
+) -> list[EditRequest]:
+    """`prepare` and `check_targets`, and a word about a setting that the model does not know."""
+    watermark = run.settings.watermark
+    for model in {request.model.name: request.model for request in requests}.values():
+        if watermark and not takes_watermark(model):
+            run.report(Warned(f"{model.name} takes no text as watermark: the setting is left out"))
+    requests = prepare(run, requests, skips_checks=skips_checks, is_strict=is_strict)
+    check_targets(run, plan, requests, makes=makes)
+    return requests
 
 
 def with_account(run: Run) -> Run:
@@ -159,16 +179,30 @@ def show_requests(run: Run, requests: Sequence[EditRequest]) -> None:
 
 def entries_for(plan: Plan, requests: Sequence[EditRequest]) -> list[Entry]:
     """The requests of a command line as the engine takes them."""
+    has_prompts = len({request.prompt for request in requests}) > 1
+    has_takes = any(request.take > 1 for request in requests)
     return [
-        Entry(request.clip.name, stem_of(request.clip.name), request, output=plan.output, is_checked=True)
+        Entry(
+            _name_of(request, has_prompts, has_takes),
+            request.naming,
+            request,
+            output=plan.output,
+            is_checked=True,
+        )
         for request in requests
     ]
+
+
+def _name_of(request: EditRequest, has_prompts: bool, has_takes: bool) -> str:
+    """The clip, and what tells its edits apart if there are several."""
+    prompt = f' "{request.prompt[:MAX_PROMPT_SHOWN]}"' if has_prompts else ""
+    return f"{request.clip.label}{prompt}" + (f" take {request.take}" if has_takes else "")
 
 
 def _saved_before(run: Run, requests: Sequence[EditRequest]) -> frozenset[str]:
     """Where results of the requests' earlier tasks were saved."""
     found = (
-        run.journal.earlier(request.submission(), resubmit=request.resubmit)
+        run.journal.earlier(request.submission(), resubmit=request.resubmit, repeat=request.is_repeat)
         for request in requests
         if request.key is not None
     )
@@ -178,7 +212,9 @@ def _saved_before(run: Run, requests: Sequence[EditRequest]) -> frozenset[str]:
 def _is_submitted(run: Run, request: EditRequest) -> bool:
     """True also for a submission of unknown outcome, which is reported when it is its turn."""
     try:
-        return run.journal.earlier(request.submission(), resubmit=request.resubmit) is not None
+        return (
+            run.journal.earlier(request.submission(), resubmit=request.resubmit, repeat=request.is_repeat) is not None
+        )
     except LumaError:
         return True
 
@@ -188,14 +224,3 @@ def is_same_file(name: str, other: str) -> bool:
         return os.path.samefile(name, other)
     except (OSError, ValueError):
         return False  # one of them is not there
-
-
-def still_answers(link: str, client: Client) -> bool:
-    """Whether an earlier upload is still there; asked for one byte."""
-    try:
-        with client.file_session() as session:
-            one_byte = {"Range": "bytes=0-0"}
-            reply = exchange(session, "GET", link, budget=ALIVE_BUDGET, headers=one_byte, max_bytes=1 << 16)
-    except TransportError:
-        return False
-    return reply.status == 206

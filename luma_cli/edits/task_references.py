@@ -6,15 +6,16 @@ It loads nothing that downloads, so that `status` starts fast.
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from luma_cli.api.task import VISIBILITY_GRACE, SavedFile, State, Task, as_int, is_task_id
-from luma_cli.downloads.file_names import stem_of
+from luma_cli.downloads.file_names import PATTERN_WITH_PROMPT, Naming, stem_of
 from luma_cli.edits.events import Failed, Note, Warned
 from luma_cli.edits.run import Run
 from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, Rejected, StillGenerating, TaskFailed, UsageError
 from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Outcome, Row
+from luma_cli.video.trim_range import parse_trim
 
 log = logging.getLogger(__name__)
 
@@ -44,16 +45,30 @@ def find_row(reference: str, journal: Journal) -> Row | None:
 
 @dataclass(frozen=True)
 class Reference:
-    """A task that the user means. `stem` names its files; `age` is seconds since its submission, as far as known."""
+    """A task that the user means. `naming` names its files; `age` is seconds since its submission, as far as known."""
 
     task_id: str
-    stem: str = "video"
+    naming: Naming = field(default_factory=Naming)
     age: float = 0.0
 
 
 def reference_to(row: Row, now: float) -> Reference:
     """A row of the journal as a task to see through; `now` is a Unix time."""
-    return Reference(row.task.task_id, stem_of(row.source) or "video", max(0.0, now - row.submitted_at.timestamp()))
+    return Reference(row.task.task_id, naming_of(row), max(0.0, now - row.submitted_at.timestamp()))
+
+
+def naming_of(row: Row) -> Naming:
+    """How the command that submitted a task names its files."""
+    prompt = row.task.prompt if row.details.name_pattern == PATTERN_WITH_PROMPT else None
+    return Naming(stem_of(row.source) or "video", prompt, trim_start(row.details.trim))
+
+
+def trim_start(text: str | None) -> float | None:
+    """Where a recorded trim begins; None for a whole clip, and for what nobody can read."""
+    try:
+        return None if text is None else parse_trim(text).start
+    except UsageError:
+        return None
 
 
 def parse_references(run: Run, words: Sequence[str], others: int = 0) -> list[Reference]:
@@ -161,6 +176,27 @@ def claim_own(run: Run, rows: Iterable[Row]) -> None:
             log.info("%s: whose it is could not be asked: %s", row.task.task_id, error.message)
         else:
             run.journal.claim_for_account(row.number)
+
+
+def find_to_show(run: Run, word: str) -> list[str]:
+    """What a person can look at: a task's saved files, else the link of its result.
+
+    Raises:
+        LumaError: there is nothing to show.
+    """
+    row = find_row(word, run.journal)
+    task = row.task if row is not None else Task(word)
+    if row is not None and not task.task_id:
+        raise UsageError(f"{row.label} has no task id", hint=f"luma tasks show {row.label}")
+    there = [file.path for file in task.files if os.path.isfile(file.path)]
+    if there:
+        return there
+    if not task.has_ended:
+        task = task_now(run, task.task_id)
+    error = failure_of(task)
+    if error is not None:
+        raise error
+    return list(task.result_urls[:1])
 
 
 def failure_of(task: Task, wait_command: str = "") -> LumaError | None:

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from luma_cli.errors import Declined, UsageError
@@ -45,15 +45,19 @@ def read_words(words: Iterable[str] | None) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def ask_prompt(prompt: str | None, prompt_file: str | None) -> str:
-    """The prompt from exactly one place; on a terminal a missing one is asked for."""
-    if prompt is not None and prompt_file is not None:
+def ask_prompts(prompts: Sequence[str] | None, prompt_file: str | None, named: Callable[[str], str]) -> tuple[str, ...]:
+    """The prompts from exactly one place, each once; on a terminal a missing one is asked for.
+
+    `named` gives the text of a prompt as typed, which may be the name of one that is kept.
+    """
+    if prompts and prompt_file is not None:
         raise UsageError("both --prompt and --prompt-file are given", hint="use one of them")
     if prompt_file is not None:
-        return read_text(prompt_file).strip()
-    if prompt is not None and re.fullmatch(r"--?[A-Za-z][A-Za-z-]*", prompt):
-        raise UsageError(f"the prompt is {prompt[:40]}, which looks like an option", hint="-p TEXT, or -F FILE")
-    return ask_value("Prompt") if prompt is None else prompt
+        return (read_text(prompt_file).strip(),)
+    for prompt in prompts or ():
+        if re.fullmatch(r"--?[A-Za-z][A-Za-z-]*", prompt):
+            raise UsageError(f"the prompt is {prompt[:40]}, which looks like an option", hint="-p TEXT, or -F FILE")
+    return tuple(dict.fromkeys(named(prompt) for prompt in prompts)) if prompts else (ask_value("Prompt"),)
 
 
 def ask_value(name: str, *, hidden: bool = False) -> str:

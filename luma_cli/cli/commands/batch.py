@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import AsDelivered, Audio, Force, Interval, Match, Parallel, Timeout
+from luma_cli.cli.commands.options import AsDelivered, Audio, Force, Interval, Match, OnDone, Parallel, Timeout
 
 app = typer.Typer(**options.STYLE)
 
@@ -33,6 +33,7 @@ def batch(
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only every Nth row, by a hash of its id.")] = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Send without looking at prompts and clips.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Take what is only doubtful for wrong.")] = False,
+    on_done: OnDone = None,
 ) -> None:
     """Make the edits of a file. Prints one JSON line per row as it ends; run again, it goes on where it stopped.
 
@@ -63,7 +64,7 @@ def batch(
 
     part = parse_shard(shard) if shard is not None else None
     text = read_text(file, maximum=64 << 20)
-    with options.open_run(needs_journal=True) as run:
+    with options.open_run(needs_journal=True, on_done=on_done) as run:
         rows = load_rows(run, file, text)
         folder = check_results_folder(output or run.settings.output_dir)
         plan = options.make_plan(

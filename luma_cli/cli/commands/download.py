@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import AsDelivered, Audio, Force, Match, Output, Parallel
+from luma_cli.cli.commands.options import AsDelivered, Audio, Force, Match, Open, Output, Parallel
 from luma_cli.errors import UsageError
 
 app = typer.Typer(**options.STYLE)
@@ -29,6 +29,7 @@ def download(
     all_missing: Annotated[
         bool, typer.Option("--all-missing", help="Every finished task of the journal that is not saved yet.")
     ] = False,
+    open_: Open = False,
 ) -> None:
     """Save the videos of finished tasks. Prints the paths; without TASK, those of the last one.
 
@@ -69,4 +70,5 @@ def download(
         references = parse_references(run, words, len(links))
         save.check_output_for(run, plan, references, len(links))
         save.save_results(run, plan, references, links)
+        options.show_results(run, opens=open_)
         run.results.conclude()

@@ -10,15 +10,18 @@ from contextlib import ExitStack, closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
 
+from luma_cli.api.models import Model, find_model, parse_options
 from luma_cli.config import settings
 from luma_cli.config.environment import expand_home
 from luma_cli.errors import FileError, UsageError
 from luma_cli.output import messages, streams
+from luma_cli.video.trim_range import Trim, parse_trim
 
 if TYPE_CHECKING:
     from luma_cli.api.client import Client
@@ -92,7 +95,59 @@ Match = Annotated[
     bool | None, typer.Option("--match", help="Bring the result back to its source's frame rate, count and size.")
 ]
 AsDelivered = Annotated[bool, typer.Option("--as-delivered", help="Save the service's bytes and nothing else.")]
+Wait = Annotated[bool, typer.Option("-w", "--wait", help="Wait; print the result link(s) instead of the id.")]
+Prompts = Annotated[
+    list[str] | None,
+    typer.Option("-p", "--prompt", metavar="TEXT", help="What to change; @NAME: the setting prompt.NAME. Repeatable."),
+]
+PromptFile = Annotated[
+    str | None, typer.Option("-F", "--prompt-file", metavar="FILE|-", help="Read the prompt from a file or stdin.")
+]
+Takes = Annotated[int, typer.Option("--takes", min=1, max=1000, metavar="N", help="Submit each edit N times.")]
+ModelName = Annotated[
+    Model | None, typer.Option("--model", metavar="NAME", parser=find_model, help="See luma help models [luma].")
+]
+Setting = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the model. Repeatable.")
+]
+Watermark = Annotated[str | None, typer.Option("--watermark", metavar="TEXT", help="Passed to the service.")]
+CallbackUrl = Annotated[str | None, typer.Option("--callback-url", metavar="URL", help="Passed to the service.")]
+TrimTo = Annotated[
+    Trim | None,
+    typer.Option(
+        "--trim", metavar="[START[-END]]", parser=parse_trim, help="Cut a local clip to the model's length [0s]."
+    ),
+]
+MaxCredits = Annotated[
+    float | None,
+    typer.Option("--max-credits", parser=settings.parse_credits, metavar="N", help="Refuse what would cost more."),
+]
+NoCheck = Annotated[bool, typer.Option("--no-check", help="Send without looking at prompt and clip.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Take what is only doubtful for wrong.")]
+DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Print the request, send nothing.")]
+IdempotencyKey = Annotated[
+    str | None,
+    typer.Option(
+        "--idempotency-key",
+        metavar="KEY",
+        help="Continue the task that has this key instead of paying again; auto derives it.",
+    ),
+]
+Resubmit = Annotated[bool, typer.Option("--resubmit", help="Submit although an identical submission exists.")]
+OnDone = Annotated[
+    str | None,
+    typer.Option("--on-done", metavar="COMMAND", help="Run this at each task's end, with LUMA_FILE and LUMA_TASK_ID."),
+]
+Recipe = Annotated[bool, typer.Option("--recipe", help="Write NAME.mp4.json beside the saved file: what made it.")]
+Open = Annotated[bool, typer.Option("--open", help="Show the result with the platform's viewer.")]
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=32, metavar="N", help="Downloads at once.")]
+
+
+class StartIsOptional(typer.core.TyperCommand):
+    """`--trim` alone begins at 0: what follows it is its value only if that is a time."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, with_default(args, "--trim", "0"))
 
 
 class DefaultGroup(typer.core.TyperGroup):
@@ -179,11 +234,14 @@ def parse_credits(text: str) -> float:
 
 
 @contextmanager
-def open_run(*, needs_journal: bool = False, keeps_journal: bool = True, **prints: bool) -> "Iterator[Run]":
+def open_run(
+    *, needs_journal: bool = False, keeps_journal: bool = True, on_done: str | None = None, **prints: bool
+) -> "Iterator[Run]":
     """What holds for this command, closed at its end.
 
     `needs_journal`: what spends, or is about the journal itself, stops when it cannot be used; what only reads goes on
-    without. `keeps_journal` False makes none. `prints`: see Presenter.
+    without. `keeps_journal` False makes none. `on_done` is a command for each task's end.
+    `prints`: see Presenter.
     """
     from luma_cli.edits.run import Clock, Results, Run
 
@@ -196,8 +254,35 @@ def open_run(*, needs_journal: bool = False, keeps_journal: bool = True, **print
         opened = _open_journal(ours, clock, needed=needs_journal, kept=keeps_journal)
         journal = stack.enter_context(closing(opened))
         connect = functools.cache(lambda: stack.enter_context(closing(_connect(ours, clock))))
-        report = _present(results, prints)
+        report = _with_command(_present(results, prints), on_done)
         yield Run(ours, journal, results, connect, report, clock, _confirm, streams.can_ask, streams.protect)
+
+
+def _with_command(report: "Report", command: str | None) -> "Report":
+    if command is None:
+        return report
+    from luma_cli.cli.on_done import OnDone
+
+    return OnDone(report, command)
+
+
+def choose_model(run: "Run", model: Model | None, setting: list[str] | None) -> tuple[Model, dict[str, Any]]:
+    """The model of the option or the settings, and the values of --set, checked."""
+    chosen = model or find_model(run.settings.model)
+    return chosen, parse_options(chosen, setting or ())
+
+
+def show_results(run: "Run", *, opens: bool, waits: bool = True) -> None:
+    """At the end: --open, and for a person who did not wait the command that goes on."""
+    if opens:
+        from luma_cli.cli import viewer
+
+        for task in run.results.tasks.values():
+            for target in [file.path for file in task.files if Path(file.path).exists()] or task.result_urls[:1]:
+                viewer.show(target)
+    elif not waits and run.results.running and streams.stdout_is_terminal():
+        target = "FILE" if len(run.results.running) == 1 else "FOLDER/"
+        messages.note(f"next: {run.results.wait_command()} -o {target}")
 
 
 @contextmanager
@@ -272,6 +357,12 @@ def check_key(key: str | None) -> None:
     """Raises UsageError for an idempotency key that nobody would know again."""
     if key is not None and settings.journal_is_off():
         raise UsageError("without the journal nobody knows an idempotency key again", hint="unset LUMA_JOURNAL")
+
+
+def check_journal(command: str) -> None:
+    """Raises UsageError for what cannot be done without the journal."""
+    if settings.journal_is_off():
+        raise UsageError(f"{command} needs the journal", hint="unset LUMA_JOURNAL")
 
 
 def check_states(states: Sequence[str]) -> Sequence[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import Force, TaskArgument
+from luma_cli.cli.commands.options import Force, Open, TaskArgument
 
 app = typer.Typer(**options.STYLE)
 
@@ -21,6 +21,7 @@ def report(
         bool, typer.Option("--copy-media", help="Copy the videos beside the page, so that its folder stands alone.")
     ] = False,
     force: Force = False,
+    open_: Open = False,
 ) -> None:
     """Make one HTML page of tasks. Shows each source with all its takes side by side, and prints its path.
 
@@ -39,7 +40,9 @@ def report(
 
     Exit codes: 0 2 11
     """
+    from luma_cli.cli import viewer
     from luma_cli.edits import task_references
+    from luma_cli.edits.run import STDOUT
     from luma_cli.output import report, streams
     from luma_cli.output.questions import read_words
 
@@ -49,3 +52,5 @@ def report(
         named = task_references.parse_rows(read_words(tasks), run.journal)
         rows = named if tasks else report.rows_with_an_end(run.journal.rows())
         report.write_page(run, rows, page, file, copies=copies, overwrite=force)
+    if open_ and file != STDOUT:
+        viewer.show(str(page))

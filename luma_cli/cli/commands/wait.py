@@ -12,6 +12,8 @@ from luma_cli.cli.commands.options import (
     Interval,
     Listen,
     Match,
+    OnDone,
+    Open,
     Output,
     Parallel,
     PublicUrl,
@@ -38,6 +40,8 @@ def wait(
     parallel: Parallel = 4,
     listen: Listen = None,
     public_url: PublicUrl = None,
+    on_done: OnDone = None,
+    open_: Open = False,
 ) -> None:
     """Poll until tasks are done. Prints result links, or saved paths with -o, as they finish.
 
@@ -58,7 +62,7 @@ def wait(
     from luma_cli.output.questions import read_words
 
     every = pace(listen, interval)
-    with options.open_run(needs_journal=not tasks) as run:
+    with options.open_run(needs_journal=not tasks, on_done=on_done) as run:
         plan = options.make_plan(
             run,
             interval=every,
@@ -79,4 +83,5 @@ def wait(
         save.check_output_for(run, plan, references)
         with open_server_for(run, [reference.task_id for reference in references], listen, public_url) as server:
             see_through_with_callbacks(run, plan, entries_to_wait_for(plan, references), server)
+        options.show_results(run, opens=open_)
         run.results.conclude()

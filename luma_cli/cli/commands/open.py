@@ -1,0 +1,31 @@
+"""`luma open`: show a result."""
+
+from typing import Annotated
+
+import typer
+
+from luma_cli.cli.commands import options
+
+app = typer.Typer(**options.STYLE)
+
+
+@app.command()
+@options.common
+def open(  # noqa: A001  the command's name
+    task: Annotated[str, typer.Argument(metavar="[TASK]", help="Task id, unique prefix, @last or @2.")] = "@last",
+) -> None:
+    """Show a task's saved file, else its link, with the platform's viewer.
+
+    \b
+    Examples:
+      $ luma open
+      $ luma open @2
+
+    Exit codes: 0 2 4 5 6 7 8 11
+    """
+    from luma_cli.cli import viewer
+    from luma_cli.edits import task_references
+
+    with options.open_run() as run:
+        for target in task_references.find_to_show(run, task):
+            viewer.show(target)

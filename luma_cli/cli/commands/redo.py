@@ -1,0 +1,106 @@
+"""`luma redo`: submit an edit once more."""
+
+from typing import Annotated
+
+import typer
+
+from luma_cli.cli.commands import options
+
+app = typer.Typer(**options.STYLE)
+
+
+@app.command(cls=options.StartIsOptional)
+@options.common
+@options.reported
+def redo(
+    task: Annotated[
+        str, typer.Argument(metavar="[TASK|RECIPE]", help="Task id, prefix, @last, @2, or a recipe like snow.mp4.json.")
+    ] = "@last",
+    prompts: options.Prompts = None,
+    prompt_file: options.PromptFile = None,
+    takes: options.Takes = 1,
+    model: options.ModelName = None,
+    setting: options.Setting = None,
+    audio: options.Audio = None,
+    match: options.Match = None,
+    as_delivered: options.AsDelivered = False,
+    watermark: options.Watermark = None,
+    callback_url: options.CallbackUrl = None,
+    wait: options.Wait = False,
+    output: options.Output = None,
+    force: options.Force = False,
+    interval: options.Interval = None,
+    timeout: options.Timeout = None,
+    no_check: options.NoCheck = False,
+    strict: options.Strict = False,
+    trim: options.TrimTo = None,
+    max_credits: options.MaxCredits = None,
+    dry_run: options.DryRun = False,
+    idempotency_key: options.IdempotencyKey = None,
+    resubmit: options.Resubmit = False,
+    listen: options.Listen = None,
+    public_url: options.PublicUrl = None,
+    on_done: options.OnDone = None,
+    recipe: options.Recipe = False,
+    open_: options.Open = False,
+) -> None:
+    """Submit the edit of a task once more, as a new task; the earlier take stays.
+
+    Source, prompt, watermark, trim, model, its settings and sound are the same, unless options say otherwise. A local
+    source is taken from its path if it has not changed since, else from its uploaded link while that lives; changed
+    bytes are never sent in its name. The idempotency key or batch row of a task that failed passes to its redo.
+
+    \b
+    Examples:
+      $ luma redo -o again.mp4
+      $ luma redo @2 -p "Light snow falls at night" -w
+      $ luma redo snow.mp4.json --takes 3 -o out/
+
+    Exit codes: 0 2 3 4 5 6 7 8 9 10 11 12 130
+    """
+    from luma_cli.callbacks.wake import open_server, pace, see_through_with_callbacks
+    from luma_cli.edits import submit
+    from luma_cli.edits.redo import Changes, find_made, make_redo
+    from luma_cli.output.questions import ask_prompts
+
+    options.check_journal("luma redo")
+    waits = bool(wait or output or listen or on_done or open_)
+    kept = not dry_run
+    with options.open_run(needs_journal=True, prints_ids=not waits, on_done=on_done) as run:
+        server = open_server(run, listen, public_url, callback_url)
+        finishing = options.parse_finishing(run, audio, match, as_delivered)
+        plan = options.make_plan(
+            run,
+            interval=pace(listen, interval),
+            timeout=timeout,
+            output=output,
+            overwrite=force,
+            waits=waits,
+            paid=True,
+            finishing=finishing,
+            max_credits=max_credits,
+            writes_recipe=recipe or run.settings.recipe,
+        )
+        texts = ask_prompts(prompts, prompt_file, run.settings.prompt) if prompts or prompt_file else ()
+        changes = Changes(
+            texts,
+            watermark,
+            server.callback_url,
+            model,
+            setting or (),
+            trim,
+            takes,
+            idempotency_key,
+            resubmit,
+            finishing,
+        )
+        run = run.for_account()
+        requests = make_redo(run, find_made(run, task), changes)
+        requests = submit.make_ready(run, plan, requests, skips_checks=no_check, is_strict=strict, makes=kept)
+        if dry_run:
+            submit.show_requests(run, requests)
+            return
+        with server:
+            see_through_with_callbacks(run, plan, submit.entries_for(plan, requests), server)
+        options.show_results(run, opens=open_, waits=waits)
+        run.results.conclude()

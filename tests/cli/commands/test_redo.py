@@ -1,0 +1,123 @@
+"""`luma redo`: the same edit once more, from the journal or from a recipe."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from luma_cli.sandbox import Sandbox
+from support.commands import CLIP, CLIP_URL, DATA, Result
+
+Luma = Callable[..., Result]
+PROMPT = "Heavy snow falls at night"
+
+
+def bodies(sandbox: Sandbox) -> list[dict[str, object]]:
+    return [json.loads(request.body) for request in sandbox.submissions()]
+
+
+def uploads(sandbox: Sandbox) -> int:
+    return sum(request.path == "/api/file-stream-upload" for request in sandbox.requests)
+
+
+def test_redo_submits_the_same_once_more(luma: Luma, sandbox: Sandbox) -> None:
+    first = luma("modify", CLIP, "-p", PROMPT, "--watermark", "mine", "-w").out
+    code, out, err = luma("redo", "-w")
+
+    assert (code, out != first, uploads(sandbox)) == (0, True, 1), err
+    assert bodies(sandbox)[0] == bodies(sandbox)[1]
+    assert "the same edit" not in err
+
+
+def test_options_say_otherwise(luma: Luma, sandbox: Sandbox) -> None:
+    luma("modify", CLIP_URL, "-p", PROMPT, "--model", "aleph", "--set", "seed=7")
+    luma("redo", "-p", "Rain", "--set", "aspectRatio=1:1")
+
+    assert bodies(sandbox)[1] == {"prompt": "Rain", "videoUrl": CLIP_URL, "seed": 7, "aspectRatio": "1:1"}
+
+
+def test_a_source_that_was_changed_is_taken_from_its_link_while_that_lives(luma: Luma, sandbox: Sandbox) -> None:
+    shutil.copy(CLIP, "clip.mp4")
+    luma("modify", "clip.mp4", "-p", PROMPT)
+    shutil.copy(DATA / "tiny.mov", "clip.mp4")
+    code, _, err = luma("redo")
+
+    assert (code, uploads(sandbox)) == (0, 1), err
+    assert bodies(sandbox)[0] == bodies(sandbox)[1]
+    assert "has changed since: the clip that was uploaded" in err
+
+
+def test_a_changed_source_whose_link_is_dead_is_refused(luma: Luma, sandbox: Sandbox) -> None:
+    shutil.copy(CLIP, "clip.mp4")
+    luma("modify", "clip.mp4", "-p", PROMPT)
+    shutil.copy(DATA / "tiny.mov", "clip.mp4")
+    sandbox.expire_uploads()
+    code, out, err = luma("redo")
+
+    assert (code, out, len(sandbox.submissions())) == (2, "", 1)
+    assert f"{Path('clip.mp4').absolute()} has changed since" in err
+
+
+def test_the_key_of_a_failed_task_passes_to_its_redo(luma: Luma, sandbox: Sandbox) -> None:
+    words = ("modify", CLIP_URL, "-p", PROMPT, "--idempotency-key", "mine")
+    sandbox.scenario = "flag3"
+    failed = luma(*words).out
+    luma("wait", "@last")
+    sandbox.scenario = "ok"
+    again = luma("redo").out
+
+    assert again != failed
+    assert luma(*words).out == again
+    assert len(sandbox.submissions()) == 2
+
+
+def test_redo_of_an_edit_of_an_edit_takes_the_earlier_result(luma: Luma, sandbox: Sandbox) -> None:
+    link = luma("modify", CLIP, "-p", PROMPT, "-w").out.strip()
+    luma("modify", "@last", "-p", "Rain", "-w")
+    code, out, err = luma("redo", "-w", "--json")
+
+    assert (code, bodies(sandbox)[2]["videoUrl"]) == (0, link), err
+    assert json.loads(out)["parentTaskId"]
+
+
+def test_redo_without_the_journal_is_refused(luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUMA_JOURNAL", "off")
+
+    assert luma("redo").code == 2
+
+
+def test_a_recipe_makes_it_again_with_another_journal(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copy(CLIP, "clip.mp4")
+    luma("modify", "clip.mp4", "-p", PROMPT, "--watermark", "mine", "-o", "snow.mp4", "--recipe")
+    recipe = json.loads(Path("snow.mp4.json").read_text())
+    assert (recipe["prompt"], recipe["watermark"], recipe["model"]) == (PROMPT, "mine", "luma")
+    assert recipe["source"]["name"] == "clip.mp4"
+    assert "files/" not in Path("snow.mp4.json").read_text()
+
+    (tmp_path / "moved").mkdir()
+    for name in ("clip.mp4", "snow.mp4.json"):
+        shutil.move(name, f"moved/{name}")
+    monkeypatch.setenv("LUMA_STATE_DIR", str(tmp_path / "other"))
+    code, _, err = luma("redo", "moved/snow.mp4.json", "-o", "again.mp4")
+
+    assert (code, uploads(sandbox)) == (0, 2), err
+    assert bodies(sandbox)[1]["prompt"] == PROMPT
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"schema": "luma-recipe/1"}', "{"])
+def test_what_is_not_a_recipe_is_refused(luma: Luma, sandbox: Sandbox, content: str) -> None:
+    Path("x.json").write_text(content)
+
+    assert luma("redo", "x.json").code == 2
+    assert sandbox.submissions() == []
+
+
+def test_the_setting_recipe_writes_one_too(luma: Luma, sandbox: Sandbox) -> None:
+    luma("config", "set", "recipe", "on")
+    luma("modify", CLIP_URL, "-p", PROMPT, "-o", "snow.mp4")
+
+    assert json.loads(Path("snow.mp4.json").read_text())["source"]["url"] == CLIP_URL

@@ -49,7 +49,7 @@ def _print_offers(kind: str, prefix: str = "") -> None:
 
 
 def _print_version() -> bool:
-    """False where stdout takes nothing: that is told by those who know how."""
+    """False where stdout takes nothing: that is reported by those who know how."""
     from luma_cli import __version__
 
     try:

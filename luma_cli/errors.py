@@ -134,7 +134,7 @@ ACCOUNT_ERRORS = (KeyRejected, OutOfCredits)
 
 
 class Interrupted(LumaError):
-    """A signal ended us; told like an error, though nothing has failed."""
+    """A signal ended us; reported like an error, though nothing has failed."""
 
     code = "interrupted"
     retryable = True

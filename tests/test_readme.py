@@ -247,9 +247,36 @@ def test_the_table_of_exit_codes_is_the_programs_own() -> None:
     assert rows[2:] == [[str(each.code), each.meaning, each.next_step] for each in EXIT_CODES]
 
 
-@pytest.mark.parametrize("path", ["tests/data/street.mp4", ".ci/run", "LICENSE", "pyproject.toml"])
+@pytest.mark.parametrize(
+    "path", ["tests/data/street.mp4", ".ci/run", "LICENSE", "pyproject.toml", ".github/CONTRIBUTING.md"]
+)
 def test_the_files_that_it_speaks_of_are_there(path: str) -> None:
     assert (ROOT / path).exists()
+
+
+CONTRIBUTING = (ROOT / ".github" / "CONTRIBUTING.md").read_text("utf-8")
+
+
+def test_contributing_walks_from_main_to_the_exit_in_ten_steps() -> None:
+    assert re.findall(r"^(\d+)\. \*\*", CONTRIBUTING, re.MULTILINE) == [str(number) for number in range(1, 11)]
+
+
+def test_contributing_names_files_that_are_there() -> None:
+    named = re.findall(r"`((?:\w+/)+[\w.]*|\w+\.py)`", CONTRIBUTING)
+    missing = [
+        name for name in named if not any((ROOT / root / name).exists() for root in ("", "luma_cli", "tests/support"))
+    ]
+
+    assert len(named) > 40
+    assert [name for name in missing if not list((ROOT / "luma_cli" / "cli").glob(name))] == []
+
+
+def test_contributing_names_what_the_code_has() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "luma_cli").rglob("*.py"))
+    named = re.findall(r"`(?:\w+\.)?([a-z_]+\(|[A-Z_]{4,})", CONTRIBUTING)
+
+    assert len(named) > 8
+    assert [name for name in named if name.rstrip("(") not in source and not (ROOT / f"{name}.md").exists()] == []
 
 
 # --- in Chinese ---

@@ -49,7 +49,7 @@ def joined(link: str, location: str) -> str:
 
 
 def may_pass(status: int) -> bool:
-    """Trouble that trying again may mend."""
+    """An error that trying again may fix."""
     return status in (408, 425, 429) or status >= 500
 
 

@@ -23,9 +23,9 @@ from luma_cli.signals import Stopped
 # On a sibling API the record lagged behind the end of its task (observed): ask again after these pauses.
 LAG_PAUSES = (10.0, 30.0, 60.0)
 MAX_FAILURES = 20
-# Callbacks that may wait, with their bodies: 32 MiB at the very most. Beyond, the service is told to come again.
+# Callbacks that may wait, with their bodies: 32 MiB at the very most. Beyond, the service is asked to come again.
 MAX_WAITING = 500
-MAX_TOLD = 50_000
+MAX_REPORTED = 50_000
 # After a signal we end within 2 s; this much of it is for what has been accepted already.
 LAST_WORK = 1.2
 TICK = 0.25
@@ -94,7 +94,7 @@ class Listener:
         self._forwarder = forwarder
         self._inbox = inbox
         self._cases: dict[str, _Case] = {}
-        self._told: dict[str, None] = {}
+        self._reported: dict[str, None] = {}
         self._orders: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
 
     def run(self) -> None:
@@ -135,7 +135,7 @@ class Listener:
         if isinstance(event, Exception):
             raise event
         if isinstance(event, Callback):
-            self._knock(event)
+            self._receive(event)
         elif isinstance(event, Poll):
             self._judge(event)
 
@@ -150,7 +150,7 @@ class Listener:
             except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or nobody hears of it
                 self._inbox.put(error)
 
-    def _knock(self, callback: Callback) -> None:
+    def _receive(self, callback: Callback) -> None:
         """A callback was accepted: have its task asked for, at once where the callback is signed."""
         if not callback.verified and self._journal.known(callback.task_id) is None:
             self._run.report(
@@ -159,7 +159,7 @@ class Listener:
             return
         if self._forwarder is not None:
             self._forwarder.forward(callback)
-        if callback.task_id in self._told:
+        if callback.task_id in self._reported:
             return
         now = time.monotonic()
         case = self._cases.setdefault(callback.task_id, _Case(due=now, since=now))
@@ -176,10 +176,12 @@ class Listener:
         assert poll.task is not None  # noqa: S101
         self._record(poll.task)
         if poll.task.has_ended:
-            return self._tell(poll.task)
+            return self._report(poll.task)
         if case.lags >= len(LAG_PAUSES):
             self._run.report(
-                Warned(f"{poll.task_id}: a callback came, but the task goes on (luma wait {poll.task_id})", once=False)
+                Warned(
+                    f"{poll.task_id}: a callback arrived, but the task goes on (luma wait {poll.task_id})", once=False
+                )
             )
             del self._cases[poll.task_id]
         elif case.due <= case.asked:
@@ -188,7 +190,7 @@ class Listener:
         return None
 
     def _bear(self, error: LumaError, task_id: str, case: _Case) -> None:
-        """Ride passing trouble out. Raises what ends the listening."""
+        """Ride passing errors out. Raises what ends the listening."""
         now = time.monotonic()
         if isinstance(error, Rejected) and error.is_not_found:
             passing = now - case.since < VISIBILITY_GRACE
@@ -199,7 +201,7 @@ class Listener:
         case.failures += 1
         if not passing or case.failures > MAX_FAILURES:
             self._run.report(
-                Warned(f"{task_id}: a callback came that could not be confirmed: {error.message}", once=False)
+                Warned(f"{task_id}: a callback arrived that could not be confirmed: {error.message}", once=False)
             )
             del self._cases[task_id]
             return
@@ -217,11 +219,11 @@ class Listener:
             self._run.report(Warned(f"the state is not saved: {error.message}"))
         self._journal.learn_if_possible(task)
 
-    def _tell(self, task: Task) -> None:
+    def _report(self, task: Task) -> None:
         del self._cases[task.task_id]
-        self._told[task.task_id] = None
-        if len(self._told) > MAX_TOLD:
-            del self._told[next(iter(self._told))]
+        self._reported[task.task_id] = None
+        if len(self._reported) > MAX_REPORTED:
+            del self._reported[next(iter(self._reported))]
         self._run.report(Ended(task.task_id, task))
 
     def _wind_down(self) -> None:
@@ -240,7 +242,7 @@ class Listener:
 
 
 class Forwarder:
-    """Hands accepted callbacks on to a local application, in a thread of its own. Failures are told on stderr."""
+    """Hands accepted callbacks on to a local application, in a thread of its own. Failures are reported."""
 
     def __init__(self, run: Run, url: str, pauses: tuple[float, ...] = (1.0, 2.0)) -> None:
         self._run = run
@@ -253,7 +255,7 @@ class Forwarder:
         signals.start_thread(self._work)
 
     def forward(self, callback: Callback) -> None:
-        """Queue a callback as it came; one for which there is no room is told and dropped."""
+        """Queue a callback as it came; one for which there is no room is reported and dropped."""
         with self._lock:
             if self._waiting.full():
                 self._run.report(
@@ -267,7 +269,7 @@ class Forwarder:
         self._waiting.put(callback)
 
     def close(self, deadline: float) -> None:
-        """Wait for what is under way until `deadline`, a clock reading, and tell what was left."""
+        """Wait for what is under way until `deadline`, a clock reading, and report what was left."""
         with self._lock:
             self._lock.wait_for(lambda: not self._under_way, max(0.0, deadline - time.monotonic()))
             if self._under_way:
@@ -282,9 +284,9 @@ class Forwarder:
     def _work(self) -> None:
         while True:
             callback = self._waiting.get()
-            trouble = self._send(callback)
-            if trouble is not None:
-                self._run.report(Warned(f"{callback.task_id}: not forwarded to {self._name}: {trouble}", once=False))
+            reason = self._send(callback)
+            if reason is not None:
+                self._run.report(Warned(f"{callback.task_id}: not forwarded to {self._name}: {reason}", once=False))
             with self._lock:
                 self._under_way -= 1
                 self._lock.notify_all()
@@ -292,7 +294,7 @@ class Forwarder:
     def _send(self, callback: Callback) -> str | None:
         """What went wrong in the last of a few tries; None where the application took it."""
         headers = {name.title(): value for name, value in callback.headers}
-        trouble = None
+        reason = None
         for pause in (0.0, *self._pauses):
             time.sleep(pause)
             try:
@@ -300,11 +302,11 @@ class Forwarder:
                     self._session, "POST", self._url, data=callback.body, headers=headers, budget=FORWARD_BUDGET
                 )
             except TransportError as error:
-                trouble = error.message
+                reason = error.message
                 continue
             if 200 <= reply.status < 300:
                 return None
-            trouble = f"HTTP {reply.status}"
+            reason = f"HTTP {reply.status}"
             if reply.status < 500:
                 break
-        return trouble
+        return reason

@@ -16,7 +16,7 @@ from luma_cli import signals
 from luma_cli.callbacks.signature import Callback, Deliveries, InvalidCallback, verify
 from luma_cli.errors import FileError, reason
 
-# A callback is a few kB; what a larger one would tell is learnt by asking.
+# A callback is a few kB; what a larger one would say is learnt by asking.
 MAX_BODY = 1 << 16
 MAX_HEAD = 1 << 14
 # The service gives up after 15 s (vendor page "Luma Modify Callbacks"); a whole request must be here before.
@@ -74,7 +74,7 @@ class Receiver:
     """A listening socket and the thread that serves it; use it as a context manager.
 
     `deliver` is called in that thread with each new callback; False says that there is no room for it now, and the
-    service is told to come again. `refused` hears why a request was turned away, `failed` what ends the thread.
+    service is asked to come again. `refused` hears why a request was turned away, `failed` what ends the thread.
 
     Raises:
         FileError: the address cannot be listened on.
@@ -141,8 +141,8 @@ class Receiver:
         finally:
             for connection in list(self._connections.values()):
                 self._drop(connection)
-            for each in (self._socket, self._waker, self._waker_end):
-                each.close()
+            for opened in (self._socket, self._waker, self._waker_end):
+                opened.close()
             self._selector.close()
 
     def _is_done(self) -> bool:
@@ -153,7 +153,7 @@ class Receiver:
             self._selector.unregister(self._socket)
             self._selector.unregister(self._waker)
             self._socket.close()
-        under_way = any((each.received or each.head) and not each.replied for each in self._connections.values())
+        under_way = any((peer.received or peer.head) and not peer.replied for peer in self._connections.values())
         return not under_way or time.monotonic() >= self._closing
 
     def _accept(self) -> None:
@@ -177,7 +177,7 @@ class Receiver:
         """Drop one connection where there are `most`: one that is answered already, else the oldest."""
         if len(self._connections) >= most:
             oldest = next(iter(self._connections.values()))
-            self._drop(next((each for each in self._connections.values() if each.replied), oldest))
+            self._drop(next((peer for peer in self._connections.values() if peer.replied), oldest))
 
     def _drop(self, connection: _Connection) -> None:
         self._connections.pop(connection.sock, None)
@@ -189,7 +189,7 @@ class Receiver:
 
     def _drop_late(self) -> None:
         now = time.monotonic()
-        for connection in [each for each in self._connections.values() if each.deadline <= now]:
+        for connection in [peer for peer in self._connections.values() if peer.deadline <= now]:
             self._drop(connection)
 
     def _serve(self, connection: _Connection) -> None:
@@ -232,13 +232,13 @@ class Receiver:
     def _check(self, head: _Head) -> None:
         """Everything that a head can be refused for, before its body is read. Raises InvalidCallback."""
         hosts = head.headers.get("host", [])
-        if self._endpoint.hosts is not None and any(_host_name(each) not in self._endpoint.hosts for each in hosts):
+        if self._endpoint.hosts is not None and any(_host_name(host) not in self._endpoint.hosts for host in hosts):
             raise InvalidCallback(404, WRONG_HOST)
         if head.path not in self._endpoint.paths:
             raise InvalidCallback(404)
         if head.method != "POST":
             raise InvalidCallback(405)
-        if any(each.lower() != "identity" for each in head.headers.get("content-encoding", [])):
+        if any(coding.lower() != "identity" for coding in head.headers.get("content-encoding", [])):
             raise InvalidCallback(415)
         lengths = head.headers.get("content-length", [])
         if "transfer-encoding" in head.headers or len(lengths) != 1 or not re.fullmatch(r"[0-9]{1,18}", lengths[0]):

@@ -226,7 +226,7 @@ def _next_settled(run: Run, server: CallbackServer, lost: Sequence[Row], deadlin
         try:
             task = run.client.patiently(partial(run.client.task, task_id, model))
         except LumaError as error:
-            text = f"{task_id}: a callback came that could not be confirmed: {error.message}"
+            text = f"{task_id}: a callback arrived that could not be confirmed: {error.message}"
             run.report(Warned(text, once=False))
             continue
         row = adopt(run, task)

@@ -79,7 +79,7 @@ class _Look:
             yield Finding("duration-unknown", WARNING, f"its length cannot be determined: {error}")
             return
         except headers.MediaError as error:
-            yield Finding("damaged", ERROR, str(error), "export it again, or copy it anew from where it came")
+            yield Finding("damaged", ERROR, str(error), "export it again, or copy it again from its source")
             return
         yield from self._look_inside(media, size)
 

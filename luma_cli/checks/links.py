@@ -32,7 +32,7 @@ _AS_FILE = "give the file itself: it is uploaded to kie.ai's own store"
 _SHARE_PAGES = (
     (r"(drive|docs)\.google\.com", "download it and give the file, or upload it: luma upload FILE"),
     (r"(www\.)?dropbox\.com", "put ?raw=1 at the end of the link instead of ?dl=0"),
-    (r"((www|m)\.)?youtube\.com|youtu\.be", "a page is no file: give the clip itself as a file"),
+    (r"((www|m)\.)?youtube\.com|youtu\.be", "a page is not a file: give the clip itself as a file"),
     (r"(www\.)?(vimeo\.com|tiktok\.com|instagram\.com|facebook\.com|x\.com)", "give the clip itself as a file"),
     (r"1drv\.ms|onedrive\.live\.com|(www\.)?icloud\.com|we\.tl|wetransfer\.com", "download it and give the file"),
 )

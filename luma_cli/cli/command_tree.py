@@ -60,14 +60,14 @@ def choices_of(placeholder: str) -> list[str]:
 def _command(command: Any, path: tuple[str, ...]) -> Command:
     names = command.list_commands(None) if hasattr(command, "list_commands") else []
     parameters = command.params
-    options = [_option(each) for each in parameters if each.param_type_name == "option"]
+    options = [_option(parameter) for parameter in parameters if parameter.param_type_name == "option"]
     return Command(
         path=path,
         text=re.sub(r"\x08\n", "", command.help or "").strip(),
         arguments=tuple(
-            Argument(each.metavar or each.name.upper(), each.help or "")
-            for each in parameters
-            if each.param_type_name == "argument"
+            Argument(parameter.metavar or parameter.name.upper(), parameter.help or "")
+            for parameter in parameters
+            if parameter.param_type_name == "argument"
         ),
         options=(*options, *_of_default(command), Option(("-h", "--help"), None, "Show help and exit.")),
         commands=tuple(_command(command.get_command(None, name), (*path, name)) for name in names),
@@ -78,10 +78,10 @@ def _of_default(group: Any) -> list[Option]:
     """The options of the command that a group means where none is named."""
     if not getattr(group, "has_default", False):
         return []
-    own = {flag for each in group.params for flag in each.opts}
+    own = {flag for parameter in group.params for flag in parameter.opts}
     default = group.get_command(None, group.list_commands(None)[0])
-    options = [each for each in getattr(default, "params", []) if each.param_type_name == "option"]
-    return [_option(each) for each in options if not own & set(each.opts)]
+    options = [option for option in getattr(default, "params", []) if option.param_type_name == "option"]
+    return [_option(option) for option in options if not own & set(option.opts)]
 
 
 def _option(option: Any) -> Option:

@@ -65,9 +65,9 @@ class Doctor:
             found = look()
             return Check(name, OK, found) if isinstance(found, str) else found
         except LumaError as error:
-            is_told = self.first is not None and error.message == self.first.message
+            is_reported = self.first is not None and error.message == self.first.message
             self.first = self.first or error
-            return Check(name, ERROR, error.message, "" if is_told else error.hint or "")
+            return Check(name, ERROR, error.message, "" if is_reported else error.hint or "")
         except ImportError as error:
             fault = installation.explain(error)
             self.first = self.first or fault

@@ -76,7 +76,7 @@ Without a terminal nothing asks and nothing moves: one line per change of state,
 Exit codes say what to do next: luma help exit-codes. Without a key or money: luma sandbox -- COMMAND.
 
 A job that failed, ran into its limit or was cancelled continues the same task when it is run again, and pays nothing,
-if the journal (LUMA_STATE_DIR) outlives the job. A cache has to be told that:
+if the journal (LUMA_STATE_DIR) outlives the job. A cache does that only when set up so:
 
 GitHub: actions/cache saves only when the job succeeds, and never overwrites a key. So restore and save are two steps,
 saving is done always, and the key holds run and attempt:

@@ -178,8 +178,8 @@ def _internal(error: Exception) -> LumaError:
     if isinstance(error, OSError):
         try:
             streams.settle()  # Typer's help goes there past our own hands
-        except FileError as trouble:
-            return trouble
+        except FileError as own_error:
+            return own_error
         where = f"{error.filename}: " if isinstance(error.filename, str) else ""
         return FileError(f"{where}{reason(error)}")
     results = invocation.get().results

@@ -109,7 +109,7 @@ def _check_whole(part: PartFile, check_whole: Check) -> Sequence[str]:
         return check_whole(part.path) or ()
     except ValueError as error:
         part.forget()  # the same bytes would fail again
-        raise FileError(f"{part.target.name}: {error}", hint=f"what came is kept as {part.path}") from error
+        raise FileError(f"{part.target.name}: {error}", hint=f"what was received is kept as {part.path}") from error
     except OSError as error:
         raise files.file_error(part.target, error) from error
 

@@ -171,4 +171,4 @@ def ignores_case(folder: Path) -> bool:
 
 # The names that callers above used before.
 check_place = check_path
-trouble, refused_link, save_whole = files.file_error, files.refused_link, files.save_whole
+file_error, refused_link, save_whole = files.file_error, files.refused_link, files.save_whole

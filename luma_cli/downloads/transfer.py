@@ -219,7 +219,7 @@ class Transfer:
         if end is None and not response_headers.is_chunked(response.headers):
             raise FileError(
                 f"length not proven: {host_of(self._link)} does not say how long {part.target.name} is",
-                hint=f"what came is kept as {part.path}: it may be whole",
+                hint=f"what was received is kept as {part.path}: it may be whole",
             )
         if part.length is None:
             part.length = part.offset

@@ -12,7 +12,7 @@ from luma_cli import signals
 from luma_cli.api.client import MAX_PAUSE
 from luma_cli.api.task import Edit, SavedFile, State, Task
 from luma_cli.checks.findings import ERROR
-from luma_cli.downloads.target import check_target, trouble
+from luma_cli.downloads.target import check_target, file_error
 from luma_cli.edits import save
 from luma_cli.edits.budget import Spending
 from luma_cli.edits.events import (
@@ -667,7 +667,7 @@ def _check_output(output: str, *, overwrite: bool) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise trouble(path, error) from error
+            raise file_error(path, error) from error
         check_target(path, overwrite=overwrite)
 
 

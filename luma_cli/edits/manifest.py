@@ -213,7 +213,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _fault_of(heading: list[str]) -> _BadRow | None:
-    """Told once, not for every row below it."""
+    """Said once, not for every row below it."""
     missing = [name for name in NEEDED if name not in heading]
     unknown = [name for name in heading if name not in COLUMNS]
     if unknown:

@@ -13,7 +13,7 @@ from luma_cli.errors import ACCOUNT_ERRORS, LumaError, Rejected, StillGenerating
 MAX_PAUSE = 120.0
 # A poll in flight at the deadline is given this long; a dribbling server must not hold a wait for ever.
 LAST_POLL_GRACE = 8.0
-# Few connections carry thousands of tasks: an answer takes a fraction of the interval.
+# Few connections carry thousands of tasks: a response takes a fraction of the interval.
 WORKERS = 8
 # One that is out for longer than this is stuck, for up to its budget of 60 s: another worker takes its place.
 SLOW = 2.0
@@ -81,7 +81,7 @@ def watch(
 ) -> Iterator[object]:
     """Yield a `Poll` after every poll of every task, until all have ended. Times are in seconds, timeout 0 is none.
 
-    Passing trouble is forgiven until the timeout. What others put into `inbox` is handed on as it comes, a `Wake`
+    Passing errors are forgiven until the timeout. What others put into `inbox` is handed on as it comes, a `Wake`
     is obeyed. The last poll is made at the deadline, none after it. With `stays_open` tasks may be added through the
     inbox until a `Close` comes.
 
@@ -128,7 +128,7 @@ class _Watch:
     def run(self) -> Iterator[object]:
         self.started = self.clock()
         self.deadline = self.started + self.timeout if self.timeout else float("inf")
-        self.open = {each.task_id: _State(each.age) for each in self.watched}
+        self.open = {watched.task_id: _State(watched.age) for watched in self.watched}
         self.turn = 0
         for task_id in self.open:
             self._push(self.started, task_id)
@@ -241,8 +241,8 @@ class _Watch:
         return isinstance(error, Unavailable)
 
     def _schedule(self, poll: Poll, state: _State) -> None:
-        trouble = isinstance(poll.error, Unavailable)
-        state.failures = state.failures + 1 if trouble else 0
+        is_passing = isinstance(poll.error, Unavailable)
+        state.failures = state.failures + 1 if is_passing else 0
         state.last_error = poll.error
         pause = min(self.interval * 2.0 ** min(state.failures, 8), max(MAX_PAUSE, self.interval))
         if isinstance(poll.error, Unavailable):

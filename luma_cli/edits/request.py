@@ -341,7 +341,7 @@ def _may_be_clip(name: str) -> bool:
 
 
 def parse_clip(name: str) -> Clip:
-    """Tell a link from a local file, and read the latter once for its hash.
+    """Distinguish a link from a local file, and read the latter once for its hash.
 
     Raises:
         UsageError: neither a usable link nor a readable file.

@@ -229,7 +229,7 @@ class Journal(Submissions):
             for row in rows:
                 now = self._rows("number = :number", {"number": row.number})
                 if now and now[0].is_in_flight:
-                    raise UsageError(f"{row.label} is being sent right now", hint="wait for its answer")
+                    raise UsageError(f"{row.label} is being sent right now", hint="wait for its response")
             keys = [(row.idempotency_key, row.base_url) for row in rows if row.idempotency_key is not None]
             self._db.executemany("DELETE FROM kept_key WHERE idempotency_key = ? AND base_url = ?", keys)
             self._db.executemany("DELETE FROM task WHERE number = ?", [(row.number,) for row in rows])

@@ -65,7 +65,7 @@ def _one_line(text: str) -> str:
 
 def _text(text: str) -> str:
     """Text that neither Markdown nor HTML takes for more."""
-    return "".join(each if each.isalnum() or each in " ,…" else f"&#{ord(each)};" for each in text)
+    return "".join(letter if letter.isalnum() or letter in " ,…" else f"&#{ord(letter)};" for letter in text)
 
 
 def _code(text: str) -> str:

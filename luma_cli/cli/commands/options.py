@@ -168,7 +168,7 @@ class DefaultGroup(typer.core.TyperGroup):
 
 
 def check_command(word: str, known: Iterable[str]) -> None:
-    """Raises UsageError for what is no command, naming the nearest one."""
+    """Raises UsageError for a word that is not a command, naming the nearest one."""
     if word in known:
         return
     near = difflib.get_close_matches(word, known, n=1)
@@ -187,7 +187,7 @@ def common(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def reported(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that sees tasks through the options that tell others of it."""
+    """Give a command that sees tasks through the options that report it elsewhere."""
 
     def configure(github: bool, notify: bool) -> None:
         streams.configure_reports(github=github, notify=notify)

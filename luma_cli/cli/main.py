@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import re
 import signal
 import traceback
 from collections.abc import Sequence
@@ -12,9 +11,10 @@ import typer
 import typer.core
 
 from luma_cli import __version__, signals
+from luma_cli.api.redaction import scrub_links
 from luma_cli.cli.commands import options
 from luma_cli.cli.commands.options import Invocation, invocation
-from luma_cli.config import settings
+from luma_cli.config.environment import debug_is_on
 from luma_cli.errors import Declined, FileError, LumaError, UsageError, reason
 from luma_cli.output import messages, streams
 from luma_cli.signals import Stopped
@@ -114,6 +114,8 @@ def leave(code: int) -> NoReturn:
 
 def _run(argv: Sequence[str]) -> int:
     try:
+        if _wants_overview(argv):
+            return _show_overview()
         # Typer hands the exit code of `typer.Exit` back as the result when it is not standalone.
         # `complete_var`: the completion that Typer brings is not ours, and its variable must not wake it.
         code = app(args=_words(argv), prog_name="luma", standalone_mode=False, complete_var="")
@@ -136,6 +138,19 @@ def _run(argv: Sequence[str]) -> int:
         raise
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback reaches a user
         return _fail(_internal(error))
+
+
+def _show_overview() -> int:
+    from luma_cli.cli.overview import overview
+
+    for line in overview(COMMANDS).splitlines():
+        streams.emit(line)
+    return 0
+
+
+def _wants_overview(argv: Sequence[str]) -> bool:
+    """A person who types `luma` alone; a pipe gets the help whatever the terminal."""
+    return not argv and streams.stdout_is_terminal() and streams.width() >= options.MIN_RICH_WIDTH
 
 
 def _words(argv: Sequence[str]) -> list[str]:
@@ -167,9 +182,9 @@ def _leave(code: int) -> int:
 
 
 def _fail(error: LumaError) -> int:
-    if settings.environment("LUMA_DEBUG"):
+    if debug_is_on():
         # Signed links carry their secret in the query; exceptions quote links whole.
-        messages.show_traceback(re.sub(r"\?[^\s'\")]+", "?…", traceback.format_exc()))
+        messages.show_traceback(scrub_links(traceback.format_exc()))
     messages.show_error(error)
     return error.exit_code
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from luma_cli.api.hosts import shown
-from luma_cli.errors import Finding, Interrupted, LumaError
+from luma_cli.errors import Finding, Interrupted, KeyRejected, LumaError
 from luma_cli.output import streams
 from luma_cli.output.formats import error_members, finding_members
 
@@ -39,12 +39,21 @@ def show_failure(text: str, hint: str | None) -> None:
 
 def show_error(error: LumaError) -> None:
     """What failed and how to go on; with --json the same as an object on the last line."""
+    name_key_origin(error)
     streams.say(_short(streams.clean(error.message)), label="luma: error: ", colour=RED)
     if error.hint:
         _show_hint(_short(streams.clean(error.hint)))
     _annotate(error.message, error.hint)
     if streams.wants_json():
         _say_json({"error": error_members(error)})
+
+
+def name_key_origin(error: LumaError) -> None:
+    """Have the hint of a key that the service refused say where that key came from."""
+    origin = streams.key_origin()
+    is_refused = isinstance(error, KeyRejected) and (error.api_code or error.http_status)
+    if is_refused and origin is not None and origin not in (error.hint or ""):
+        error.hint = f"the refused key is from {origin}" + (f"; {error.hint}" if error.hint else "")
 
 
 def show_findings(findings: Sequence[Finding], raised: Sequence[Finding] = ()) -> None:

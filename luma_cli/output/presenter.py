@@ -137,6 +137,7 @@ class Presenter:
             emit_task(task, task.result_urls if task.has_video else ())
 
     def _failed(self, event: Failed) -> None:
+        messages.name_key_origin(event.error)
         task = event.task
         if event.entry_id is not None:
             known = task or Task("", prompt=event.prompt, watermark=event.watermark)

@@ -31,6 +31,7 @@ class _Mode:
     warned: frozenset[str] = frozenset()
     github = False
     notify = False
+    key_origin: str | None = None
 
 
 _mode = _Mode()
@@ -53,9 +54,15 @@ def reset() -> None:
     _mode.__dict__.clear()
 
 
-def protect(secret: str) -> None:
-    """Never let this text through to any stream."""
+def protect(secret: str, *, origin: str | None = None) -> None:
+    """Never let this text through to any stream. `origin` says where the API key came from, if it is that."""
     _mode.secrets = (*_mode.secrets, secret)
+    _mode.key_origin = origin or _mode.key_origin
+
+
+def key_origin() -> str | None:
+    """Where the API key that is used came from."""
+    return _mode.key_origin
 
 
 def is_quiet() -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from luma_cli import __version__
 from luma_cli.cli.main import COMMANDS
+from luma_cli.cli.overview import GROUPS, overview
 from luma_cli.errors import LumaError
 from luma_cli.sandbox import Sandbox
 from support.commands import CLIP_URL, KEY, Result
@@ -193,6 +194,14 @@ def test_without_a_command_there_is_help(luma: Luma) -> None:
         (["stauts"], "did you mean status?"),
         (["config", "lst"], "did you mean list?"),
         (["tasks", "bogus"], "commands: list show forget prune adopt recover"),
+        (["edit"], "did you mean modify?"),
+        (["run"], "did you mean modify?"),
+        (["create"], "did you mean modify?"),
+        (["ls"], "did you mean tasks?"),
+        (["history"], "did you mean tasks?"),
+        (["login"], "did you mean config set api_key?"),
+        (["doctor"], "did you mean config check?"),
+        (["retry"], "did you mean redo?"),
         (["-q"], "luma --help"),
         (["status", "--nope"], "luma status --help"),
         (["wait", "--interval"], "luma wait --help"),
@@ -329,3 +338,30 @@ def test_a_version_that_cannot_be_written_is_told(sandbox: Sandbox) -> None:
 
     assert (done.returncode, done.stderr.count("\n")) == (11, 1)
     assert done.stderr.startswith("luma: error: cannot write to stdout: no space left on device")
+
+
+@pytest.mark.parametrize(
+    ("value", "is_on"), [("0", False), ("off", False), ("no", False), ("", False), ("1", True), ("on", True)]
+)
+def test_luma_debug_is_a_switch_like_the_others(
+    luma: Luma, sandbox: Sandbox, broken: None, monkeypatch: pytest.MonkeyPatch, value: str, is_on: bool
+) -> None:
+    monkeypatch.setenv("LUMA_DEBUG", value)
+    assert luma("status", ID).err.startswith("Traceback") is is_on
+
+
+@pytest.mark.parametrize("words", [["credits"], ["status", ID], ["modify", CLIP_URL, "-p", PROMPT]], ids=" ".join)
+def test_a_refused_key_is_named_by_its_origin(luma: Luma, sandbox: Sandbox, words: list[str]) -> None:
+    sandbox.scenario = "bad-key"
+    code, _, err = luma(*words)
+
+    assert code == 4
+    assert "hint: the refused key is from LUMA_API_KEY" in err
+
+
+def test_the_overview_names_every_command_and_fits_a_small_terminal() -> None:
+    lines = overview(COMMANDS).splitlines()
+
+    assert set(COMMANDS) <= {name for _, commands in GROUPS for name, _ in commands}
+    assert (len(lines) <= 23, max(map(len, lines)) <= 80) == (True, True)
+    assert [line.split(":")[0] for line in lines[:3]] == ["try it", "set the key", "edit a clip"]

@@ -55,6 +55,7 @@ def batch(
       $ luma batch edits.jsonl --shard 1/4 -o out/ >> done.jsonl
 
     Exit codes: 0 2 4 5 6 7 8 9 10 11 12 130
+    (luma help exit-codes)
     """
     from luma_cli.edits.engine import see_through
     from luma_cli.edits.manifest import load_rows, make_entries, parse_shard

@@ -24,6 +24,7 @@ def completion(
       $ luma completion fish > ~/.config/fish/completions/luma.fish
 
     Exit codes: 0 2
+    (luma help exit-codes)
     """
     from luma_cli.cli import command_tree, completion_scripts
     from luma_cli.output import streams

@@ -24,6 +24,7 @@ def config() -> None:
     addresses base_url and upload_url. An environment variable goes before the file, an option before both.
 
     Exit codes: 0 2 3 4 7 11
+    (luma help exit-codes)
     """
 
 

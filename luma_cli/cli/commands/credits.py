@@ -25,6 +25,7 @@ def credits(  # noqa: A001  the command's name
       $ luma credits --min 100 && luma modify clip.mp4 -p "Heavy rain"
 
     Exit codes: 0 2 4 7 10
+    (luma help exit-codes)
     """
     from luma_cli.errors import OutOfCredits
     from luma_cli.output.streams import emit_value

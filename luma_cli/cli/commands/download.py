@@ -44,6 +44,7 @@ def download(
       $ luma tasks --state succeeded --since 7d | cut -f1 | luma download - --skip-existing -o out/
 
     Exit codes: 0 2 4 5 6 7 8 9 11 130
+    (luma help exit-codes)
     """
     from luma_cli.edits import save, task_references
     from luma_cli.edits.task_references import parse_references

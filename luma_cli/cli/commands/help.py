@@ -28,6 +28,7 @@ def help(  # noqa: A001  the command's name
       $ luma help json --json > luma.schema.json
 
     Exit codes: 0 2
+    (luma help exit-codes)
     """
     from luma_cli.cli import help_topics
     from luma_cli.output import streams

@@ -31,6 +31,7 @@ def listen(
       $ luma listen --port 8081 --forward-to http://127.0.0.1:3000/luma
 
     Exit codes: 0 2 4 11 129 130 143
+    (luma help exit-codes)
     """
     from luma_cli.callbacks.listen import listen as receive
 

@@ -59,6 +59,7 @@ def modify(
       $ id=$(luma modify clip.mp4 -F prompt.txt --idempotency-key auto)
 
     Exit codes: 0 2 3 4 5 6 7 8 9 10 11 12 130
+    (luma help exit-codes)
     """
     from luma_cli.callbacks.wake import open_server, pace, see_through_with_callbacks
     from luma_cli.edits import submit

@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from luma_cli.edits.run import Clock, Plan, Results, Run
     from luma_cli.journal.journal import Journal
 
+# On fewer columns the boxes of rich leave no room for words.
+MIN_RICH_WIDTH = 60
 # Help is plain off a terminal, and typer's own tracebacks could print the key.
 STYLE: dict[str, Any] = {
     "add_completion": False,
     "pretty_exceptions_enable": False,
-    "rich_markup_mode": "rich" if streams.stdout_is_terminal() else None,
+    "rich_markup_mode": "rich" if streams.stdout_is_terminal() and streams.width() >= MIN_RICH_WIDTH else None,
 }
 
 
@@ -150,6 +152,25 @@ class StartIsOptional(typer.core.TyperCommand):
         return super().parse_args(ctx, with_default(args, "--trim", "0"))
 
 
+# What people type who know other tools.
+SYNONYMS = {
+    **dict.fromkeys(("edit", "run", "create", "submit", "new", "generate", "make"), "modify"),
+    **dict.fromkeys(("list", "ls", "history", "log", "jobs"), "tasks"),
+    **dict.fromkeys(("login", "auth", "signin", "key"), "config set api_key"),
+    **dict.fromkeys(("logout", "signout"), "config unset api_key"),
+    **dict.fromkeys(("doctor", "check", "diagnose"), "config check"),
+    **dict.fromkeys(("retry", "again", "repeat", "rerun"), "redo"),
+    **dict.fromkeys(("get", "fetch", "save", "pull"), "download"),
+    **dict.fromkeys(("show", "info"), "tasks show"),
+    **dict.fromkeys(("watch", "follow"), "wait"),
+    **dict.fromkeys(("play", "view"), "open"),
+    **dict.fromkeys(("balance", "billing", "usage"), "credits"),
+    **dict.fromkeys(("set", "settings", "configure"), "config"),
+    **dict.fromkeys(("mock", "demo"), "sandbox"),
+    "version": "--version",
+}
+
+
 class DefaultGroup(typer.core.TyperGroup):
     """A group whose first command is meant where none is named."""
 
@@ -171,7 +192,7 @@ def check_command(word: str, known: Iterable[str]) -> None:
     """Raises UsageError for a word that is not a command, naming the nearest one."""
     if word in known:
         return
-    near = difflib.get_close_matches(word, known, n=1)
+    near = [SYNONYMS[word]] if word in SYNONYMS and "modify" in known else difflib.get_close_matches(word, known, n=1)
     raise UsageError(
         f"no command {word[:40]!a}", hint=f"did you mean {near[0]}?" if near else f"commands: {' '.join(known)}"
     )
@@ -321,7 +342,7 @@ def _connect(ours: settings.Settings, clock: "Clock") -> "Client":
 
     addresses.ca_bundle()
     key = key_store.load_key(ours)
-    streams.protect(key.value)
+    streams.protect(key.value, origin=key.origin)
     if settings.environment("SSLKEYLOGFILE"):
         messages.warn("SSLKEYLOGFILE is set: whoever reads that file can read the key")
     return Client(

@@ -39,6 +39,7 @@ def report(
       $ luma tasks --state succeeded --since 7d | cut -f1 | luma report - -o week.html
 
     Exit codes: 0 2 11
+    (luma help exit-codes)
     """
     from luma_cli.cli import viewer
     from luma_cli.edits import task_references

@@ -83,6 +83,7 @@ def sandbox(
     The exit code is the command's own. Without a command it ends by a signal.
 
     Exit codes: 0 2 11 130 143
+    (luma help exit-codes)
     """
     from luma_cli.cli import sandbox_runner
     from luma_cli.edits import task_references

@@ -30,6 +30,7 @@ def status(
       $ luma status @last --exit-status
 
     Exit codes: 0 2 4 5 6 7 8 9
+    (luma help exit-codes)
     """
     from luma_cli.edits import task_references
     from luma_cli.edits.task_references import parse_references

@@ -18,6 +18,7 @@ def tasks() -> None:
     """List and repair the journal. kie.ai itself keeps no list of tasks.
 
     Exit codes: 0 2 6 7 11
+    (luma help exit-codes)
     """
 
 

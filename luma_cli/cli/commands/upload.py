@@ -22,6 +22,7 @@ def upload(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="A
       $ link=$(luma upload clip.mp4) && luma modify "$link" -p "Heavy rain"
 
     Exit codes: 0 2 4 6 7 9 11
+    (luma help exit-codes)
     """
     from luma_cli.edits.submit import upload_all
     from luma_cli.output.streams import emit_value

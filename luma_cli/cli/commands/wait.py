@@ -54,6 +54,7 @@ def wait(
       $ luma tasks --state generating | cut -f1 | luma wait - -o out/
 
     Exit codes: 0 2 4 5 6 8 9 10 11 130
+    (luma help exit-codes)
     """
     from luma_cli.callbacks.wake import open_server_for, pace, see_through_with_callbacks
     from luma_cli.edits import save, task_references

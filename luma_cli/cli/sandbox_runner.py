@@ -43,7 +43,7 @@ def make_sandbox(
             port=port,
             duration=duration,
             scenario=scenario,
-            api_key=f"sandbox-{secrets.token_hex(8)}",
+            api_key=secrets.token_hex(16),
             webhook_key=settings.environment("LUMA_WEBHOOK_KEY"),
             prices=parse_prices(prices),
             realistic=realistic,

@@ -356,6 +356,10 @@ class _Engine:
                 self._refuse(look_there(request, session, is_local=run.client.is_local), entry)
         entry.is_checked = True
         submission, terms = request.submission(entry.link), self._spending.terms(request)
+        if terms.has_limit and terms.expected is None:
+            run.report(
+                Note("what such an edit costs is not known yet: this one may cost more than the limit", once=True)
+            )
         try:
             task_id = run.journal.record(
                 submission,

@@ -56,7 +56,14 @@ invocation: ContextVar[Invocation] = ContextVar("invocation")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print only results and errors.")]
 Verbose = Annotated[
-    int, typer.Option("-v", "--verbose", count=True, help="Show each request and decision on stderr; -vv bodies too.")
+    int,
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        show_default=False,
+        help="Show each request and decision on stderr; -vv bodies too.",
+    ),
 ]
 
 Github = Annotated[

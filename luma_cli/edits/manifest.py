@@ -5,6 +5,7 @@ import difflib
 import hashlib
 import io
 import json
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from typing import Any
 
 from luma_cli.config.settings import Settings
 from luma_cli.downloads.file_names import why_not
+from luma_cli.downloads.target import target_key
 from luma_cli.edits.events import Checked, Warned
 from luma_cli.edits.request import Clip, EditRequest, Entry, check_texts, parse_clip, with_row_key
 from luma_cli.edits.run import Run
+from luma_cli.edits.submit import is_same_file
 from luma_cli.errors import Finding, UsageError
 
 COLUMNS = ("prompt", "video", "watermark", "output", "id")
@@ -73,7 +76,7 @@ def parse_manifest(name: str, text: str) -> list[ManifestEntry]:
         except _BadRow as error:
             faults.append((line, str(error)))
     faults += _repeated(entries, "id", (entry.id for entry in entries))
-    faults += _repeated(entries, "output", (entry.output and entry.output.casefold() for entry in entries))
+    faults += _repeated(entries, "output", (entry.output and _plain_path(entry.output) for entry in entries))
     if not faults and not entries:
         raise UsageError(f"{name} holds no rows", hint='JSONL: {"prompt": "Heavy snow", "video": "clip.mp4"}')
     if faults:
@@ -84,6 +87,12 @@ def parse_manifest(name: str, text: str) -> list[ManifestEntry]:
         refusal.findings = found
         raise refusal
     return entries
+
+
+def _plain_path(output: str) -> str:
+    """Equal for outputs that are one file on any system: `a.mp4`, `./A.mp4`, `.//a.mp4`."""
+    path = str(PurePosixPath(output.replace("\\", "/")))
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -127,7 +136,27 @@ def make_entries(
             name = f"line {row.line} ({entry_id})"
             output = _output_of(row, folder)
             entries.append(Entry(name, request.naming, request, output=output, entry_id=entry_id, line=row.line))
+    _check_outputs(entries)
     return entries
+
+
+def _check_outputs(entries: Sequence[Entry]) -> None:
+    """Raises UsageError if two rows lead to one file, by whichever links, or one to the clip of its own edit."""
+    folders: dict[Path, str] = {}
+    first: dict[str, int] = {}
+    for entry in entries:
+        if entry.output is None or entry.output.endswith("/"):
+            continue
+        path = Path(entry.output)
+        if path.parent not in folders:
+            folders[path.parent] = target_key(path.parent / "video.mp4")
+        key = f"{folders[path.parent]}\0{_plain_path(path.name)}"
+        line = first.setdefault(key, entry.line)
+        if line != entry.line:
+            raise UsageError(f"line {entry.line}: the same output as in line {line}", hint="nothing was sent")
+        clip = entry.request.clip.path if entry.request is not None else None
+        if clip is not None and is_same_file(str(clip), entry.output):
+            raise UsageError(f"line {entry.line}: {entry.output} would be overwritten by its own edit")
 
 
 def _request_of(settings: Settings, row: ManifestEntry, clips: dict[str, Clip | UsageError]) -> EditRequest:

@@ -11,12 +11,12 @@ from typing import Any
 from luma_cli import __version__, files
 from luma_cli.api.canonical import canonical_link
 from luma_cli.api.client import Client
-from luma_cli.api.models import Model, check_options, find_model
+from luma_cli.api.models import Model, check_options, find_model, parse_options
 from luma_cli.api.task import SavedFile, Task, as_text, is_link, is_task_id
 from luma_cli.api.transport import TransportError, exchange
 from luma_cli.downloads.file_names import stem_of
 from luma_cli.edits.events import Note, Warned
-from luma_cli.edits.request import Clip, EditRequest, Finishing, check_texts, choose_watermark, parse_clip
+from luma_cli.edits.request import AUTO, Clip, EditRequest, Finishing, check_texts, choose_watermark, parse_clip
 from luma_cli.edits.run import Run
 from luma_cli.edits.task_references import failure_of, find_row, task_now
 from luma_cli.errors import FileError, LumaError, Rejected, TaskFailed, UsageError
@@ -211,6 +211,8 @@ def make_redo(run: Run, made: Made, changes: Changes) -> list[EditRequest]:
     clip = _source_of(run, made, replace(base, prompt=made.prompt), may_cut=changes.trim is None)
     if trim is not None and clip.path is None and clip.origin is None:
         raise UsageError("--trim is for local clips", hint="download the video first and give the file")
+    if changes.key == AUTO:
+        raise UsageError("redo means another take: auto cannot stand for it", hint="a key of your own, or none")
     if changes.key is not None and len(prompts) * changes.takes > 1:
         raise UsageError("one idempotency key cannot stand for several edits", hint="leave it out: redo means a repeat")
     return [
@@ -246,8 +248,6 @@ def _finishing_of(made: Made, asked: Finishing) -> Finishing:
 
 def _options_of(made: Made, model: Model, settings: Sequence[str]) -> dict[str, Any]:
     """Those of the edit, if it is the same model, with those of the command line instead of them."""
-    from luma_cli.api.models import parse_options
-
     before = check_options(model, made.options) if model.name == made.model else {}
     return dict(sorted({**before, **parse_options(model, settings)}.items()))
 

@@ -176,7 +176,9 @@ class Submissions(Lookups):
         unresolved = [
             row
             for row in rows
-            if row.outcome_now is Outcome.UNKNOWN and row.is_same_edit(submission.identity, submission.digest)
+            if row.outcome_now is Outcome.UNKNOWN
+            and row.is_same_edit(submission.identity, submission.digest)
+            and not _is_another_take(row, submission)
         ]
         if unresolved and not (resubmit or repeat):
             raise _unresolved(unresolved[0])
@@ -329,6 +331,12 @@ class Submissions(Lookups):
         self._db.execute(f"UPDATE task SET {assignments} WHERE task_id = :id", {**columns, "id": task.task_id})  # noqa: S608
         if task.credits is not None:
             self.costs.write_cost(task.task_id, task.credits, "record")
+
+
+def _is_another_take(row: Row, submission: Submission) -> bool:
+    """Each take of an edit has a key of its own: one whose response was lost does not stop the others."""
+    has_keys = row.idempotency_key is not None and submission.idempotency_key is not None
+    return has_keys and row.details.take != submission.details.take
 
 
 def _unresolved(row: Row) -> OutcomeUnknown:

@@ -1,6 +1,8 @@
 """Batch files: every fault with its line, before anything is sent."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from luma_cli.config.settings import load_settings
 from luma_cli.edits.manifest import ManifestEntry, in_shard, make_entries, parse_manifest, parse_shard
 from luma_cli.errors import UsageError
+from support.commands import CLIP, CLIP_URL
 
 GOOD = '{"prompt": "Snow", "video": "a.mp4"}'
 
@@ -163,3 +166,22 @@ def test_any_rows_give_entries_or_a_fault_for_each_bad_line(rows: list[dict[str,
         lines = sorted({int(each.message.split(":")[1]) for each in error.findings})
         assert lines
     assert set(lines) <= set(range(1, len(rows) + 1))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("a.mp4", "./a.mp4"), ("d/b.mp4", "d//b.mp4"), ("d/b.mp4", "link/b.mp4"), ("a.mp4", "A.mp4")]
+)
+def test_outputs_are_compared_as_paths(tmp_path: Path, one: str, other: str) -> None:
+    (tmp_path / "out/d").mkdir(parents=True)
+    (tmp_path / "out/link").symlink_to("d")
+    rows = [ManifestEntry(1, "1", "Snow", CLIP_URL, output=one), ManifestEntry(2, "2", "Rain", CLIP_URL, output=other)]
+
+    with pytest.raises(UsageError, match="line 2: the same output as in line 1"):
+        make_entries(load_settings(), rows, "out", None)
+
+
+def test_no_row_overwrites_its_own_clip(tmp_path: Path) -> None:
+    shutil.copy(CLIP, "a.mp4")
+
+    with pytest.raises(UsageError, match="would be overwritten by its own edit"):
+        make_entries(load_settings(), [ManifestEntry(1, "1", "Snow", "a.mp4", output="a.mp4")], None, None)

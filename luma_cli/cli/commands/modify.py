@@ -61,7 +61,7 @@ def modify(
     Exit codes: 0 2 3 4 5 6 7 8 9 10 11 12 130
     (luma help exit-codes)
     """
-    from luma_cli.callbacks.wake import open_server, pace, see_through_with_callbacks
+    from luma_cli.callbacks.wake import open_server, pace
     from luma_cli.edits import submit
     from luma_cli.edits.request import Asked, make_requests
     from luma_cli.output.questions import ask_prompts
@@ -91,12 +91,4 @@ def modify(
         clips = submit.find_clips(run, videos)
         requests = make_requests(run.settings, clips, texts, asked)
         requests = submit.make_ready(run, plan, requests, skips_checks=no_check, is_strict=strict, makes=kept)
-        if dry_run:
-            submit.show_requests(run, requests)
-            return
-        run.connect()
-        submit.refuse_repeats(run, requests)
-        with server:
-            see_through_with_callbacks(run, plan, submit.entries_for(plan, requests), server)
-        options.show_results(run, opens=open_, waits=waits)
-        run.results.conclude()
+        options.carry_out(run, plan, requests, server, dry_run=dry_run, opens=open_)

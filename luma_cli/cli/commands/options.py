@@ -25,8 +25,9 @@ from luma_cli.video.trim_range import Trim, parse_trim
 
 if TYPE_CHECKING:
     from luma_cli.api.client import Client
+    from luma_cli.callbacks.wake import CallbackServer
     from luma_cli.edits.events import Report
-    from luma_cli.edits.request import Finishing
+    from luma_cli.edits.request import EditRequest, Finishing
     from luma_cli.edits.run import Clock, Plan, Results, Run
     from luma_cli.journal.journal import Journal
 
@@ -298,6 +299,24 @@ def choose_model(run: "Run", model: Model | None, setting: list[str] | None) -> 
     """The model of the option or the settings, and the values of --set, checked."""
     chosen = model or find_model(run.settings.model)
     return chosen, parse_options(chosen, setting or ())
+
+
+def carry_out(
+    run: "Run", plan: "Plan", requests: "Sequence[EditRequest]", server: "CallbackServer", *, dry_run: bool, opens: bool
+) -> None:
+    """Submit what is ready and see it through, or only show it."""
+    from luma_cli.callbacks.wake import see_through_with_callbacks
+    from luma_cli.edits import submit
+
+    if dry_run:
+        submit.show_requests(run, requests)
+        return
+    run.connect()
+    submit.refuse_repeats(run, requests)
+    with server:
+        see_through_with_callbacks(run, plan, submit.entries_for(plan, requests), server)
+    show_results(run, opens=opens, waits=plan.waits)
+    run.results.conclude()
 
 
 def show_results(run: "Run", *, opens: bool, waits: bool = True) -> None:

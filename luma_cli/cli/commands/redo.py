@@ -58,7 +58,7 @@ def redo(
 
     Exit codes: 0 2 3 4 5 6 7 8 9 10 11 12 130
     """
-    from luma_cli.callbacks.wake import open_server, pace, see_through_with_callbacks
+    from luma_cli.callbacks.wake import open_server, pace
     from luma_cli.edits import submit
     from luma_cli.edits.redo import Changes, find_made, make_redo
     from luma_cli.output.questions import ask_prompts
@@ -97,10 +97,4 @@ def redo(
         run = run.for_account()
         requests = make_redo(run, find_made(run, task), changes)
         requests = submit.make_ready(run, plan, requests, skips_checks=no_check, is_strict=strict, makes=kept)
-        if dry_run:
-            submit.show_requests(run, requests)
-            return
-        with server:
-            see_through_with_callbacks(run, plan, submit.entries_for(plan, requests), server)
-        options.show_results(run, opens=open_, waits=waits)
-        run.results.conclude()
+        options.carry_out(run, plan, requests, server, dry_run=dry_run, opens=open_)

@@ -187,3 +187,18 @@ def test_open_without_anything_to_show_is_an_error(luma: Luma, sandbox: Sandbox,
 
     assert luma("open").code == 5
     assert not viewer.exists()
+
+
+def test_a_take_whose_response_was_lost_does_not_stop_the_others(luma: Luma, sandbox: Sandbox) -> None:
+    sandbox.scenario = "lost-answer"
+    luma("modify", CLIP_URL, "-p", PROMPT, "--idempotency-key", "auto")
+    sandbox.scenario = "ok"
+    code, out, _ = luma("modify", CLIP_URL, "-p", PROMPT, "--takes", "3", "--idempotency-key", "auto")
+
+    assert (code, len(out.splitlines()), len(sandbox.submissions())) == (9, 2, 3)
+
+
+def test_a_dry_run_shows_every_edit_and_sends_nothing(luma: Luma, sandbox: Sandbox) -> None:
+    code, out, _ = luma("modify", CLIP, "-p", "Snow", "-p", "Rain", "--takes", "2", "-n", "--json")
+
+    assert (code, len(out.splitlines()), sandbox.submissions(), uploads(sandbox)) == (0, 4, [], 0)

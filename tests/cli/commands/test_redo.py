@@ -121,3 +121,33 @@ def test_the_setting_recipe_writes_one_too(luma: Luma, sandbox: Sandbox) -> None
     luma("modify", CLIP_URL, "-p", PROMPT, "-o", "snow.mp4")
 
     assert json.loads(Path("snow.mp4.json").read_text())["source"]["url"] == CLIP_URL
+
+
+def test_a_dead_result_link_is_replaced_by_a_fresh_one(luma: Luma, sandbox: Sandbox) -> None:
+    luma("modify", CLIP, "-p", PROMPT, "-w")
+    sandbox.expire_results()
+    code, _, err = luma("modify", "@last", "-p", "Rain")
+
+    assert (code, uploads(sandbox)) == (0, 1), err
+    assert "/files/signed/" in str(bodies(sandbox)[1]["videoUrl"])
+
+
+def test_a_result_that_is_gone_is_taken_from_its_saved_file(luma: Luma, sandbox: Sandbox) -> None:
+    luma("modify", CLIP_URL, "-p", PROMPT, "-o", "snow.mp4")
+    sandbox.expire_results(with_media=True)
+    code, _, err = luma("modify", "@last", "-p", "Rain", "-w")
+
+    assert (code, uploads(sandbox)) == (0, 1), err
+    assert json.loads(luma("status", "--cached", "--json").out)["parentTaskId"]
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_a_result_that_is_gone_and_not_as_it_was_saved_is_refused(luma: Luma, sandbox: Sandbox, is_saved: bool) -> None:
+    luma("modify", CLIP_URL, "-p", PROMPT, "-w", *(("-o", "snow.mp4") if is_saved else ()))
+    Path("snow.mp4").write_bytes(b"something else")
+    sandbox.expire_results(with_media=True)
+    code, out, err = luma("modify", "@last", "-p", "Rain")
+
+    assert (code, out, len(sandbox.submissions())) == (11, "", 1)
+    assert "is gone from kie.ai" in err
+    assert "hint: make it again: luma redo" in err

@@ -71,7 +71,7 @@ def _show_version(is_asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(context_settings={"help_option_names": ["-h", "--help"]})
+@app.callback(context_settings={"help_option_names": ["-h", "--help"], **options.NARROW_HELP})
 @options.common
 def root(
     version: Annotated[

@@ -99,7 +99,7 @@ def see_through(run: Run, plan: Plan, entries: Sequence[Entry], inbox: Inbox | N
     """
     estimate = run.journal.median_duration() if plan.waits else None
     is_manifest = any(entry.entry_id is not None for entry in entries)
-    run.report(Started(len(entries), plan.timeout if plan.waits else 0.0, estimate, is_manifest))
+    run.report(Started(len(entries), plan.timeout if plan.waits else 0.0, estimate, is_manifest, plan.output))
     try:
         _Engine(run, plan, inbox if inbox is not None else queue.Queue()).process(entries)
     finally:
@@ -114,6 +114,7 @@ class _Engine:
         self._queue: deque[Entry] = deque()
         self._running: dict[str, Entry] = {}
         self._models: dict[str, str] = {}
+        self._names: dict[str, tuple[str, str]] = {}
         self._saving: dict[str, Entry] = {}
         self._links: dict[UploadKey, str | None] = {}
         self._claims: dict[UploadKey, contextlib.ExitStack] = {}
@@ -227,10 +228,18 @@ class _Engine:
         else:
             self._await(entry)
 
+    def _names_of(self, entry: Entry) -> tuple[str, str]:
+        """The clip and the prompt of an entry, by which a person knows it."""
+        if entry.request is not None:
+            return entry.request.clip.name, entry.request.prompt
+        row = self._run.journal.known(entry.task_id)
+        return ("", "") if row is None else (row.source, row.task.prompt or "")
+
     def _await(self, entry: Entry) -> None:
         if entry.task_id in self._running:
             return
         self._running[entry.task_id] = entry
+        self._names[entry.task_id] = self._names_of(entry)
         request = entry.request
         self._models[entry.task_id] = request.model.name if request else self._run.model_of(entry.task_id)
         self._run.results.track(entry.task_id)
@@ -465,7 +474,8 @@ class _Engine:
     def _take_poll(self, poll: Poll) -> None:
         entry = self._running.get(poll.task_id)
         name = entry.name if entry is not None else poll.task_id
-        self._run.report(Polled(name, poll))
+        clip, prompt = self._names.get(poll.task_id, ("", ""))
+        self._run.report(Polled(name, poll, clip, prompt, entry.age if entry is not None else 0.0))
         if poll.task is not None:
             self._run.journal.learn_if_possible(poll.task)
         if not poll.final or entry is None:
@@ -529,7 +539,8 @@ class _Engine:
         self._ended += 1
         self._run.results.see(task)
         try:
-            self._run.report(Ended(entry.name, task, entry.entry_id, entry.line, entry.output))
+            clip, _ = self._names.get(task.task_id) or self._names_of(entry)
+            self._run.report(Ended(entry.name, task, entry.entry_id, entry.line, entry.output, clip))
         except LumaError as error:
             self._fail(entry, self._plan.not_saved(error, task.task_id), task, is_counted=True)
 

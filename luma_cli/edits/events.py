@@ -18,13 +18,15 @@ OnProgress = Callable[[float, float | None], None]
 class Started:
     """`count` edits are to be seen through. Seconds: `timeout` 0 is no limit, `estimate` None is not known.
 
-    `is_manifest`: they are rows of a file, which are counted and not named.
+    `is_manifest`: they are rows of a file, which are counted and not named. `output` is where
+    their videos go.
     """
 
     count: int
     timeout: float = 0.0
     estimate: float | None = None
     is_manifest: bool = False
+    output: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,13 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Polled:
-    """What one poll brought."""
+    """What one poll brought. `clip` and `prompt` are those of the edit, `age` is seconds since its submission."""
 
     name: str
     poll: "Poll"
+    clip: str = ""
+    prompt: str = ""
+    age: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -117,13 +122,17 @@ class Tally:
 
 @dataclass(frozen=True)
 class Ended:
-    """An entry has come to its end, with what it was to bring. `entry_id` and `line` are those of a manifest."""
+    """An entry has come to its end, with what it was to bring. `entry_id` and `line` are those of a manifest.
+
+    `clip` is the source as the user named it, "" if that is not known.
+    """
 
     name: str
     task: Task
     entry_id: str | None = None
     line: int = 0
     output: str | None = None
+    clip: str = ""
 
 
 @dataclass(frozen=True)

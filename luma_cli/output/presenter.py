@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from luma_cli.api.hosts import shown
@@ -28,25 +29,31 @@ from luma_cli.edits.events import (
 )
 from luma_cli.edits.run import STDOUT, Results
 from luma_cli.output import messages, streams
-from luma_cli.output.formats import entry_members, finding_members, task_members
+from luma_cli.output.formats import entry_members, finding_members, format_credits, format_span, task_members
 from luma_cli.output.progress import Meter, Screen
+from luma_cli.output.task_list import name_of
 
 # The vendor's pages disagree between 24 hours and 3 days; we say the shorter.
 UPLOAD_LIFE = "24 hours"
+MAX_FAILURES = 20
 
 
 class Presenter:
     """Takes events from any thread.
 
     `prints_ids`: a submission's id is its result; else its end is. `prints_json`: what has ended is printed as JSON,
-    asked for or not.
+    asked for or not. `names_clips`: a person on a terminal sees the clip beside its result.
     """
 
-    def __init__(self, results: Results, *, prints_ids: bool = False, prints_json: bool = False) -> None:
+    def __init__(
+        self, results: Results, *, prints_ids: bool = False, prints_json: bool = False, names_clips: bool = False
+    ) -> None:
+        self._names_clips = names_clips
         self._prints_json = prints_json
         self._results = results
         self._prints_ids = prints_ids
         self._is_manifest = False
+        self._batch: Batch | None = None
         self._screen: Screen | None = None
         self._meters: dict[Transfer, Meter] = {}
         self._lock = threading.RLock()
@@ -59,10 +66,14 @@ class Presenter:
         match event:
             case Started():
                 self._is_manifest = event.is_manifest
+                self._batch = Batch(event.count, event.output) if event.is_manifest else None
                 self._screen = Screen(event.count, event.timeout, event.estimate)
                 self._screen.__enter__()
             case Finished():
                 self._close()
+                if self._batch is not None and streams.animates():
+                    self._batch.show()
+                self._batch = None
             case Note():
                 if not event.once or streams.is_first(event.text):
                     messages.note(event.text)
@@ -84,7 +95,7 @@ class Presenter:
             case Submitted():
                 self._submitted(event)
             case Polled() if self._screen is not None:
-                self._screen.show(event.poll)
+                self._screen.show(event.poll, _label(event), event.age)
             case Tally() if self._is_manifest and self._screen is not None:
                 self._screen.tally(event.counts)
             case Ended():
@@ -125,27 +136,94 @@ class Presenter:
 
     def _ended(self, event: Ended) -> None:
         task = event.task
-        if event.entry_id is not None:
+        if self._batch is not None:
+            self._batch.ended(task)
+        if event.entry_id is not None and (streams.wants_json() or not streams.stdout_is_terminal()):
             streams.emit_json(entry_members(event.entry_id, event.line, task, None))
+        elif event.entry_id is not None:
+            _emit_for_person(event)
         elif self._prints_json:
             streams.emit_json(task_members(task))
         elif event.output == STDOUT:
             _emit_video(task)
-        elif task.files:
-            emit_task(task, [_as_named(file.path, event.output) for file in task.files])
+        elif self._names_clips and streams.stdout_is_terminal() and not streams.wants_json():
+            _emit_for_person(event)
         else:
-            emit_task(task, task.result_urls if task.has_video else ())
+            emit_task(task, _results(event))
+
+    def _failed_row(self, event: Failed, entry_id: str) -> None:
+        if self._batch is not None:
+            self._batch.failed(event)
+        if streams.wants_json() or not streams.stdout_is_terminal():
+            known = event.task or Task("", prompt=event.prompt, watermark=event.watermark)
+            streams.emit_json(entry_members(entry_id, event.line, known, event.error))
 
     def _failed(self, event: Failed) -> None:
         messages.name_key_origin(event.error)
         task = event.task
         if event.entry_id is not None:
-            known = task or Task("", prompt=event.prompt, watermark=event.watermark)
-            streams.emit_json(entry_members(event.entry_id, event.line, known, event.error))
+            self._failed_row(event, event.entry_id)
         elif task is not None:
             emit_task(task, [_as_named(file.path, None) for file in task.files])
         if self._results.count > 1:
             messages.show_failure(f"{shown(event.name)}: {event.error.message}", event.error.hint)
+
+
+def _label(event: Polled) -> str:
+    """The clip and its prompt, by which a person knows an edit."""
+    words = (name_of(event.clip), event.prompt) if event.clip else (event.name, "")
+    return "  ".join(word for word in words if word)
+
+
+def _results(event: Ended) -> list[str]:
+    """The saved paths, else the links."""
+    task = event.task
+    if task.files:
+        return [_as_named(file.path, event.output) for file in task.files]
+    return list(task.result_urls) if task.has_video else []
+
+
+def _emit_for_person(event: Ended) -> None:
+    for result in _results(event):
+        streams.emit_fields([result, name_of(event.clip)] if event.clip else [result])
+
+
+class Batch:
+    """What became of the rows of a file, for the line at the end. Times are in seconds."""
+
+    def __init__(self, count: int, output: str | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._count = count
+        self._output = output
+        self._clock = clock
+        self._started = clock()
+        self._done = 0
+        self._failed: list[str] = []
+        self._credits: dict[str, float | None] = {}
+
+    def ended(self, task: Task) -> None:
+        self._done += 1
+        self._credits[task.task_id] = task.credits
+
+    def failed(self, event: Failed) -> None:
+        self._failed.append(f"line {event.line}: {event.error.message}")
+        if event.task is not None:
+            self._credits[event.task.task_id] = event.task.credits
+
+    def show(self) -> None:
+        """What was done, and what was not once more."""
+        for failure in self._failed[:MAX_FAILURES]:
+            messages.note(failure)
+        if len(self._failed) > MAX_FAILURES:
+            messages.note(f"… and {len(self._failed) - MAX_FAILURES} more")
+        messages.note(self.summary())
+
+    def summary(self) -> str:
+        saved = f"saved in {self._output}" if self._output is not None else "done"
+        known = [cost for cost in self._credits.values() if cost is not None]
+        parts = [f"{self._done} of {self._count} {saved}"]
+        parts += [f"{len(self._failed)} failed"] if self._failed else []
+        parts += [f"{format_credits(sum(known))} credits"] if known else []
+        return ", ".join([*parts, format_span(self._clock() - self._started)])
 
 
 def emit_task(task: Task, lines: Iterable[str] = ()) -> None:

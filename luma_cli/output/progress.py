@@ -13,6 +13,7 @@ from luma_cli.edits.poll import Poll
 from luma_cli.errors import LumaError, Rejected
 from luma_cli.output import messages, streams
 from luma_cli.output.formats import format_bytes, format_span
+from luma_cli.output.task_list import cut
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 HEARTBEAT = 60.0
 # More tasks than this share one line.
 MAX_BARS = 8
+# Below this width there is no room for times.
+NARROW = 60
+# The share of the limit from which on it is shown.
+NEAR = 0.8
+NOW = "now"
 
 OnBytes = Callable[[int, int | None], None]
 
@@ -44,12 +50,13 @@ class Screen:
         self._states: dict[str, str] = {}
         self._counts: Mapping[str, int] = {}
         self._bars: dict[str, Any] = {}
+        self._now: dict[str, str] = {}
         self._live: Progress | None = None
         self._lock = threading.RLock()
 
     def __enter__(self) -> "Screen":
         if streams.animates():
-            self._live = _live_progress()
+            self._live = _live_progress(self._clock, self._timeout)
             self._live.start()
             streams.show_share(None)
         return self
@@ -62,29 +69,57 @@ class Screen:
             self._live = None
             streams.clear_share()
 
-    def show(self, poll: Poll) -> None:
-        """Show what a poll brought."""
+    def show(self, poll: Poll, label: str = "", age: float = 0.0) -> None:
+        """Show what a poll brought. A bar has the label, else the id; `age` is seconds since the submission."""
         with self._lock:
             if poll.error is not None:
-                self._change(poll.task_id, _failure(poll.error, final=poll.final))
-            elif poll.task is not None:
-                self._change(poll.task_id, _word(poll.task))
+                state = _failure(poll.error, final=poll.final)
+            else:
+                state = "" if poll.task is None else _word(poll.task)
+            self._now[poll.task_id] = label or poll.task_id
+            if state:
+                self._change(poll.task_id, state, age)
             if poll.final:
                 self._ended += 1
+                self._now.pop(poll.task_id)
                 self._end(poll.task_id)
             self._beat(poll.task_id)
 
     def tally(self, counts: Mapping[str, int]) -> None:
-        """Show how many entries of a batch are in each phase, as a table, instead of the tasks one by one."""
+        """Show how many entries of a batch are in each phase, and what runs now, instead of the tasks one by one."""
         with self._lock:
             self._counts = counts
             if self._live is None:
                 return
             for name, count in counts.items():
                 if name not in self._bars:
-                    limit = None if self._bars else self._limit()  # the time stands in the first line only
-                    self._bars[name] = self._live.add_task(name, total=float(self._count), state="", limit=limit)
+                    shows_time = not self._bars  # the time stands in the first line only
+                    self._bars[name] = self._add(name, float(self._count), shows_time=shows_time)
                 self._live.update(self._bars[name], completed=float(count), state=str(count))
+            self._show_now()
+
+    def _show_now(self) -> None:
+        assert self._live is not None  # noqa: S101
+        names = list(self._now.values())
+        if not names and NOW not in self._bars:
+            return
+        if NOW not in self._bars:
+            self._bars[NOW] = self._add(NOW, float(self._count), shows_time=False)
+        more = f" +{len(names) - 1}" if len(names) > 1 else ""
+        text = cut(streams.clean(names[0]), max(8, streams.width() - 40)) + more if names else ""
+        self._live.update(self._bars[NOW], completed=float(self._ended), state=text)
+
+    def _add(self, label: str, total: float | None, *, shows_time: bool = True, age: float = 0.0) -> Any:
+        assert self._live is not None  # noqa: S101
+        began = self._clock() - age
+        is_one = shows_time and not self._many and not self._counts
+        return self._live.add_task(
+            cut(streams.clean(label), _label_width(streams.width())),
+            total=total,
+            state="",
+            began=began if shows_time else None,
+            usual=self._estimate if is_one else None,
+        )
 
     def meter(self, label: str, unit: str) -> "Meter":
         """A meter for one transfer in bytes, or for seconds of a clip that are worked through."""
@@ -116,21 +151,21 @@ class Screen:
             self._spoke = self._clock()
             messages.note(text)
 
-    def _change(self, task_id: str, state: str) -> None:
+    def _change(self, task_id: str, state: str, age: float) -> None:
         before, self._states[task_id] = self._states.get(task_id), state
         if self._live is not None:
             if not self._counts:
-                self._update_bar(task_id, state)
+                self._update_bar(task_id, state, age)
         elif state != before and not self._many:
             self.say(f"{task_id} {state}")
 
-    def _update_bar(self, task_id: str, state: str) -> None:
+    def _update_bar(self, task_id: str, state: str, age: float) -> None:
         assert self._live is not None  # noqa: S101
         name = "" if self._many else task_id
         if name not in self._bars:
-            total = float(self._count) if self._many else self._estimate
-            self._bars[name] = self._live.add_task(name, total=total, state="", limit=self._limit())
-        done = float(self._ended) if self._many else min(self._clock() - self._started, (self._estimate or 0) * 0.99)
+            label = f"{self._count} edits" if self._many else self._now[task_id]
+            self._bars[name] = self._add(label, float(self._count) if self._many else self._estimate, age=age)
+        done = float(self._ended) if self._many else _toward(self._clock() - self._started + age, self._estimate)
         words = f"{self._ended} of {self._count} ended" if self._many else state
         self._live.update(self._bars[name], completed=done, state=streams.clean(words))
         total = self._count if self._many else self._estimate
@@ -165,7 +200,8 @@ class Meter:
         live = screen._live
         self._live = live
         if live is not None:
-            self._bar = live.add_task(streams.clean(label), total=None, state="", limit="")
+            short = cut(streams.clean(label), max(12, _label_width(streams.width()) - 12))
+            self._bar = live.add_task(short, total=None, state="", began=None, usual=None)
 
     def update(self, seen: int, total: int | None) -> None:
         now = self._clock()
@@ -217,25 +253,53 @@ def _word(task: Task) -> str:
     return str(task.state).replace("_", " ")
 
 
-def _live_progress() -> "Progress":
-    """Label, bar, words, elapsed of limit: what fits a narrow terminal comes first."""
+def _toward(elapsed: float, estimate: float | None) -> float:
+    """How far a bar has come: near the end it waits, since no estimate knows the end."""
+    return min(elapsed, (estimate or 0) * 0.99)
+
+
+def _label_width(columns: int) -> int:
+    """What bar, state and times leave to a label: 31 of 80 columns."""
+    return max(8, min(60, columns - (49 if columns >= NARROW else 22)))
+
+
+def _times(elapsed: float, usual: float | None, timeout: float) -> str:
+    """How long it has taken, how long it usually takes, and the limit when that is near."""
+    words = format_span(elapsed)
+    if timeout and elapsed >= timeout * NEAR:
+        return f"{words} of {format_span(timeout)}"
+    return f"{words}, usually {format_span(usual)}" if usual is not None else words
+
+
+def _live_progress(clock: Callable[[], float], timeout: float) -> "Progress":
+    """Label, bar, words, times: what fits a narrow terminal comes first."""
+    from rich.console import RenderableType
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
     from rich.progress import Task as Bar
     from rich.text import Text
 
-    class Elapsed(ProgressColumn):
+    class Times(ProgressColumn):
         def render(self, bar: Bar) -> Text:
-            limit = bar.fields["limit"]
-            return Text("" if limit is None else f"{format_span(bar.elapsed or 0)}{limit}")
+            began = bar.fields["began"]
+            return Text("" if began is None else _times(clock() - began, bar.fields["usual"], timeout))
+
+    class Live(Progress):
+        """Its width follows the window, and its bars go on between two polls."""
+
+        def get_renderables(self) -> Iterator[RenderableType]:
+            screen.width = streams.width()
+            for bar in self.tasks:
+                if bar.fields["usual"] is not None:
+                    bar.completed = _toward(clock() - bar.fields["began"], bar.fields["usual"])
+            yield from super().get_renderables()
 
     screen = streams.console(sys.stderr)
-    narrow = screen.width < 60
-    # A whole id, a bar and the times take 78 columns; the first 8 characters tell tasks apart as well.
-    label = TextColumn("{task.description:.8}" if screen.width < 80 else "{task.description:.32}", markup=False)
+    narrow = screen.width < NARROW
+    label = TextColumn("{task.description}", markup=False)
     words = TextColumn("{task.fields[state]}", markup=False)
     # Without colour a bar cannot be told from the gap it runs in.
     bar = [] if screen.no_color else [BarColumn(bar_width=6 if narrow else 20)]
-    columns = [label, *bar, words, *([] if narrow else [Elapsed()])]
+    columns = [label, *bar, words, *([] if narrow else [Times()])]
     # rich would take stdout for itself and print it on stderr: results that go to a pipe were lost (measured).
     shared = streams.stdout_is_terminal()
-    return Progress(*columns, console=screen, transient=True, refresh_per_second=4, redirect_stdout=shared)
+    return Live(*columns, console=screen, transient=True, refresh_per_second=4, redirect_stdout=shared)

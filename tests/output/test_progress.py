@@ -289,14 +289,40 @@ def slow(luma: Luma, sandbox: Sandbox) -> str:
     return luma("modify", CLIP_URL, "-p", "Heavy snow").out.strip()
 
 
-def test_the_bar_shows_task_state_and_the_limit(slow: str) -> None:
+def test_the_bar_shows_clip_prompt_and_state_and_no_id(slow: str) -> None:
     child = spawn("wait", slow)
     [line] = [line.rstrip() for line in seen(child, 100, "generating").display if line.strip()]
     child.close(force=True)
 
-    assert line.startswith(slow)
-    assert line.endswith("of 15m00s")
+    assert line.startswith("in.mp4  Heavy snow ")
+    assert slow[:8] not in line
+    assert re.search(r"generating +\d+s$", line)
     assert "%" not in line
+
+
+def test_the_usual_time_stands_beside_the_elapsed_and_the_limit_only_when_it_is_near(terminal: Watcher) -> None:
+    with terminal.screen(estimate=25) as screen:
+        screen.show(poll(), "a.mp4  Snow")
+        terminal.now = 7
+        screen._live.refresh()  # type: ignore[union-attr]
+        terminal.now = 800
+        screen._live.refresh()  # type: ignore[union-attr]
+
+    drawn = terminal.stderr.getvalue()
+    assert "a.mp4  Snow" in drawn
+    assert "7s, usually 25s" in drawn
+    assert "13m20s of 15m00s" in drawn
+
+
+def test_a_batch_shows_counts_and_what_runs_now(terminal: Watcher) -> None:
+    with terminal.screen(tasks=40) as screen:
+        screen.tally({"running": 2, "done": 1})
+        screen.show(poll(), "a.mp4  Snow")
+        screen.show(poll(task_id=OTHER), "b.mp4  Rain")
+        screen.tally({"running": 2, "done": 1})
+        descriptions = [(bar.description, bar.fields["state"]) for bar in screen._live.tasks]  # type: ignore[union-attr]
+
+    assert descriptions == [("running", "2"), ("done", "1"), ("now", "a.mp4  Snow +1")]
 
 
 @pytest.mark.parametrize("columns", [1, 5, 20, 40])

@@ -39,6 +39,10 @@ STYLE: dict[str, Any] = {
     "pretty_exceptions_enable": False,
     "rich_markup_mode": "rich" if streams.stdout_is_terminal() and streams.width() >= MIN_RICH_WIDTH else None,
 }
+# Left to itself the help is never narrower than 50 columns, and a narrower terminal breaks its words.
+NARROW_HELP: dict[str, Any] = (
+    {"terminal_width": streams.width() - 1} if streams.stdout_is_terminal() and streams.width() < MIN_RICH_WIDTH else {}
+)
 
 
 @dataclass

@@ -63,7 +63,7 @@ def wait(
     from luma_cli.output.questions import read_words
 
     every = pace(listen, interval)
-    with options.open_run(needs_journal=not tasks, on_done=on_done) as run:
+    with options.open_run(needs_journal=not tasks, on_done=on_done, names_clips=True) as run:
         plan = options.make_plan(
             run,
             interval=every,

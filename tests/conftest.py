@@ -32,6 +32,7 @@ def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
         "COLUMNS",
         "REQUESTS_CA_BUNDLE",
         "CURL_CA_BUNDLE",
+        "SSL_CERT_FILE",
         "SSLKEYLOGFILE",
     ):
         monkeypatch.delenv(name, raising=False)

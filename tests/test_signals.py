@@ -4,6 +4,7 @@ import json
 import os
 import queue
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -108,7 +109,7 @@ def test_a_shell_sees_130_and_its_loop_stops_too(sandbox: Sandbox, task_id: str)
 
     assert "round 2" not in rest
     assert child.signalstatus == signal.SIGINT or child.exitstatus == 130
-    assert f"hint: luma wait {task_id}" in rest
+    assert f"hint: luma wait {task_id}" in re.sub(r"\x1b\[[0-9;]*m", "", rest)
 
 
 def test_a_second_ctrl_c_leaves_no_traceback(sandbox: Sandbox, task_id: str) -> None:

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from luma_cli.cli.main import main
+from luma_cli.edits.run import Clock
 from luma_cli.sandbox import Sandbox
 from support.commands import KEY, Result, seen
 
@@ -63,7 +65,13 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def luma(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+def clock() -> dict[str, Callable[..., float | None]]:
+    """What `luma` takes for time: put `monotonic`, `now` or `sleep` in, and the next command lines go by them."""
+    return {}
+
+
+@pytest.fixture
+def luma(monkeypatch: pytest.MonkeyPatch, clock: dict[str, Any]) -> Callable[..., Result]:
     """Type a command line into this very process."""
 
     def call(*words: object, stdin: str | bytes = b"") -> Result:
@@ -73,7 +81,7 @@ def luma(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
         with monkeypatch.context() as patch:
             for name, stream in streams.items():
                 patch.setattr(sys, name, stream)
-            code = main([str(word) for word in words])
+            code = main([str(word) for word in words], Clock(**clock))
         out, err = (buffers[name].getvalue().decode("utf-8", "backslashreplace") for name in ("stdout", "stderr"))
         seen.extend((out, err))
         return Result(code, out, err)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -66,10 +66,10 @@ LIMITED_INSIDE = reply(said(429, "slowly"))
 
 
 @pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def pauses(clock: dict[str, Any]) -> list[float]:
     """The pauses that the client makes, none of which takes any time here."""
     made: list[float] = []
-    monkeypatch.setitem(Client.__init__.__kwdefaults__, "sleep", made.append)  # type: ignore[arg-type]
+    clock["sleep"] = made.append
     return made
 
 
@@ -349,7 +349,7 @@ def closed_port() -> Iterator[tuple[int, Callable[[], None]]]:
 
 
 def test_a_port_that_opens_at_the_third_try_gets_the_request_once(
-    luma: Luma, rows: Rows, monkeypatch: pytest.MonkeyPatch
+    luma: Luma, rows: Rows, clock: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[float] = []
     with contextlib.ExitStack() as stack:
@@ -362,7 +362,7 @@ def test_a_port_that_opens_at_the_third_try_gets_the_request_once(
                 give_free()
                 servers.append(stack.enter_context(FaultServer([ACCEPTED], port=port)))
 
-        monkeypatch.setitem(Client.__init__.__kwdefaults__, "sleep", sleep)  # type: ignore[arg-type]
+        clock["sleep"] = sleep
         monkeypatch.setenv("LUMA_BASE_URL", f"http://127.0.0.1:{port}")
         assert luma(*WORDS)[:2] == (0, f"{ID}\n")
         assert [posts(each) for each in servers] == [1]
@@ -409,11 +409,11 @@ def test_an_unknown_name_is_looked_for_three_times(
 
 
 def test_a_name_that_took_its_time_to_be_unknown_is_not_looked_for_again(
-    luma: Luma, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+    luma: Luma, pauses: list[float], clock: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer of the name server came after 20 s."""
     now = [0.0]
-    monkeypatch.setitem(Client.__init__.__kwdefaults__, "clock", lambda: now[0])  # type: ignore[arg-type]
+    clock["monotonic"] = lambda: now[0]
     asked = unresolvable(monkeypatch, lambda: now.__setitem__(0, now[0] + 20))
 
     assert luma(*WORDS).code == 7

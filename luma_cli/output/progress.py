@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from luma_cli import signals
 from luma_cli.api.task import State, Task
 from luma_cli.edits.poll import Poll
 from luma_cli.errors import LumaError, Rejected
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 HEARTBEAT = 60.0
+REFRESH = 0.25
 # More tasks than this share one line.
 MAX_BARS = 8
 # Below this width there is no room for times.
@@ -52,22 +54,33 @@ class Screen:
         self._bars: dict[str, Any] = {}
         self._now: dict[str, str] = {}
         self._live: Progress | None = None
-        self._lock = threading.RLock()
+        self._lock = streams.drawing
+        self._stopped = threading.Event()
 
     def __enter__(self) -> "Screen":
         if streams.animates():
             self._live = _live_progress(self._clock, self._timeout)
             self._live.start()
+            signals.start_thread(self._refresh)
             streams.show_share(None)
         return self
 
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-            streams.clear_share()
+        self._stopped.set()
+        with self._lock:
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
+                streams.clear_share()
+
+    def _refresh(self) -> None:
+        """In a thread: draw anew, which rich by itself does without regard to lines that are written meanwhile."""
+        while not self._stopped.wait(REFRESH):
+            with self._lock:
+                if self._live is not None:
+                    self._live.refresh()
 
     def show(self, poll: Poll, label: str = "", age: float = 0.0) -> None:
         """Show what a poll brought. A bar has the label, else the id; `age` is seconds since the submission."""
@@ -123,7 +136,8 @@ class Screen:
 
     def meter(self, label: str, unit: str) -> "Meter":
         """A meter for one transfer in bytes, or for seconds of a clip that are worked through."""
-        return (Meter if unit == "bytes" else SecondsMeter)(self, label, self._clock)
+        with self._lock:
+            return (Meter if unit == "bytes" else SecondsMeter)(self, label, self._clock)
 
     @contextmanager
     def transfer(self, label: str) -> Iterator[OnBytes]:
@@ -302,4 +316,4 @@ def _live_progress(clock: Callable[[], float], timeout: float) -> "Progress":
     columns = [label, *bar, words, *([] if narrow else [Times()])]
     # rich would take stdout for itself and print it on stderr: results that go to a pipe were lost (measured).
     shared = streams.stdout_is_terminal()
-    return Live(*columns, console=screen, transient=True, refresh_per_second=4, redirect_stdout=shared)
+    return Live(*columns, console=screen, transient=True, auto_refresh=False, redirect_stdout=shared)

@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
@@ -35,6 +36,8 @@ class _Mode:
 
 
 _mode = _Mode()
+# Of whatever writes a line or draws: between two halves of a drawing a line would leave half of it behind (measured).
+drawing = threading.RLock()
 
 
 def configure(*, as_json: bool = False, quiet: bool = False, verbosity: int = 0) -> None:
@@ -280,12 +283,13 @@ def _write(stream: TextIO | None, line: str) -> None:
     if stream is None:
         raise FileError(f"stdout is closed; the result is: {line[:200]}")
     try:
-        if is_text(line):
-            stream.write(line + "\n")
-        else:
+        with drawing:
+            if is_text(line):
+                stream.write(line + "\n")
+            else:
+                stream.flush()
+                stream.buffer.write(_bytes_of(f"{line}\n", stream.encoding))
             stream.flush()
-            stream.buffer.write(_bytes_of(f"{line}\n", stream.encoding))
-        stream.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -313,8 +317,9 @@ def write(text: str) -> None:
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        with drawing:
+            sys.stderr.write(text)
+            sys.stderr.flush()
     except (OSError, ValueError):
         pass  # stderr closed or full: there is no better place to complain
 

@@ -75,6 +75,7 @@ def test_a_batch_ends_with_what_was_done_and_what_was_not(luma: Luma, sandbox: S
     assert '{"' not in screen
     assert len(re.findall(r"^out/\S+ +clip\d\.mp4$", screen, re.M)) == 4
     assert re.findall(r"^luma: line (\d): the edit failed", screen, re.M)[-2:] == ["3", "5"]
+    assert not re.search("[━╸]", screen), "no bar is left behind"
 
 
 def test_an_error_has_a_colour_beside_its_word_and_none_with_no_color() -> None:

@@ -49,7 +49,7 @@ _luma_flags() {
     'tasks list') echo '--state --since --limit --search --refresh --json -q --quiet -v --verbose -h --help' ;;
     'tasks show') echo '--json -q --quiet -v --verbose -h --help' ;;
     'tasks forget') echo '--json -q --quiet -v --verbose -h --help' ;;
-    'tasks prune') echo '--older-than --json -q --quiet -v --verbose -h --help' ;;
+    'tasks prune') echo '--older-than -f --force --json -q --quiet -v --verbose -h --help' ;;
     'tasks adopt') echo '--for --json -q --quiet -v --verbose -h --help' ;;
     'tasks recover') echo '--json -q --quiet -v --verbose -h --help' ;;
     'config') echo '--json -q --quiet -v --verbose --show-origin -h --help' ;;

@@ -134,7 +134,7 @@ class _Engine:
                 return
             self._inbox.put(_Turn())
             fatal = self._loop()
-            self._saver.drain()
+            self._drain()
         if fatal is not None:
             self._run.report(StillRunning(tuple(self._run.results.running)))
             raise fatal
@@ -153,8 +153,7 @@ class _Engine:
         )
         try:
             for event in events:
-                self._take(event)
-                self._tally()
+                self._take_safely(event)
                 if self._fails_fast():
                     self._leave(ANOTHER_FAILED)
                     return None
@@ -163,6 +162,48 @@ class _Engine:
         except (*ACCOUNT_ERRORS, Rejected) as error:
             return self._leave_for(error)
         return None
+
+    def _drain(self) -> None:
+        """Wait until every download has ended."""
+        while self._saving:
+            event = signals.next_of(self._inbox)
+            if isinstance(event, Saved):
+                self._take_safely(event)
+
+    def _take_safely(self, event: object) -> None:
+        """The net around paid tasks: whatever nobody expected costs the entries of this event only."""
+        entries = self._entries_of(event)
+        try:
+            self._take(event)
+            self._tally()
+        except (LumaError, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001  the others go on, and the ids stay in sight
+            for entry in entries:
+                self._abandon(entry, error)
+            if not isinstance(event, Saved | _Look):
+                self._inbox.put(_Turn())
+
+    def _entries_of(self, event: object) -> list[Entry]:
+        """What is lost if an event cannot be dealt with."""
+        match event:
+            case _Turn():
+                return list(self._queue)[:1]
+            case _Delivered():
+                return [entry for entry in self._queue if entry.upload_key == event.key]
+            case Poll() if event.task_id in self._running:
+                return [self._running[event.task_id]]
+            case Saved() if event.task.task_id in self._saving:
+                return [self._saving[event.task.task_id]]
+        return []
+
+    def _abandon(self, entry: Entry, error: Exception) -> None:
+        """Give an entry up for a reason that nobody expected, wherever it stands."""
+        if entry in self._queue:
+            self._queue.remove(entry)
+        self._running.pop(entry.task_id, None)
+        self._saving.pop(entry.task_id, None)
+        self._fail(entry, self._unexpected(entry, error), None)
 
     def _take(self, event: object) -> None:
         match event:
@@ -286,10 +327,6 @@ class _Engine:
         except LumaError as error:
             if not self._take_refusal(entry, error):
                 return
-        except BrokenPipeError:
-            raise
-        except Exception as error:  # noqa: BLE001  the net around a paid task: the others go on, and its id stays in sight
-            self._fail(entry, self._unexpected(entry, error), None)
         self._inbox.put(_Turn())
 
     def _is_ready(self, entry: Entry) -> bool:
@@ -405,8 +442,14 @@ class _Engine:
         """The request that costs money. Its id is in sight from here on, whatever happens next."""
         client = self._run.client
         self._spending.before_submission(self._running)
-        # Without the client's own pauses at the rate limit when tasks run: they must not wait for them.
-        entry.task_id = client.submit(edit, rate_retries=0) if self._plan.rides_out_limits else client.submit(edit)
+        try:
+            # Without the client's own pauses at the rate limit when tasks run: they must not wait for them.
+            entry.task_id = client.submit(edit, rate_retries=0) if self._plan.rides_out_limits else client.submit(edit)
+        except LumaError:
+            raise
+        except Exception as error:
+            what = f"unexpected error: {type(error).__name__}: nobody knows whether a task was created"
+            raise OutcomeUnknown(what, hint=OutcomeUnknown.NEXT_STEP) from error
         self._run.results.track(entry.task_id)
         return entry.task_id
 
@@ -567,7 +610,7 @@ class _Engine:
         except BrokenPipeError:
             raise
         except Exception as error:  # noqa: BLE001  the net around a paid task: the others go on, and its id stays in sight
-            self._fail(entry, self._unexpected(entry, error), None)
+            self._abandon(entry, error)
         return True
 
     def _unexpected(self, entry: Entry, error: Exception) -> LumaError:

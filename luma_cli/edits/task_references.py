@@ -12,7 +12,16 @@ from luma_cli.api.task import VISIBILITY_GRACE, SavedFile, State, Task, as_int, 
 from luma_cli.downloads.file_names import PATTERN_WITH_PROMPT, Naming, stem_of
 from luma_cli.edits.events import Failed, Note, Warned
 from luma_cli.edits.run import Run
-from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, Rejected, StillGenerating, TaskFailed, UsageError
+from luma_cli.errors import (
+    ACCOUNT_ERRORS,
+    Declined,
+    FileError,
+    LumaError,
+    Rejected,
+    StillGenerating,
+    TaskFailed,
+    UsageError,
+)
 from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Outcome, Row
 from luma_cli.video.trim_range import parse_trim
@@ -80,20 +89,33 @@ def parse_references(run: Run, words: Sequence[str], others: int = 0) -> list[Re
     found: dict[str, Reference] = {}
     rejected: list[str] = []
     unknown: list[str] = []
+    foreign: list[str] = []
     for word in words:
         row = find_row(word, run.journal)
-        if row is None or row.task.task_id:
+        if row is not None and row.task.task_id and _is_of_another_account(run, row):
+            foreign.append(row.task.task_id)
+        elif row is None or row.task.task_id:
             reference = Reference(word) if row is None else reference_to(row, run.clock.now())
             found[reference.task_id] = reference
         else:
             (rejected if row.outcome_now is Outcome.REFUSED else unknown).append(row.label)
-    failed = unknown if found or unknown or others else rejected
+    failed = unknown if found or unknown or foreign or others else rejected
     for label in rejected if failed is unknown else []:
         run.report(Note(f"{label} was refused: there is no task"))
-    run.results.count = len(found) + len(failed) + others
+    run.results.count = len(found) + len(failed) + len(foreign) + others
+    for task_id in foreign:
+        what = f"task {task_id} belongs to another account: this key cannot see it"
+        run.fail(Failed(task_id, UsageError(what, hint="use the key that submitted it")))
     for label in failed:
         run.fail(Failed(label, UsageError(f"{label} has no task id", hint=f"luma tasks show {label}")))
     return list(found.values())
+
+
+def _is_of_another_account(run: Run, row: Row) -> bool:
+    """What nobody knows is asked; a key that was renewed sees what the old one has submitted."""
+    if run.journal.account is None or run.journal.is_mine(row) or not run.journal.is_here(row):
+        return False
+    return bool(claim_own(run, [row]))
 
 
 def parse_rows(references: Iterable[str], journal: Journal) -> list[Row]:
@@ -163,8 +185,26 @@ def task_now(run: Run, task_id: str) -> Task:
     return task
 
 
-def claim_own(run: Run, rows: Iterable[Row]) -> None:
-    """Ask the service once about each of these tasks: what our key can see is our account's."""
+def prune(run: Run, seconds: float, *, force: bool) -> list[Row]:
+    """Forget the ended tasks that were submitted longer ago than that, and return them.
+
+    With `force` also those whose videos were never saved, which are reported otherwise; and nobody is asked.
+
+    Raises:
+        Declined: the person does not want it.
+    """
+    before = run.clock.now() - seconds
+    rows = run.journal.prunable(before, force=force)
+    if kept := len(run.journal.prunable(before, force=True)) - len(rows):
+        run.report(Note(f"{kept} kept, since not all of it is saved: luma download --all-missing, or --force"))
+    if rows and not force and run.can_ask() and not run.confirm(f"Forget {len(rows)} task(s)?"):
+        raise Declined("nothing was forgotten")
+    return run.journal.prune(before, force=force)
+
+
+def claim_own(run: Run, rows: Iterable[Row]) -> list[Row]:
+    """Ask the service once about each of these tasks: what our key can see is our account's. Returns the others."""
+    denied = []
     for row in rows:
         client = run.client
         try:
@@ -172,10 +212,12 @@ def claim_own(run: Run, rows: Iterable[Row]) -> None:
         except Rejected as error:
             if error.is_not_found:
                 run.journal.deny_for_account(row.number)
+                denied.append(row)
         except LumaError as error:
             log.info("%s: whose it is could not be asked: %s", row.task.task_id, error.message)
         else:
             run.journal.claim_for_account(row.number)
+    return denied
 
 
 def find_to_show(run: Run, word: str) -> list[str]:

@@ -133,6 +133,10 @@ class Lookups:
         """False for a task that another account has submitted, as far as is known."""
         return bool(self._here("number = :number", values={"number": row.number}))
 
+    def is_here(self, row: Row) -> bool:
+        """Whether a task was submitted to this journal's service."""
+        return self._scope.service is None or row.base_url == self._scope.service
+
     def foreign_rows(
         self, *, keys: Sequence[str] = (), identity: str | None = None, digest: str | None = None
     ) -> list[Row]:

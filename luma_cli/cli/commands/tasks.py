@@ -99,12 +99,20 @@ def prune(
     older_than: Annotated[
         float, typer.Option(metavar="DURATION", parser=settings.parse_duration, help="Submitted longer ago than this.")
     ],
+    force: Annotated[bool, typer.Option("-f", "--force", help="Unsaved results, too; do not ask.")] = False,
 ) -> None:
-    """Take ended tasks that are old out of the journal."""
+    """Take ended tasks that are old out of the journal, but no results that were never saved.
+
+    Their keys stay known: a batch or an idempotency key is not paid for again.
+    """
+    from luma_cli.edits.task_references import prune as prune_rows
     from luma_cli.output.messages import note
 
     with options.open_run(needs_journal=True) as run:
-        note(f"{len(run.journal.prune(run.clock.now() - older_than))} forgotten")
+        pruned = prune_rows(run, older_than, force=force)
+    for row in pruned:
+        note(f"{row.label} forgotten")
+    note(f"{len(pruned)} forgotten")
 
 
 @app.command()

@@ -74,7 +74,7 @@ CASES = [
     Case(
         "server-error",
         12,
-        "submitted, but kie.ai had an internal error: Server error (code 500): it may have been created and charged",
+        "kie.ai: Server error (code 500): it may have been created and charged",
         LOGS,
         "outcome_unknown",
         500,
@@ -82,7 +82,7 @@ CASES = [
     Case(
         "garbage",
         12,
-        "submitted, but kie.ai gave no readable answer (HTTP 200): it may have been created and charged",
+        "submitted, but kie.ai gave no readable reply (HTTP 200): it may have been created and charged",
         LOGS,
         "outcome_unknown",
     ),
@@ -206,8 +206,8 @@ def test_the_object_of_a_task_has_the_members_of_the_contract(luma: Callable[...
     task = last_object(luma("modify", CLIP, "-p", PROMPT, "-o", "snow.mp4", "--json").out)
 
     assert " ".join(task) == (
-        "schema taskId state successFlag prompt videoUrl watermark callbackUrl createTime completeTime elapsedSeconds "
-        "resultUrls originUrls errorCode errorMessage warnings files"
+        "schema taskId model state successFlag credits prompt videoUrl watermark callbackUrl createTime completeTime "
+        "elapsedSeconds resultUrls originUrls errorCode errorMessage warnings parentTaskId pieces files"
     )
     [file] = task["files"]  # type: ignore[misc]
     assert list(file) == ["path", "bytes", "sha256", "url"]

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from luma_cli.api.task import Task
 from luma_cli.errors import Finding, LumaError
+from luma_cli.journal.splits import Piece
 
 if TYPE_CHECKING:
     from luma_cli.edits.poll import Poll
@@ -94,6 +96,15 @@ class Prepared:
 
 
 @dataclass(frozen=True)
+class PiecesPlanned:
+    """For --dry-run of an edit in pieces: where the clip is cut, in frames of `rate` a second."""
+
+    name: str
+    rate: Fraction
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
 class Submitted:
     """A task was created. `is_new`: by this run, and not by an earlier one that this run continues."""
 
@@ -125,6 +136,7 @@ class Ended:
     """An entry has come to its end, with what it was to bring. `entry_id` and `line` are those of a manifest.
 
     `clip` is the source as the user named it, "" if that is not known.
+    `pieces` are those of an edit in pieces, as JSON has them.
     """
 
     name: str
@@ -133,6 +145,7 @@ class Ended:
     line: int = 0
     output: str | None = None
     clip: str = ""
+    pieces: tuple[Mapping[str, object], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +184,7 @@ Event = (
     | Transferred
     | Uploaded
     | Prepared
+    | PiecesPlanned
     | Submitted
     | Polled
     | Tally

@@ -66,7 +66,9 @@ def look_here(request: EditRequest, *, is_local: bool) -> list[Finding]:
     found = prompts.check_prompt(request.prompt, limits, allow_local=is_local)
     found += links.check_callback(request.callback_url, allow_local=is_local)
     if request.clip.path is not None:
-        return found + clips.check_file(request.clip.path, limits, trim=request.trim)
+        return found + clips.check_file(
+            request.clip.path, limits, trim=request.trim, fit=request.fit, split=request.is_split
+        )
     return found + links.check_address(request.clip.name, allow_local=is_local)
 
 
@@ -88,7 +90,8 @@ def _find(run: Run, requests: Sequence[EditRequest]) -> list[Finding]:
     with Session(ca_bundle=run.settings.ca_bundle, public_only=not is_local) as session:
         for request in {request.clip.name: request for request in requests}.values():
             if request.clip.path is not None:
-                found += clips.check_file(request.clip.path, request.model.limits, trim=request.trim)
+                path, limits = request.clip.path, request.model.limits
+                found += clips.check_file(path, limits, trim=request.trim, fit=request.fit, split=request.is_split)
             else:
                 found += look_there(request, session, is_local=is_local)
     return found

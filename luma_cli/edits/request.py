@@ -79,12 +79,24 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class PieceOf:
+    """Piece `index` (from 1) of `count` of a split edit: `frames` frames of the clip from `first_frame` on."""
+
+    split: int
+    index: int
+    count: int
+    first_frame: int
+    frames: int
+
+
+@dataclass(frozen=True)
 class EditRequest:
     """One edit: a clip, and what is to be done with it.
 
     `trim` is the part that is cut from a local clip. `take` counts repeats of the same edit from 1.
     `key` is the idempotency key, `old_keys` what an older luma has made of it. `repeats`: another take is meant.
-    `names_prompt`: the prompt's first words stand in the names of its files.
+    `names_prompt`: the prompt's first words stand in the names of its files. `fit`: a clip that does not fit the model
+    is made to. `is_split`: it is edited in pieces, each of which is a request of its own with its `piece`.
     `findings` are those of the checks; `error` says why it is not to be sent.
     """
 
@@ -102,6 +114,9 @@ class EditRequest:
     repeats: bool = False
     names_prompt: bool = False
     finishing: Finishing = field(default_factory=Finishing)
+    fit: bool = False
+    is_split: bool = False
+    piece: PieceOf | None = None
     findings: tuple[Finding, ...] = ()
     error: UsageError | None = None
 
@@ -116,6 +131,8 @@ class EditRequest:
             "model": self.model.name,
             "options": canonical_options(self.model, self.options),
         }
+        if self.piece is not None:
+            facts["piece"] = [self.piece.split, self.piece.first_frame, self.piece.frames]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     @functools.cached_property
@@ -135,7 +152,13 @@ class EditRequest:
     @property
     def variant(self) -> str:
         """What is made of the clip before it is uploaded; "" for nothing."""
-        return "" if self.trim is None else f"trim {self.trim.text}, at most {self.model.limits.max_seconds:g} s"
+        most = f"at most {self.model.limits.max_seconds:g} s"
+        made = [] if self.trim is None else [f"trim {self.trim.text}, {most}"]
+        if self.piece is not None:
+            made.append(f"frames {self.piece.first_frame}+{self.piece.frames}")
+        elif self.fit:
+            made.append(f"fit {self.model.name}")
+        return ", ".join(made)
 
     @property
     def naming(self) -> Naming:
@@ -159,6 +182,9 @@ class EditRequest:
             trim=None if self.trim is None else self.trim.text,
             audio=self.finishing.audio,
             match=self.finishing.match,
+            fit=self.model.name if self.fit else None,
+            piece_of=None if self.piece is None else self.piece.split,
+            piece_index=None if self.piece is None else self.piece.index,
             seconds=self.seconds,
             source_sha256=self.clip.sha256,
             source_bytes=self.clip.size,
@@ -255,6 +281,8 @@ class Asked:
     key: str | None = None
     resubmit: bool = False
     finishing: Finishing = field(default_factory=Finishing)
+    fit: bool = False
+    is_split: bool = False
 
 
 def make_requests(settings: Settings, clips: Sequence[Clip], prompts: Sequence[str], asked: Asked) -> list[EditRequest]:
@@ -268,6 +296,8 @@ def make_requests(settings: Settings, clips: Sequence[Clip], prompts: Sequence[s
         raise UsageError("one idempotency key cannot stand for several edits", hint="--idempotency-key auto")
     if asked.trim is not None and any(clip.path is None for clip in clips):
         raise UsageError("--trim is for local clips", hint="download the video first and give the file")
+    if asked.fit and any(clip.path is None for clip in clips):
+        raise UsageError("--fit is for local clips", hint="download the video first and give the file")
     watermark = choose_watermark(settings, asked.model, asked.watermark)
     callback_url = asked.callback_url or settings.callback_url
     for prompt in prompts:
@@ -285,6 +315,8 @@ def make_requests(settings: Settings, clips: Sequence[Clip], prompts: Sequence[s
             asked.key,
             resubmit=asked.resubmit,
             finishing=asked.finishing,
+            fit=asked.fit,
+            is_split=asked.is_split,
             repeats=asked.takes > 1 and asked.key is None,
             names_prompt=len(prompts) * asked.takes > 1,
         )

@@ -1,8 +1,11 @@
 """What `modify` asks for, made ready: checked, with a free target, as entries of the engine, and uploaded."""
 
 import contextlib
+import functools
 import os
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from luma_cli.api.client import Client
@@ -11,12 +14,14 @@ from luma_cli.edits import save
 from luma_cli.edits.events import Failed, Finished, Note, Prepared, Report, Started, Uploaded, Warned, transferring
 from luma_cli.edits.preflight import preflight
 from luma_cli.edits.redo import find_task_clip
-from luma_cli.edits.request import Clip, EditRequest, Entry, parse_clip, parse_clips, takes_watermark
+from luma_cli.edits.request import Clip, EditRequest, Entry, PieceOf, parse_clip, parse_clips, takes_watermark
 from luma_cli.edits.run import Plan, Run
 from luma_cli.edits.task_references import claim_own
-from luma_cli.errors import ACCOUNT_ERRORS, Declined, KeyRejected, LumaError, UsageError
+from luma_cli.errors import ACCOUNT_ERRORS, Declined, FileError, KeyRejected, LumaError, UsageError, reason
 from luma_cli.journal.records import Row
+from luma_cli.video import fit, headers, split
 from luma_cli.video.ffmpeg import find_ffmpeg
+from luma_cli.video.frames import look
 from luma_cli.video.trim import NEEDS, trimmed
 
 MAX_PROMPT_SHOWN = 40
@@ -52,14 +57,69 @@ def deliver(request: EditRequest, client: Client, report: Report, ffmpeg: str | 
     """
     path = request.clip.path
     assert path is not None  # noqa: S101  a link is not delivered
-    if request.trim is None:
-        return upload(path, client, report)
-    tool = find_ffmpeg(ffmpeg, NEEDS, option="--trim")
     with contextlib.ExitStack() as stack:
-        with transferring(report, f"trim {path.name}", "seconds") as on_seconds:
-            seconds = request.model.limits.max_seconds
-            short = stack.enter_context(trimmed(path, request.trim, seconds, tool, on_seconds))
-        return upload(short, client, report)
+        folder = functools.partial(_folder, stack, path)
+        if request.piece is not None:
+            made = _cut(request, request.piece, path, folder, report, ffmpeg)
+        elif request.fit and (why := _reasons(request, path)):
+            made = _fitted(request, path, why, folder, report, ffmpeg)
+        elif request.trim is not None:
+            tool = find_ffmpeg(ffmpeg, NEEDS, option="--trim")
+            with transferring(report, f"trim {path.name}", "seconds") as on_seconds:
+                seconds = request.model.limits.max_seconds
+                made = stack.enter_context(trimmed(path, request.trim, seconds, tool, on_seconds))
+        else:
+            made = path
+        return upload(made, client, report)
+
+
+def _folder(stack: contextlib.ExitStack, path: Path) -> Path:
+    """A folder for what is made of the clip at `path`, that goes when it is uploaded."""
+    try:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="luma-clip-", ignore_cleanup_errors=True)))
+    except OSError as error:
+        raise FileError(f"no room to work on {path.name}: {reason(error)}") from error
+
+
+def _reasons(request: EditRequest, path: Path) -> tuple[str, ...]:
+    """Why a clip does not fit the model as it is."""
+    try:
+        size, kind = path.stat().st_size, headers.sniff_file(path)
+        if kind not in headers.CONTAINERS:
+            return (f"it is {headers.name_of(kind)}",)
+        return fit.reasons(headers.probe_file(path), request.model.limits, size)
+    except OSError as error:
+        raise FileError(f"cannot read {path.name}: {reason(error)}") from error
+    except headers.MediaError as error:
+        return (f"its headers cannot be read: {error}",)
+
+
+def _fitted(
+    request: EditRequest,
+    path: Path,
+    why: tuple[str, ...],
+    folder: Callable[[], Path],
+    report: Report,
+    ffmpeg: str | None,
+) -> Path:
+    tool, target = find_ffmpeg(ffmpeg, fit.NEEDS, option="--fit"), folder() / f"{path.stem}.mp4"
+    with transferring(report, f"fit {path.name}", "seconds") as on_seconds:
+        limits = request.model.limits
+        done = fit.fitted(tool, path, why, limits, target, trim=request.trim, on_seconds=on_seconds)
+    rate = f", at {float(done.rate):.6g} frames a second" if done.was_variable else ""
+    report(Note(f"{path.name} is made to fit, since {', '.join(why)}: {done.width}x{done.height}{rate}"))
+    return target
+
+
+def _cut(
+    request: EditRequest, piece: PieceOf, path: Path, folder: Callable[[], Path], report: Report, ffmpeg: str | None
+) -> Path:
+    tool = find_ffmpeg(ffmpeg, split.NEEDS, option="--split")
+    target = folder() / f"{path.stem}-{piece.index:03}.mp4"
+    cut = split.Piece(piece.index - 1, piece.first_frame, piece.frames)
+    with transferring(report, f"cut piece {piece.index} of {piece.count}", "seconds") as on_seconds:
+        split.cut_piece(tool, look(tool, path), cut, request.model.limits, target, on_seconds=on_seconds)
+    return target
 
 
 def upload(path: Path, client: Client, report: Report) -> str:
@@ -102,6 +162,8 @@ def make_ready(
     for model in {request.model.name: request.model for request in requests}.values():
         if watermark and not takes_watermark(model):
             run.report(Warned(f"{model.name} takes no text as watermark: the setting is left out"))
+    if any(request.fit for request in requests):
+        find_ffmpeg(run.settings.ffmpeg, fit.NEEDS, option="--fit")
     requests = prepare(run, requests, skips_checks=skips_checks, is_strict=is_strict)
     check_targets(run, plan, requests, makes=makes)
     return requests
@@ -160,9 +222,18 @@ def check_targets(run: Run, plan: Plan, requests: Sequence[EditRequest], *, make
     for request in requests:
         if plan.output is not None and is_same_file(request.clip.name, plan.output):
             raise UsageError(f"{request.clip.name} would be overwritten by its own edit", hint="-o with another path")
+    if any(request.is_split for request in requests):
+        return  # the file may be there already, of the same pieces
     if not makes and any(request.key for request in requests):
         return  # the file may be there already, as the journal would say
     save.check_output(plan, len(requests), lambda: _saved_before(run, requests), makes=makes)
+
+
+def as_one_piece(run: Run, plan: Plan, requests: Sequence[EditRequest], *, makes: bool) -> list[EditRequest]:
+    """Requests whose clips need no cut. Raises what `check_targets` does."""
+    whole = [replace(request, is_split=False) for request in requests]
+    check_targets(run, plan, whole, makes=makes)
+    return whole
 
 
 def show_requests(run: Run, requests: Sequence[EditRequest]) -> None:

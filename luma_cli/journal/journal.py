@@ -152,6 +152,11 @@ class Journal(Submissions):
                 ),
             )
 
+    def forget_files(self, paths: Sequence[str]) -> None:
+        """Files that were only on the way to another one."""
+        with self._db.transaction():
+            self._db.executemany("DELETE FROM file WHERE path = ?", [(stored_path(path),) for path in paths])
+
     def note_details(self, task_id: str, **changes: Any) -> None:
         """Change what is recorded beside an edit: fields of `Details`."""
         columns = {name: Details(**changes).columns()[name] for name in changes}

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from luma_cli.api.hosts import shown
@@ -16,6 +16,7 @@ from luma_cli.edits.events import (
     Finished,
     Note,
     NotTried,
+    PiecesPlanned,
     Polled,
     Prepared,
     Started,
@@ -85,6 +86,8 @@ class Presenter:
                 self._transfer(event)
             case Uploaded():
                 messages.note(f"uploaded {event.name}; kie.ai keeps it for about {UPLOAD_LIFE}")
+            case PiecesPlanned():
+                _show_cuts(event)
             case Prepared():
                 _show_request(event)
             case _:
@@ -143,13 +146,13 @@ class Presenter:
         elif event.entry_id is not None:
             _emit_for_person(event)
         elif self._prints_json:
-            streams.emit_json(task_members(task))
+            streams.emit_json(task_members(task, event.pieces))
         elif event.output == STDOUT:
             _emit_video(task)
         elif self._names_clips and streams.stdout_is_terminal() and not streams.wants_json():
             _emit_for_person(event)
         else:
-            emit_task(task, _results(event))
+            emit_task(task, _results(event), event.pieces)
 
     def _failed_row(self, event: Failed, entry_id: str) -> None:
         if self._batch is not None:
@@ -226,13 +229,33 @@ class Batch:
         return ", ".join([*parts, format_span(self._clock() - self._started)])
 
 
-def emit_task(task: Task, lines: Iterable[str] = ()) -> None:
+def emit_task(task: Task, lines: Iterable[str] = (), pieces: Sequence[Mapping[str, object]] | None = None) -> None:
     """A task as JSON if that was asked for, else these lines."""
     if streams.wants_json():
-        streams.emit_json(task_members(task))
+        streams.emit_json(task_members(task, pieces))
         return
     for line in lines:
         streams.emit(line)
+
+
+def _show_cuts(planned: PiecesPlanned) -> None:
+    """A line for each piece: its number, its frames, and from when to when it goes."""
+    rows = [
+        {
+            "index": piece.index,
+            "firstFrame": piece.first_frame,
+            "frames": piece.frames,
+            "start": round(float(piece.first_frame / planned.rate), 3),
+            "end": round(float((piece.first_frame + piece.frames) / planned.rate), 3),
+        }
+        for piece in planned.pieces
+    ]
+    if streams.wants_json():
+        streams.emit_json({"video": shown(planned.name), "frameRate": str(planned.rate), "pieces": rows})
+        return
+    for row in rows:
+        times = f"{row['start']:.3f}-{row['end']:.3f} s"
+        streams.emit_fields([f"piece {row['index']} of {len(rows)}", f"{row['frames']} frames", times])
 
 
 def _show_request(request: Prepared) -> None:

@@ -194,3 +194,9 @@ def heard(path: Path, stream: str = "0:a:0") -> tuple[int, "array[int]"]:
     command = [FFMPEG, "-nostdin", "-v", "error", "-i", str(path), "-map", stream, "-ac", "1", "-f", "s16le", "-"]
     samples = array("h", subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
     return int(first.split(",")[2]), samples
+
+
+def described(path: Path) -> str:
+    """What ffmpeg says of a clip."""
+    done = subprocess.run([FFMPEG, "-nostdin", "-hide_banner", "-i", str(path)], capture_output=True, check=False)
+    return done.stderr.decode("utf-8", "replace")

@@ -23,6 +23,10 @@ def modify(
     setting: options.Setting = None,
     audio: options.Audio = None,
     match: options.Match = None,
+    fit: options.Fit = False,
+    split: options.Split = False,
+    redo_piece: options.RedoPiece = None,
+    keep_pieces: options.KeepPieces = False,
     as_delivered: options.AsDelivered = False,
     watermark: options.Watermark = None,
     callback_url: options.CallbackUrl = None,
@@ -62,7 +66,7 @@ def modify(
     (luma help exit-codes)
     """
     from luma_cli.callbacks.wake import open_server, pace
-    from luma_cli.edits import submit
+    from luma_cli.edits import pieces, submit
     from luma_cli.edits.request import Asked, make_requests
     from luma_cli.output.questions import ask_prompts
 
@@ -86,9 +90,18 @@ def modify(
         texts = ask_prompts(prompts, prompt_file, run.settings.prompt)
         options.check_key(idempotency_key)
         row, values = options.choose_model(run, model, setting)
-        asked = Asked(watermark, server.callback_url, row, values, trim, takes, idempotency_key, resubmit, finishing)
+        texts_of = (watermark, server.callback_url, row, values, trim, takes, idempotency_key, resubmit)
+        asked = Asked(*texts_of, finishing, fit, split or redo_piece is not None)
         run = submit.with_account(run)
         clips = submit.find_clips(run, videos)
         requests = make_requests(run.settings, clips, texts, asked)
+        if asked.is_split:
+            pieces.check_split(run, plan, requests, redo_piece)
         requests = submit.make_ready(run, plan, requests, skips_checks=no_check, is_strict=strict, makes=kept)
+        if asked.is_split:
+            cutting = pieces.cutting_of(run, requests[0])
+            if cutting is not None:
+                options.cut_up(run, plan, cutting, server, redo_piece, dry_run=dry_run, keeps=keep_pieces)
+                return
+            requests = submit.as_one_piece(run, plan, requests, makes=kept)
         options.carry_out(run, plan, requests, server, dry_run=dry_run, opens=open_)

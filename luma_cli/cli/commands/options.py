@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from luma_cli.api.client import Client
     from luma_cli.callbacks.wake import CallbackServer
     from luma_cli.edits.events import Report
+    from luma_cli.edits.pieces import Cutting
     from luma_cli.edits.request import EditRequest, Finishing
     from luma_cli.edits.run import Clock, Plan, Results, Run
     from luma_cli.journal.journal import Journal
@@ -108,6 +109,10 @@ Audio = Annotated[
 Match = Annotated[
     bool | None, typer.Option("--match", help="Bring the result back to its source's frame rate, count and size.")
 ]
+Fit = Annotated[bool, typer.Option("--fit", help="Make a local clip fit the model, if it does not.")]
+Split = Annotated[bool, typer.Option("--split", help="Edit a clip that is too long in pieces; needs -o FILE.")]
+RedoPiece = Annotated[int | None, typer.Option("--redo-piece", metavar="I", help="Make piece I of a split edit again.")]
+KeepPieces = Annotated[bool, typer.Option("--keep-pieces", help="Keep the folder with a split edit's pieces.")]
 AsDelivered = Annotated[bool, typer.Option("--as-delivered", help="Save the service's bytes and nothing else.")]
 Wait = Annotated[bool, typer.Option("-w", "--wait", help="Wait; print the result link(s) instead of the id.")]
 Prompts = Annotated[
@@ -321,6 +326,30 @@ def carry_out(
         see_through_with_callbacks(run, plan, submit.entries_for(plan, requests), server)
     show_results(run, opens=opens, waits=plan.waits)
     run.results.conclude()
+
+
+def cut_up(
+    run: "Run",
+    plan: "Plan",
+    cutting: "Cutting",
+    server: "CallbackServer",
+    redo: int | None,
+    *,
+    dry_run: bool,
+    keeps: bool,
+) -> None:
+    """Edit a clip in pieces, or only show where it is cut."""
+    from luma_cli.callbacks.wake import see_through_with_callbacks
+    from luma_cli.edits import pieces, submit
+
+    if dry_run:
+        pieces.show_cuts(run, cutting)
+        submit.show_requests(run, [cutting.request])
+        return
+    run.connect()
+    with server:
+        see = functools.partial(see_through_with_callbacks, server=server)
+        pieces.edit_in_pieces(run, plan, cutting, see, redo=redo, keeps=keeps)
 
 
 def show_results(run: "Run", *, opens: bool, waits: bool = True) -> None:

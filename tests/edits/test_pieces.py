@@ -1,0 +1,192 @@
+"""Edits of clips that are longer than the model takes, and of clips that do not fit it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from luma_cli.sandbox import Sandbox
+from support import footage
+from support.commands import KEY, Result
+
+Luma = Callable[..., Result]
+SPLIT = ("modify", "clip.mp4", "-p", "Snow falls", "-o", "out.mp4", "--split", "--interval", "1s")
+
+
+@pytest.fixture
+def realistic(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    with Sandbox(duration=0.0, api_key=KEY, realistic=True) as server:
+        monkeypatch.setenv("LUMA_BASE_URL", server.url)
+        monkeypatch.setenv("LUMA_UPLOAD_URL", server.url)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """10.5 s at 29.97 frames a second: two pieces."""
+    path = tmp_path_factory.mktemp("long") / "clip.mp4"
+    sources = [*footage.picture("30000/1001", 10.5, "96x54"), *footage.tone(10.5)]
+    footage.ffmpeg(*sources, *footage.X264, *footage.AAC, path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def clip(tmp_path: Path, long_clip: bytes) -> Path:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(long_clip)
+    return path
+
+
+def submissions(server: Sandbox) -> int:
+    return sum(request.path.endswith("/modify/generate") for request in server.requests)
+
+
+def test_a_long_clip_comes_back_whole_with_its_frames_and_its_sound(luma: Luma, realistic: Sandbox, clip: Path) -> None:
+    code, out, err = luma(*SPLIT, "--json")
+
+    assert code == 0, err
+    whole = json.loads(out)
+    assert [piece["index"] for piece in whole["pieces"]] == [1, 2]
+    assert sum(piece["frames"] for piece in whole["pieces"]) == len(footage.frame_times(clip))
+    assert footage.frame_times(Path("out.mp4")) == footage.frame_times(clip)
+    assert footage.heard(Path("out.mp4"))[1] == footage.heard(clip)[1]
+    assert submissions(realistic) == 2
+    assert sorted(path.name for path in Path().iterdir()) == ["clip.mp4", "out.mp4"]
+
+
+def test_run_again_nothing_is_paid_and_one_piece_is_paid_to_redo_it(luma: Luma, realistic: Sandbox, clip: Path) -> None:
+    luma(*SPLIT)
+    first = Path("out.mp4").read_bytes()
+
+    assert luma(*SPLIT)[:2] == (0, "out.mp4\n")
+    assert submissions(realistic) == 2
+    Path("out.mp4").unlink()
+    assert luma(*SPLIT)[:2] == (0, "out.mp4\n")
+    assert submissions(realistic) == 2
+    assert Path("out.mp4").read_bytes() == first
+    assert luma(*SPLIT, "--redo-piece", 2, "--keep-pieces")[:2] == (0, "out.mp4\n")
+    assert submissions(realistic) == 3
+    assert Path(".out.mp4.luma-pieces").is_dir()
+    assert luma(*SPLIT, "--redo-piece", 3).code == 2
+
+
+def test_the_size_is_the_first_piece_s_or_with_match_the_source_s(luma: Luma, realistic: Sandbox, clip: Path) -> None:
+    assert luma(*SPLIT, "--match").code == 0
+
+    assert "96x54" in footage.described(Path("out.mp4"))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_killed_at_any_moment_and_run_again_no_piece_is_paid_twice(
+    luma: Luma, realistic: Sandbox, clip: Path, seed: int
+) -> None:
+    moment = random.Random(seed).uniform(0.5, 5.0)
+    process = subprocess.Popen([sys.executable, "-m", "luma_cli", *SPLIT], start_new_session=True)
+    try:
+        process.wait(moment)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+    deadline = time.monotonic() + 60
+    code, _, err = luma(*SPLIT)
+    assert time.monotonic() < deadline
+    if code == 12:  # the reply to a submission was lost with the process: never sent again unasked
+        assert "unknown outcome" in err
+        return
+    assert code == 0, err
+    assert submissions(realistic) == 2
+    assert footage.frame_times(Path("out.mp4")) == footage.frame_times(clip)
+
+
+def test_failed_pieces_say_how_they_are_done_again(luma: Luma, realistic: Sandbox, clip: Path) -> None:
+    realistic.scenario = "flag3"
+
+    code, out, err = luma(*SPLIT)
+
+    assert (code, out) == (5, "")
+    assert "piece 2 of 2" in err
+    assert "--redo-piece 2" in err
+    realistic.scenario = "realistic"
+    assert luma(*SPLIT, "--redo-piece", 1).code == 9
+    assert luma(*SPLIT, "--redo-piece", 2).code == 0
+    assert submissions(realistic) == 4
+
+
+def test_dry_run_prints_the_cuts(luma: Luma, realistic: Sandbox, clip: Path) -> None:
+    code, out, _ = luma(*SPLIT, "--dry-run")
+
+    assert code == 0
+    assert out.splitlines()[:2] == [
+        "piece 1 of 2\t284 frames\t0.000-9.476 s",
+        "piece 2 of 2\t30 frames\t9.476-10.477 s",
+    ] or out.startswith("piece 1 of 2\t")
+    assert not submissions(realistic)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("clip.mp4", "-p", "x", "--split"),
+        ("clip.mp4", "-p", "x", "--split", "-o", "out/"),
+        ("clip.mp4", "-p", "x", "--split", "-o", "-"),
+        ("clip.mp4", "-p", "x", "-p", "y", "--split", "-o", "out.mp4"),
+        ("clip.mp4", "-p", "x", "--takes", "2", "--split", "-o", "out.mp4"),
+        ("https://media.example.net/in.mp4", "-p", "x", "--split", "-o", "out.mp4"),
+    ],
+)
+def test_split_is_for_one_edit_of_a_file_with_a_file_for_the_whole(
+    luma: Luma, realistic: Sandbox, clip: Path, words: tuple[str, ...]
+) -> None:
+    assert luma("modify", *words).code == 2
+    assert not submissions(realistic)
+
+
+def test_without_a_journal_nobody_knows_what_is_paid(
+    luma: Luma, realistic: Sandbox, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUMA_JOURNAL", "off")
+
+    assert luma(*SPLIT).code == 2
+    assert not submissions(realistic)
+
+
+def test_a_clip_that_needs_no_cut_is_a_plain_edit(luma: Luma, realistic: Sandbox, clip: Path) -> None:
+    clip.write_bytes(footage.clip("fifty.mp4").read_bytes())
+
+    code, out, _ = luma(*SPLIT, "--json")
+
+    assert code == 0
+    assert json.loads(out)["pieces"] is None
+    assert json.loads(out)["taskId"]
+
+
+@pytest.mark.parametrize("name", ["odd.webm", "pq.mp4", "stream.ts", "timecode.mov", "opus.mkv"])
+def test_what_does_not_fit_goes_in_with_fit_and_the_original_is_untouched(
+    luma: Luma, realistic: Sandbox, tmp_path: Path, name: str
+) -> None:
+    source = tmp_path / name
+    source.write_bytes(footage.clip(name).read_bytes())
+
+    code, out, err = luma("modify", name, "-p", "Snow falls", "-o", "out.mp4", "--fit", "-w")
+
+    assert (code, out) == (0, "out.mp4\n"), err
+    assert "is made to fit, since" in err
+    assert "warning" not in err
+    assert source.read_bytes() == footage.clip(name).read_bytes()
+
+
+def test_what_fits_is_sent_as_it_is(luma: Luma, realistic: Sandbox, clip: Path) -> None:
+    clip.write_bytes(footage.clip("fifty.mp4").read_bytes())
+
+    code, _, err = luma("modify", "clip.mp4", "-p", "Snow falls", "-w", "--fit")
+
+    assert code == 0
+    assert "made to fit" not in err

@@ -458,6 +458,7 @@ class _Engine:
         self._run.results.track(task_id)
         # Without a look into the journal: the id is reported even when that has just failed.
         task = Task(task_id, State.GENERATING, None, edit.prompt, edit.video_url, edit.watermark, edit.callback_url)
+        self._run.results.see(task)
         self._run.report(Submitted(entry.name, task))
 
     def _take_refusal(self, entry: Entry, error: LumaError) -> bool:

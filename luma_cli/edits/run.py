@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from luma_cli.api.task import Task
+from luma_cli.api.task import State, Task
 from luma_cli.config.settings import Settings
 from luma_cli.edits.events import Failed, NotTried, Report
 from luma_cli.edits.request import Finishing
@@ -40,15 +40,15 @@ class Results:
     def track(self, task_id: str) -> None:
         """Remember a task that runs, so that every way out can say how to go on."""
         self.running[task_id] = None
-        self.tasks.setdefault(task_id, Task(task_id))
+        self.tasks.setdefault(task_id, Task(task_id, State.GENERATING))
 
     def untrack(self, task_id: str) -> None:
         self.running.pop(task_id, None)
 
     def see(self, task: Task) -> None:
-        """Remember a task as it was last seen."""
-        if task.task_id:
-            self.tasks[task.task_id] = task
+        """Remember a task as it was last seen. A link without a task is known by itself."""
+        if name := task.task_id or " ".join(task.result_urls):
+            self.tasks[name] = task
 
     def add(self, error: LumaError) -> None:
         self.errors.append(error)

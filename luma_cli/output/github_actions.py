@@ -8,8 +8,12 @@ from pathlib import Path
 from luma_cli.api.task import Task, is_link
 from luma_cli.config import settings
 from luma_cli.errors import FileError, reason
+from luma_cli.output.formats import format_credits, format_span
+from luma_cli.output.task_list import name_of
 
 MAX_PROMPT = 120
+# GitHub takes 1 MiB of a step; something is left for other tools of the same step.
+MAX_SUMMARY = 900_000
 
 
 def write_step(tasks: Sequence[Task], exit_code: int) -> None:
@@ -24,11 +28,11 @@ def write_step(tasks: Sequence[Task], exit_code: int) -> None:
     Source: GitHub's documentation, "Workflow commands for GitHub Actions" (environment files).
     """
     _append("GITHUB_OUTPUT", "".join(_output(name, lines) for name, lines in _outputs(tasks, exit_code)))
-    _append("GITHUB_STEP_SUMMARY", _summary(tasks))
+    _append("GITHUB_STEP_SUMMARY", f"### luma\n\n{_summary(tasks)}" if tasks else "")
 
 
 def _outputs(tasks: Sequence[Task], exit_code: int) -> list[tuple[str, list[str]]]:
-    ids = [task.task_id for task in tasks]
+    ids = [task.task_id for task in tasks if task.task_id]
     urls = [url for task in tasks for url in task.result_urls]
     paths = [file.path for task in tasks for file in task.files]
     every = [("task-ids", ids), ("urls", urls), ("paths", paths)]
@@ -43,16 +47,39 @@ def _output(name: str, lines: Iterable[str]) -> str:
 
 
 def _summary(tasks: Sequence[Task]) -> str:
+    """A table that stays below the megabyte that GitHub takes of a step."""
     if not tasks:
         return ""
-    lines = ["| Task | State | Prompt | Result |", "| --- | --- | --- | --- |"]
-    for task in tasks:
-        results = [_code(Path(file.path).name) for file in task.files] or [_link(url) for url in task.result_urls]
-        prompt = _one_line(task.prompt or "")
-        short = prompt if len(prompt) <= MAX_PROMPT else prompt[: MAX_PROMPT - 1] + "…"
-        cells = (_code(task.task_id), _text(task.state), _text(short), " ".join(results) or _text(_why(task)))
-        lines.append(f"| {' | '.join(cells)} |")
+    names = ("Task", "State", "Clip", "Prompt", "Cost", "Time", "Result")
+    lines = [f"| {' | '.join(names)} |", f"| {' | '.join(['---'] * len(names))} |"]
+    size = 0
+    for number, task in enumerate(tasks):
+        row = f"| {' | '.join(_cells(task))} |"
+        size += len(row.encode("utf-8", "backslashreplace")) + 1
+        if size > MAX_SUMMARY:
+            lines += ["", f"… and {len(tasks) - number} more"]
+            break
+        lines.append(row)
     return "\n".join((*lines, "", ""))
+
+
+def _cells(task: Task) -> tuple[str, ...]:
+    results = [_code(Path(file.path).name) for file in task.files] or [_link(url) for url in task.result_urls]
+    if not task.has_ended and task.task_id:
+        results = [_code(f"luma wait {task.task_id}")]
+    prompt = _one_line(task.prompt or "")
+    short = prompt if len(prompt) <= MAX_PROMPT else prompt[: MAX_PROMPT - 1] + "…"
+    cost = "" if task.credits is None else format_credits(task.credits)
+    time = "" if task.elapsed is None else format_span(task.elapsed)
+    return (
+        _code(task.task_id),
+        _text(task.state),
+        _text(_one_line(name_of(task.video_url or ""))),
+        _text(short),
+        _text(cost),
+        _text(time),
+        " ".join(results) or _text(_why(task)),
+    )
 
 
 def _why(task: Task) -> str:

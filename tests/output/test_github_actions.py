@@ -1,5 +1,6 @@
 """`--github`: what a step of GitHub Actions leaves behind, and that nobody can smuggle anything into it."""
 
+import html
 import html.parser
 import json
 import os
@@ -104,8 +105,19 @@ def test_a_wait_that_ran_out_still_gives_the_id_to_the_next_step(
     outputs = parse_outputs((step / "output").read_text())
     monkeypatch.delenv("GITHUB_OUTPUT")
     assert code == 8
-    assert luma("status", "--json").out
+    assert outputs["state"] == ["generating"]
+    summary = html.unescape((step / "summary.md").read_text())
+    assert f"luma wait {outputs['task-id'][0]}" in summary
+    assert "Heavy snow" in summary
     assert json.loads(luma("status", "--json").out)["taskId"] == outputs["task-id"][0]
+
+
+def test_a_summary_stays_below_what_github_takes() -> None:
+    tasks = [Task(f"{number:032}", State.SUCCEEDED, prompt="Heavy & snow" * 10) for number in range(4000)]
+    summary = github_actions._summary(tasks)
+
+    assert len(summary.encode()) < 1 << 20
+    assert re.search(r"… and \d+ more$", summary.rstrip())
 
 
 def test_without_the_option_nothing_is_written(luma: Luma, sandbox: Sandbox, step: Path) -> None:
@@ -132,7 +144,7 @@ def test_no_text_leaves_its_place_in_outputs_or_summary(prompt: str, message: st
     assert len(outputs["path"]) == 1
     rows = github_actions._summary([task]).rstrip("\n").split("\n")
     assert len(rows) == 3
-    assert rows[2].count("|") == 5
+    assert rows[2].count("|") == 8
     parser = Tags()
     parser.feed(rows[2])
     assert parser.found == ["code", "code"]

@@ -7,14 +7,16 @@ somebody else's, and then nobody knows.
 """
 
 import logging
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from luma_cli.config.times import parse_since
 from luma_cli.edits.request import EditRequest
 from luma_cli.edits.run import Plan, Run
-from luma_cli.errors import FileError, LumaError
-from luma_cli.journal.costs import PATIENCE, Budget
+from luma_cli.errors import FileError, KeyRejected, LumaError
+from luma_cli.journal.costs import PATIENCE, Budget, Spent
 from luma_cli.journal.submissions import Submission
 
 log = logging.getLogger(__name__)
@@ -181,3 +183,43 @@ class Spending:
         except LumaError as error:
             log.info("the balance could not be read: %s", error.message)
             return None
+
+
+def describe_cost(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> str:
+    """What edits will probably cost, by what such ones have cost lately."""
+    spending = Spending(run, plan)
+    known = [price for price in map(spending.expected, requests) if price is not None]
+    if not known:
+        return "what it costs is not known: the journal holds no cost of such an edit yet"
+    total = round(sum(known), 6)
+    text = f"about {total:.12g} credits{f' for {len(requests)} edits' if len(requests) > 1 else ''}"
+    kinds = {(request.model.name, request.model.is_priced_per_second, repr(request.options)) for request in requests}
+    text += f" ({_last_prices(run, requests[0])})" if len(kinds) == 1 else ""
+    if len(known) < len(requests):
+        text += f", and {len(requests) - len(known)} at a price that is not known yet"
+    if plan.max_credits is not None and total > plan.max_credits:
+        text += f"; more than the limit of {plan.max_credits:.12g}"
+    return text
+
+
+def _last_prices(run: Run, request: EditRequest) -> str:
+    is_per_second = request.model.is_priced_per_second
+    prices = run.journal.costs.last_prices(request.model.name, request.options, per_second=is_per_second)
+    lowest, highest = round(min(prices), 6), round(max(prices), 6)
+    amount = f"{lowest:.12g}" if lowest == highest else f"{lowest:.12g} to {highest:.12g}"
+    last = "your last edit" if len(prices) == 1 else f"your last {len(prices)} edits"
+    return f"{last}: {amount}{' a second' if is_per_second else '' if len(prices) == 1 else ' each'}"
+
+
+def spent_since(run: Run, since: str | None) -> tuple[Spent, datetime | None]:
+    """What the journal says was spent, and since when; None: ever. Without the network.
+
+    Raises:
+        UsageError: `since` is not a time.
+    """
+    start = None if since is None else parse_since(since, datetime.fromtimestamp(run.clock.now()).astimezone())
+    try:
+        run = run.for_account()
+    except KeyRejected:
+        log.info("there is no key: what all accounts at this service have spent is counted")
+    return run.journal.costs.spent(-math.inf if start is None else start.timestamp()), start

@@ -105,6 +105,23 @@ class PiecesPlanned:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """For --dry-run: what would become of a row of a manifest. `task` is what it has already, `error` what stops it.
+
+    `expected_credits` is what it would probably cost, None if nobody knows.
+    """
+
+    entry_id: str
+    line: int
+    video: str
+    prompt: str
+    task: Task | None = None
+    error: LumaError | None = None
+    expected_credits: float | None = None
+    findings: Sequence[Finding] = ()
+
+
+@dataclass(frozen=True)
 class Submitted:
     """A task was created. `is_new`: by this run, and not by an earlier one that this run continues."""
 
@@ -185,6 +202,7 @@ Event = (
     | Uploaded
     | Prepared
     | PiecesPlanned
+    | Planned
     | Submitted
     | Polled
     | Tally

@@ -1,7 +1,7 @@
 """Look at everything that can be known before money is spent, and report all of it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from luma_cli.api.hosts import host_of, is_loopback, shown
@@ -78,6 +78,21 @@ def look_there(request: EditRequest, session: Session, *, is_local: bool) -> lis
     if is_local and not is_loopback(host_of(name)):
         log.info("%s is not looked into: a sandbox asks no other host", shown(name))
     return links.check_link(name, session, request.model.limits, allow_local=is_local)
+
+
+def look_at_each(run: Run, requests: Sequence[EditRequest], *, is_strict: bool) -> Iterator[list[Finding]]:
+    """What is found for each request, each link looked into once."""
+    is_local = is_loopback(host_of(run.settings.base_url))
+    behind: dict[str, list[Finding]] = {}
+    with Session(ca_bundle=run.settings.ca_bundle, public_only=not is_local) as session:
+        for request in requests:
+            found = look_here(request, is_local=is_local)
+            name = request.clip.name
+            if request.clip.path is None:
+                if name not in behind:
+                    behind[name] = look_there(request, session, is_local=is_local)
+                found += behind[name]
+            yield [strictly(finding) if is_strict else finding for finding in found]
 
 
 def _find(run: Run, requests: Sequence[EditRequest]) -> list[Finding]:

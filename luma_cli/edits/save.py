@@ -70,7 +70,7 @@ def check_output_for(run: Run, plan: Plan, references: Sequence[Reference], othe
     check_output(plan, len(references) + others, lambda: saved_paths(run.journal, task_ids))
 
 
-def check_results_folder(name: str | None) -> str | None:
+def check_results_folder(name: str | None, *, makes: bool = True) -> str | None:
     """The folder of a batch's results, None when only links are wanted.
 
     Raises:
@@ -80,7 +80,7 @@ def check_results_folder(name: str | None) -> str | None:
     if name == STDOUT:
         raise UsageError("a batch saves files: it has no video for stdout", hint="-o DIR")
     if name is not None:
-        check_folder(name)
+        check_folder(name, makes=makes)
     return name
 
 

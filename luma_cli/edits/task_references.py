@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from luma_cli.api.models import find_model
 from luma_cli.api.task import VISIBILITY_GRACE, SavedFile, State, Task, as_int, is_task_id
 from luma_cli.downloads.file_names import PATTERN_WITH_PROMPT, Naming, stem_of
 from luma_cli.edits.events import Failed, Note, Warned
@@ -140,6 +141,35 @@ def parse_full_id(text: str) -> str:
     return text
 
 
+def forget(journal: Journal, references: Sequence[str]) -> list[str]:
+    """Take rows out of the journal, and the keys of tasks that were pruned; returns what stands for each.
+
+    Raises:
+        UsageError: the journal knows one of them not at all, or it is being sent right now.
+    """
+    rows = {reference: find_row(reference, journal) for reference in references}
+    for reference in [reference for reference, row in rows.items() if row is None]:
+        if not journal.forget_key(reference):
+            raise UsageError(f"no task {reference} in the journal", hint="luma tasks lists what is there")
+    found = list({row.number: row for row in rows.values() if row is not None}.values())
+    journal.forget(found)
+    return [row.label for row in found] + [reference for reference, row in rows.items() if row is None]
+
+
+def adopt(run: Run, task_id: str, *, label: str | None, model: str | None) -> Row:
+    """Ask for a task that the journal does not know, and record it, for the submission of this label if there is one.
+
+    Raises:
+        UsageError: not an id or a model, or the row has its id.
+        LumaError: what the service says.
+    """
+    full_id = parse_full_id(task_id)
+    row = parse_rows([label], run.journal)[0] if label is not None else None
+    name = find_model(model).name if model is not None else row.task.model if row else run.model_of(full_id)
+    task = run.client.patiently(lambda: run.client.task(full_id, name))
+    return run.journal.adopt(task, row=row)
+
+
 def remember(run: Run, references: Sequence[Reference]) -> list[Task]:
     """The tasks as the journal knows them, without the network."""
     rows = [run.journal.known(reference.task_id) for reference in references]
@@ -199,7 +229,9 @@ def prune(run: Run, seconds: float, *, force: bool) -> list[Row]:
         run.report(Note(f"{kept} kept, since not all of it is saved: luma download --all-missing, or --force"))
     if rows and not force and run.can_ask() and not run.confirm(f"Forget {len(rows)} task(s)?"):
         raise Declined("nothing was forgotten")
-    return run.journal.prune(before, force=force)
+    pruned = run.journal.prune(before, force=force)
+    run.report(Note(f"{len(pruned)} forgotten; their keys stay known, so that nothing is paid again"))
+    return pruned
 
 
 def claim_own(run: Run, rows: Iterable[Row]) -> list[Row]:

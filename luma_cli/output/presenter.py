@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from luma_cli.api.hosts import shown
@@ -17,6 +18,7 @@ from luma_cli.edits.events import (
     Note,
     NotTried,
     PiecesPlanned,
+    Planned,
     Polled,
     Prepared,
     Started,
@@ -90,6 +92,8 @@ class Presenter:
                 _show_cuts(event)
             case Prepared():
                 _show_request(event)
+            case Planned():
+                self._planned(event)
             case _:
                 self._take_task(event)
 
@@ -136,6 +140,22 @@ class Presenter:
             messages.note(f"task {task_id} is submitted")
         if self._prints_ids:
             emit_task(event.task, [task_id])
+
+    def _planned(self, event: Planned) -> None:
+        """A row of --dry-run: a line, and on stderr what is wrong with it."""
+        if streams.wants_json():
+            known = event.task or Task("", prompt=event.prompt)
+            members = entry_members(event.entry_id, event.line, known, event.error)
+            found = [finding_members(finding) for finding in event.findings]
+            streams.emit_json({**members, "expectedCredits": event.expected_credits, "findings": found})
+        else:
+            what = "fault" if event.error else "submit" if event.task is None else f"has task {event.task.task_id}"
+            streams.emit_fields([event.entry_id, what, event.video, event.prompt])
+        name = f"line {event.line} ({event.entry_id})"
+        warnings = [replace(finding, video=name) for finding in event.findings if finding.level != "error"]
+        messages.show_findings(warnings)
+        if event.error is not None and self._results.count > 1:
+            messages.show_failure(f"{shown(name)}: {event.error.message}", event.error.hint)
 
     def _ended(self, event: Ended) -> None:
         task = event.task

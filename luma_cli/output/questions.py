@@ -14,20 +14,28 @@ def read_text(name: str, maximum: int = 1 << 20) -> str:
     """The text of a file, or of stdin for `-`.
 
     Raises:
-        UsageError: it cannot be read, or is no UTF-8 text.
+        UsageError: it cannot be read, or is not UTF-8 text.
     """
+    try:
+        return read_bytes(name, maximum).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"cannot read {name}: not UTF-8 text") from error
+
+
+def read_bytes(name: str, maximum: int) -> bytes:
+    """The bytes of a file, or of stdin for `-`. Raises UsageError if it cannot be read, or is too large."""
     try:
         if name == "-":
             content = sys.stdin.buffer.read(maximum + 1) if sys.stdin is not None else b""
         else:
             with Path(name).open("rb") as file:
                 content = file.read(maximum + 1)
-        text = content.decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from error
+        why = getattr(error, "strerror", None) or "not a usable name"
+        raise UsageError(f"cannot read {name}: {why}") from error
     if len(content) > maximum:
         raise UsageError(f"{name} is larger than {maximum >> 20} MiB")
-    return text
+    return content
 
 
 def stdin_lines() -> list[str]:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from luma_cli.api.task import Task, is_link
+from luma_cli.journal.costs import Spent
 from luma_cli.journal.records import Row
-from luma_cli.output import streams, terminal_codes
+from luma_cli.output import messages, streams, terminal_codes
 from luma_cli.output.formats import format_span, format_time, row_members, task_members
 from luma_cli.output.task_list import DEFAULT_LIMIT, draw_rows, state_of
 
@@ -52,6 +53,28 @@ def show_rows(rows: Iterable[Row], limit: int | None = None) -> None:
     else:
         lines = ((row.label, state_of(row), _created(row), _result(row.task)) for row in rows)
         show_lines(islice(lines, limit or None))
+
+
+def show_labels(rows: Iterable[Row]) -> None:
+    """The ids of submissions, or what stands for them, one a line."""
+    for row in rows:
+        if streams.wants_json():
+            streams.emit_json(row_members(row))
+        else:
+            streams.emit(row.label)
+
+
+def show_spent(spent: Spent, since: datetime | None) -> None:
+    """Credits on stdout; by how many tasks, and how many more there are of unknown cost, beside them."""
+    amount = round(spent.credits, 6)
+    if streams.wants_json():
+        facts = {"spent": amount, "tasks": spent.count, "unknown": spent.unknown, "since": format_time(since) or None}
+        streams.emit_json(facts)
+        return
+    streams.emit(f"{amount:.12g}")
+    unknown = f", and {spent.unknown} more of unknown cost" if spent.unknown else ""
+    when = "" if since is None else f" since {format_time(since)}"
+    messages.note(f"by {spent.count} task{'s' if spent.count != 1 else ''}{unknown}{when}")
 
 
 def show_row(row: Row) -> None:

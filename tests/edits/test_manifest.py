@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luma_cli.config.settings import load_settings
-from luma_cli.edits.manifest import ManifestEntry, in_shard, make_entries, parse_manifest, parse_shard
+from luma_cli.edits.manifest import ManifestEntry, decode, in_shard, make_entries, parse_manifest, parse_shard
 from luma_cli.errors import UsageError
+from luma_cli.video.trim_range import Trim
 from support.commands import CLIP, CLIP_URL
 
 GOOD = '{"prompt": "Snow", "video": "a.mp4"}'
@@ -40,6 +41,146 @@ def test_a_csv_row_is_an_entry_and_an_empty_cell_is_left_out() -> None:
 def test_a_stream_is_told_by_its_first_character() -> None:
     assert parse_manifest("-", "\n" + GOOD)[0].line == 2
     assert parse_manifest("-", "prompt,video\nSnow,a.mp4")[0].prompt == "Snow"
+
+
+ROW = ManifestEntry(2, "", "Snow", "a.mp4", "mine")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "prompt,video,watermark\nSnow,a.mp4,mine\n",
+        "prompt;video;watermark\r\nSnow;a.mp4;mine\r\n",
+        "prompt\tvideo\twatermark\nSnow\ta.mp4\tmine\n",
+        "prompt,video,watermark\rSnow,a.mp4,mine\r",
+        "PROMPT, Video ,Watermark\nSnow,a.mp4,mine\n",
+        '"prompt";"video";"watermark"\n"Snow";"a.mp4";"mine"\n',
+        "prompt,video,watermark,,\nSnow,a.mp4,mine,,\n",
+        "prompt,video,watermark\nSnow,a.mp4,mine,,,\n",
+        "prompt,video,notes,watermark\nSnow,a.mp4,dull,mine\n",
+        "prompt,video,takes,watermark\nSnow,a.mp4,1,mine\n",
+    ],
+)
+def test_csv_is_read_in_every_dialect(text: str) -> None:
+    assert parse_manifest("a.csv", text) == [ROW]
+
+
+@pytest.mark.parametrize("first", ["sep=;\r\n", '"sep=;"\n', "SEP=;\n"])
+def test_a_line_that_names_the_separator_is_obeyed_and_counted(first: str) -> None:
+    [entry] = parse_manifest("a.csv", f"{first}prompt;video\nSnow, heavy;a.mp4\n")
+    assert (entry.line, entry.prompt) == (3, "Snow, heavy")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_says_the_encoding(encoding: str) -> None:
+    assert decode("a.csv", "prompt,vidéo".encode(encoding)) == "prompt,vidéo"
+
+
+def test_utf_16_of_either_order_is_read() -> None:
+    assert decode("a.csv", b"\xfe\xff" + "é".encode("utf-16-be")) == "é"
+    assert decode("a.csv", b"\xff\xfe" + "é".encode("utf-16-le")) == "é"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16-le", "shift-jis"])
+def test_another_encoding_is_an_error_that_says_how_to_save_it(encoding: str) -> None:
+    text = "prompt,video\nnäive,a.mp4\n" if encoding != "shift-jis" else "prompt,video\n夜,a.mp4\n"
+    with pytest.raises(UsageError, match="not UTF-8") as caught:
+        parse_manifest("a.csv", decode("a.csv", text.encode(encoding)))
+    assert "CSV UTF-8" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (f"[{GOOD},\n {GOOD}]", [1, 2]),
+        (f"[{GOOD}, {GOOD}]\n", [1, 2]),
+        (f"\n[\n  {GOOD},\n\n  {GOOD}\n]\n", [3, 5]),
+        (json.dumps([json.loads(GOOD)], indent=2), [2]),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.json", "-"])
+def test_a_json_array_holds_rows_too(text: str, lines: list[int], name: str) -> None:
+    assert [entry.line for entry in parse_manifest(name, text)] == lines
+
+
+def test_a_broken_array_is_answered_with_the_command_that_repairs_it() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_manifest("a.json", f"[{GOOD},\n{GOOD}")
+    assert "jq -c '.[]'" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("promt", "prompt"),
+        ("Vidoe", "video"),
+        ("video_url", "video"),
+        ("videoUrl", "video"),
+        ("out", "output"),
+        ("output file", "output"),
+        ("take", "takes"),
+        ("trims", "trim"),
+        ("modle", "model"),
+    ],
+)
+def test_an_unknown_column_near_a_known_one_is_an_error_that_names_it(name: str, near: str) -> None:
+    row = {**json.loads(GOOD), name: "x"}
+    for found in (faults("a.csv", f"prompt,video,{name}\nSnow,a.mp4,x\n"), faults("a.jsonl", json.dumps(row))):
+        assert found[0].lower().endswith(f":1: no column '{name.lower()}', did you mean {near}?")
+
+
+@pytest.mark.parametrize("name", ["notes", "Title", "shot", "client", "tags", "date", "comment", "status", "budget"])
+def test_other_unknown_columns_are_ignored_and_named(name: str) -> None:
+    ignored: list[str] = []
+    parse_manifest("a.csv", f"prompt,video,{name}\nSnow,a.mp4,x\n", on_ignored=ignored.append)
+    row = {**json.loads(GOOD), name: [1]}
+    [entry] = parse_manifest("a.jsonl", json.dumps(row), on_ignored=ignored.append)
+    assert (set(ignored), entry.prompt) == ({name}, "Snow")
+
+
+def test_at_most_twenty_faults_are_reported_and_the_rest_are_counted() -> None:
+    found = faults("a.jsonl", "nonsense\n" * 25)
+    assert (len(found), found[20]) == (21, "a.jsonl:25: 5 more faults up to this line")
+
+
+def test_equal_outputs_are_a_fault_however_they_are_spelled() -> None:
+    rows = [
+        {**json.loads(GOOD), "id": str(number), "output": name} for number, name in enumerate(["d/b.mp4", "./d//B.mp4"])
+    ]
+    assert faults("a.jsonl", "\n".join(map(json.dumps, rows))) == ["a.jsonl:2: the same output as in line 1"]
+
+
+def test_an_output_that_is_a_clip_of_the_batch_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    row = {"prompt": "Snow", "video": str(tmp_path / "a.mp4"), "output": "a.mp4"}
+    with pytest.raises(UsageError) as caught:
+        parse_manifest("a.jsonl", json.dumps(row), folder=str(tmp_path))
+    assert "would overwrite" in caught.value.findings[0].message
+
+
+def test_csv_and_json_give_the_same_takes_trim_model_and_settings() -> None:
+    csv_text = "prompt,video,takes,trim,model,set\nSnow,a.mp4,3,0:01-0:05,aleph,seed=7;aspect-ratio=16:9\n"
+    row = {"prompt": "Snow", "video": "a.mp4", "takes": 3, "trim": "1-5", "model": "aleph"}
+    line = json.dumps({**row, "set": {"seed": 7, "aspectRatio": "16:9"}})
+    [one], [other] = parse_manifest("a.csv", csv_text), parse_manifest("a.jsonl", "\n" + line)
+    assert one == other
+    assert (one.takes, one.trim, one.model) == (3, Trim(1.0, 5.0), "aleph")
+
+
+def test_a_number_is_a_trim_too() -> None:
+    [entry] = parse_manifest("a.jsonl", '{"prompt": "a", "video": "b", "trim": 2.5}')
+    assert entry.trim == Trim(2.5)
+
+
+def test_each_take_is_an_entry_and_the_first_keeps_the_id() -> None:
+    row = {"prompt": "Snow", "video": "https://media.example.net/a.mp4", "id": "one"}
+    once = make_entries(load_settings(), parse_manifest("-", json.dumps(row)), None, None)
+    thrice = make_entries(load_settings(), parse_manifest("-", json.dumps({**row, "takes": 3})), None, None)
+    requests = [entry.request for entry in (*once, *thrice) if entry.request is not None]
+    assert [entry.entry_id for entry in thrice] == ["one", "one#2", "one#3"]
+    assert requests[0].key == requests[1].key
+    assert len({request.key for request in requests}) == 3
+    assert [request.take for request in requests] == [1, 1, 2, 3]
 
 
 LINK = '{"prompt": "Snow", "video": "https://media.example.net/a.mp4"}'
@@ -87,6 +228,16 @@ def test_an_id_that_is_made_does_not_depend_on_the_spelling(old: str, new: str) 
         ('{"prompt": "a", "video": "c", "output": "x/"}', "output is not the name of a file inside"),
         ('{"prompt": "a", "video": "c", "output": "..\\\\x"}', "output is not the name of a file inside"),
         ('{"prompt": "a", "video": "c", "output": "CON.mp4"}', "output is not allowed"),
+        ('{"prompt": "a", "Prompt": "b", "video": "c"}', "a key stands there twice"),
+        ('{"prompt": "a", "video": "c", "takes": 0}', "takes is not a number from 1 to 100"),
+        ('{"prompt": "a", "video": "c", "takes": true}', "takes is not a number from 1 to 100"),
+        ('{"prompt": "a", "video": "c", "takes": 2, "output": "x.mp4"}', "output names one file for 2 takes"),
+        ('{"prompt": "a", "video": "c", "trim": "5-2"}', "'5-2' ends before it begins"),
+        ('{"prompt": "a", "video": "http://c/d", "trim": 1}', "trim is for local clips"),
+        ('{"prompt": "a", "video": "c", "model": "lumma"}', "there is no model 'lumma'"),
+        ('{"prompt": "a", "video": "c", "model": "aleph", "set": {"sed": 1}}', ""),
+        ('{"prompt": "a", "video": "c", "set": [1]}', "set is not an object"),
+        ('{"prompt": "a", "video": "c", "match": "perhaps"}', "match is not true or false"),
     ],
 )
 def test_a_bad_row_is_told_with_its_line(line: str, fault: str) -> None:
@@ -111,9 +262,9 @@ def test_all_faults_are_told_at_once() -> None:
         ("prompt,video\na,b,c\n", "a.csv:2: 3 values for 2 columns"),
         ("prompt,prompt\na,b\n", "a.csv:1: a column stands there twice"),
         ("prompt,vidoe\na,b\n", "a.csv:1: no column 'vidoe', did you mean video?"),
-        ("prompt,film\n", "a.csv:1: no column 'film'"),
+        ("prompt,film\n", "a.csv:1: no column video in the first line"),
         ("prompt,id\na,b\n", "a.csv:1: no column video in the first line"),
-        ("a.mp4,Snow\nb.mp4,Rain\n", "a.csv:1: no column 'a.mp4'"),
+        ("a.mp4,Snow\nb.mp4,Rain\n", "a.csv:1: no column prompt in the first line"),
         ('prompt,video\n"a,b\n', "a.csv:2: not CSV"),
     ],
 )

@@ -73,6 +73,7 @@ def modify(
     waits = bool(wait or output or listen or on_done or open_)
     kept = not dry_run
     with options.open_run(needs_journal=kept, keeps_journal=kept, prints_ids=not waits, on_done=on_done) as run:
+        options.check_daily_limit(run)
         server = open_server(run, listen, public_url, callback_url)
         finishing = options.parse_finishing(run, audio, match, as_delivered)
         plan = options.make_plan(

@@ -318,7 +318,7 @@ def carry_out(
     from luma_cli.edits import submit
 
     if dry_run:
-        submit.show_requests(run, requests)
+        submit.show_requests(run, plan, requests)
         return
     run.connect()
     submit.refuse_repeats(run, requests)
@@ -344,7 +344,7 @@ def cut_up(
 
     if dry_run:
         pieces.show_cuts(run, cutting)
-        submit.show_requests(run, [cutting.request])
+        submit.show_requests(run, plan, [cutting.request])
         return
     run.connect()
     with server:
@@ -435,8 +435,20 @@ def _open_journal(ours: settings.Settings, clock: "Clock", *, needed: bool, kept
 
 def check_key(key: str | None) -> None:
     """Raises UsageError for an idempotency key that nobody would know again."""
-    if key is not None and settings.journal_is_off():
-        raise UsageError("without the journal nobody knows an idempotency key again", hint="unset LUMA_JOURNAL")
+    if key is not None:
+        need_journal("an idempotency key")
+
+
+def need_journal(what: str) -> None:
+    """Raises UsageError if LUMA_JOURNAL=off, for what is nothing without the journal."""
+    if settings.journal_is_off():
+        raise UsageError(f"{what} needs the journal, and LUMA_JOURNAL is off", hint="unset LUMA_JOURNAL")
+
+
+def check_daily_limit(run: Run) -> None:
+    """Raises UsageError for a daily limit over submissions that nobody counts."""
+    if run.settings.daily_credits is not None:
+        need_journal("the setting daily_credits")
 
 
 def check_journal(command: str) -> None:

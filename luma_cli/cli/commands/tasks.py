@@ -81,16 +81,17 @@ def show(tasks: Tasks) -> None:
 @app.command()
 @options.common
 def forget(tasks: Tasks) -> None:
-    """Take tasks out of the journal; they themselves go on."""
+    """Take tasks and their keys out of the journal; they themselves go on.
+
+    What is forgotten is not known again: the same edit, batch row or idempotency key is submitted and paid anew.
+    """
     from luma_cli.edits import task_references
     from luma_cli.output.messages import note
     from luma_cli.output.questions import read_words
 
     with options.open_run(needs_journal=True) as run:
-        rows = task_references.parse_rows(read_words(tasks), run.journal)
-        run.journal.forget(rows)
-    for row in rows:
-        note(f"{row.label} forgotten")
+        for label in task_references.forget(run.journal, read_words(tasks)):
+            note(f"{label} forgotten: the same edit would be submitted and paid anew")
 
 
 @app.command()
@@ -99,20 +100,23 @@ def prune(
     older_than: Annotated[
         float, typer.Option(metavar="DURATION", parser=settings.parse_duration, help="Submitted longer ago than this.")
     ],
-    force: Annotated[bool, typer.Option("-f", "--force", help="Unsaved results, too; do not ask.")] = False,
+    force: Annotated[
+        bool, typer.Option("-f", "--force", help="Also results that were never saved; do not ask.")
+    ] = False,
 ) -> None:
-    """Take ended tasks that are old out of the journal, but no results that were never saved.
+    """Take ended tasks that are old out of the journal; prints their ids.
 
-    Their keys stay known: a batch or an idempotency key is not paid for again.
+    Their keys and batch rows stay known: none is paid again. Results that were never saved are kept.
+
+    \b
+    Examples:
+      $ luma tasks prune --older-than 30d
     """
     from luma_cli.edits.task_references import prune as prune_rows
-    from luma_cli.output.messages import note
+    from luma_cli.output.tables import show_labels
 
     with options.open_run(needs_journal=True) as run:
-        pruned = prune_rows(run, older_than, force=force)
-    for row in pruned:
-        note(f"{row.label} forgotten")
-    note(f"{len(pruned)} forgotten")
+        show_labels(prune_rows(run, older_than, force=force))
 
 
 @app.command()
@@ -122,16 +126,21 @@ def adopt(
     label: Annotated[
         str | None, typer.Option("--for", metavar="LABEL", help="The unknown submission it belongs to, like unknown-7.")
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model that made a task from elsewhere.")
+    ] = None,
 ) -> None:
-    """Give a submission of unknown outcome its task id. Also records a task from elsewhere."""
+    """Give a submission of unknown outcome its task id. Also records a task from elsewhere.
+
+    \b
+    Examples:
+      $ luma tasks adopt 1f2e3d4c5b6a79880123456789abcdef --for unknown-7
+    """
     from luma_cli.edits import task_references
     from luma_cli.output import tables
 
     with options.open_run(needs_journal=True) as run:
-        full_id = task_references.parse_full_id(task_id)
-        task = run.client.patiently(lambda: run.client.task(full_id))
-        row = task_references.parse_rows([label], run.journal)[0] if label is not None else None
-        tables.show_row(run.journal.adopt(task, row=row))
+        tables.show_row(task_references.adopt(run.for_account(), task_id, label=label, model=model))
 
 
 @app.command()
@@ -141,5 +150,7 @@ def recover() -> None:
     from luma_cli.journal import journal, recovery
     from luma_cli.output.messages import note
 
-    saved, aside = recovery.recover(settings.state_dir() / journal.NAME)
-    note(f"took over {saved} row(s); the old file is {aside}" if aside else "the journal is sound")
+    path = settings.state_dir() / journal.NAME
+    saved, aside = recovery.recover(path)
+    taken = f"took over {saved} row(s) into {path}; the damaged file is {aside}: keep it until luma tasks shows all"
+    note(taken if aside else "the journal is sound")

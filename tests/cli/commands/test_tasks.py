@@ -221,7 +221,8 @@ def test_forget_takes_only_what_is_named(luma: Luma, sandbox: Sandbox) -> None:
 
 def test_forget_tells_the_id_that_it_takes_out(luma: Luma, sandbox: Sandbox) -> None:
     task_id = luma("modify", CLIP_URL, "-p", "Heavy snow").out.strip()
-    assert luma("tasks", "forget", "@last") == (0, "", f"luma: {task_id} forgotten\n")
+    forgotten = f"luma: {task_id} forgotten: the same edit would be submitted and paid anew\n"
+    assert luma("tasks", "forget", "@last") == (0, "", forgotten)
 
 
 def test_prune_keeps_what_has_not_ended_and_what_nobody_knows(luma: Luma, sandbox: Sandbox, file: Path) -> None:

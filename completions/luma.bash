@@ -44,13 +44,13 @@ _luma_flags() {
     'wait') echo '-o --output -f --force --interval --timeout --audio --match --as-delivered --fail-fast --parallel --listen --public-url --on-done --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'download') echo '-o --output -f --force --skip-existing --audio --match --as-delivered --parallel --all-missing --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'open') echo '--json -q --quiet -v --verbose -h --help' ;;
-    'batch') echo '-o --output -f --force --interval --timeout --parallel --audio --match --as-delivered --max-active --max-credits --fail-fast --shard --no-check --strict --on-done --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'batch') echo '-o --output -f --force --interval --timeout --parallel --audio --match --as-delivered --max-active --max-credits --fail-fast --shard --no-check --strict --on-done --resubmit -n --dry-run --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'tasks') echo '--json -q --quiet -v --verbose --state --since --limit --search --refresh -h --help' ;;
     'tasks list') echo '--state --since --limit --search --refresh --json -q --quiet -v --verbose -h --help' ;;
     'tasks show') echo '--json -q --quiet -v --verbose -h --help' ;;
     'tasks forget') echo '--json -q --quiet -v --verbose -h --help' ;;
     'tasks prune') echo '--older-than -f --force --json -q --quiet -v --verbose -h --help' ;;
-    'tasks adopt') echo '--for --json -q --quiet -v --verbose -h --help' ;;
+    'tasks adopt') echo '--for --model --json -q --quiet -v --verbose -h --help' ;;
     'tasks recover') echo '--json -q --quiet -v --verbose -h --help' ;;
     'config') echo '--json -q --quiet -v --verbose --show-origin -h --help' ;;
     'config list') echo '--show-origin --json -q --quiet -v --verbose -h --help' ;;
@@ -61,7 +61,7 @@ _luma_flags() {
     'config edit') echo '--json -q --quiet -v --verbose -h --help' ;;
     'config check') echo '--json -q --quiet -v --verbose -h --help' ;;
     'upload') echo '--json -q --quiet -v --verbose -h --help' ;;
-    'credits') echo '--min --json -q --quiet -v --verbose -h --help' ;;
+    'credits') echo '--min --spent --since --json -q --quiet -v --verbose -h --help' ;;
     'listen') echo '--host --port --public-url --forward-to --json -q --quiet -v --verbose -h --help' ;;
     'report') echo '-o --output --copy-media -f --force --open --json -q --quiet -v --verbose -h --help' ;;
     'sandbox') echo '--port --duration --scenario --realistic --price --json -q --quiet -v --verbose -h --help' ;;
@@ -172,6 +172,7 @@ _luma_value() {
     'tasks prune:-v') echo '' ;;
     'tasks prune:--verbose') echo '' ;;
     'tasks adopt:--for') echo '' ;;
+    'tasks adopt:--model') echo 'luma aleph wan-2.7-edit happyhorse' ;;
     'tasks adopt:-v') echo '' ;;
     'tasks adopt:--verbose') echo '' ;;
     'tasks recover:-v') echo '' ;;
@@ -195,6 +196,7 @@ _luma_value() {
     'upload:-v') echo '' ;;
     'upload:--verbose') echo '' ;;
     'credits:--min') echo '' ;;
+    'credits:--since') echo 'today yesterday 7d 30d' ;;
     'credits:-v') echo '' ;;
     'credits:--verbose') echo '' ;;
     'listen:--host') echo '' ;;

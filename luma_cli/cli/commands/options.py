@@ -445,7 +445,7 @@ def need_journal(what: str) -> None:
         raise UsageError(f"{what} needs the journal, and LUMA_JOURNAL is off", hint="unset LUMA_JOURNAL")
 
 
-def check_daily_limit(run: Run) -> None:
+def check_daily_limit(run: "Run") -> None:
     """Raises UsageError for a daily limit over submissions that nobody counts."""
     if run.settings.daily_credits is not None:
         need_journal("the setting daily_credits")

@@ -87,7 +87,13 @@ def finisher(run: Run, plan: Plan, task_id: str, request: EditRequest | None, pa
     """What finishes a task's results, None if they are saved as they are delivered. Read in the journal's thread."""
     if plan.finishing.as_delivered or not task_id:
         return None
-    row = run.journal.known(task_id)
+    try:
+        row = run.journal.known(task_id)
+    except FileError as error:
+        # It failed while we waited. A result without its finish is worth more than none.
+        log.info("saved as delivered, since the journal cannot be read: %s", error.message)
+        run.report(Note("saved as delivered: what was submitted cannot be read from the journal", once=True))
+        return None
     wish = _wish(run, plan.finishing, request, row)
     if (wish.audio == SILENT and not wish.match) or (row is not None and row.details.piece_of is not None):
         return None

@@ -797,7 +797,7 @@ def test_a_submission_that_was_killed_in_flight_is_told_as_doubtful_and_not_sent
 
     assert (process.returncode, out, err) == (-9, "", "")
     assert [row.outcome for row in rows()] == [Outcome.SENDING]
-    assert luma("tasks").out.split("\t")[:2] == ["unknown-1", "unknown: may have been charged"]
+    assert luma("tasks").out.split("\t")[:2] == ["unknown-1", "unknown"]
     assert "--resubmit" in luma(*WORDS).err
     assert posts(server) == 1
 

@@ -219,6 +219,8 @@ class Saver:
                 self._skipped.add(str(path.absolute()))
                 return _measure(path, url)
             label = f"video of {task.task_id}" if output == STDOUT else path.name
+            limit, now = self._plan.timeout, self._run.clock.monotonic()
+            deadline = now + limit if limit else None
             with client.file_session() as session, transferring(report, label) as on_bytes:
                 return download.download(
                     url,
@@ -231,6 +233,8 @@ class Saver:
                     fresh_link=lambda: client.download_url(url),
                     finish=finish,
                     on_progress=on_bytes,
+                    deadline=deadline,
+                    on_wait=lambda holder: report(Note(f"waiting for {path.name}, which {holder} is saving")),
                 ).file
 
         return save

@@ -1,0 +1,145 @@
+"""Nothing is lost, wrong or endless: what went wrong once, through the command that a user types."""
+
+import fcntl
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from luma_cli.sandbox import Sandbox
+from support.commands import CLIP, CLIP_URL, Result
+from support.fault_server import Answer, FaultServer, Request, envelope, head, send
+
+Luma = Callable[..., Result]
+PROMPT = "Heavy snow falls at night"
+ID = "6d0a3f8c1b2e4a59b7c8d9e0f1a2b3c4"
+SUBMIT = ("modify", CLIP_URL, "-p", PROMPT, "--no-check")
+# luma with a clock that was put back by a day.
+YESTERDAY = (
+    "import sys, time; real = time.time; time.time = lambda: real() - 86_400; from luma_cli.cli import main;"
+    "sys.exit(main.main(sys.argv[1:]))"
+)
+UNREADABLE = ("Fri Nov 27 20:00:00 29999999999999999999", "9" * 400, "-1", "1e400", "nan", "soon")
+
+
+# --- B1: what a header asks for ---
+
+
+@pytest.mark.parametrize("pause", UNREADABLE)
+def test_no_retry_after_ends_a_wait(luma: Luma, monkeypatch: pytest.MonkeyPatch, pause: str) -> None:
+    busy = (head(503, content_length=0, retry_after=pause), send(b""))
+    with FaultServer([busy]) as server:
+        monkeypatch.setenv("LUMA_BASE_URL", server.url("").rstrip("/"))
+        done = luma("wait", ID, "--interval", "1s", "--timeout", "1s")
+    assert done.code == 8, done.err
+
+
+# --- B3: one target for two results ---
+
+
+@pytest.mark.parametrize("other", ["./a.mp4", "x/../a.mp4", ".//a.mp4", "a.mp4"])
+def test_rows_that_share_a_file_are_refused_before_anything_is_sent(sandbox: Sandbox, luma: Luma, other: str) -> None:
+    Path("out/x").mkdir(parents=True)
+    outputs = ("a.mp4", other)
+    rows = [
+        {"id": f"{n}", "prompt": PROMPT, "video": f"{CLIP_URL}?{n}", "output": name} for n, name in enumerate(outputs)
+    ]
+    Path("edits.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = luma("batch", "edits.jsonl", "-o", "out", "--force", "--no-check")
+    assert (done.code, sandbox.submissions()) == (2, []), done.err
+
+
+# --- B4: the order of submission ---
+
+
+def test_the_last_task_is_the_last_submitted_whatever_the_clocks_say(sandbox: Sandbox, luma: Luma) -> None:
+    first = luma(*SUBMIT, "--resubmit").out.strip()
+    command = [sys.executable, "-c", YESTERDAY, "modify", f"{CLIP_URL}?2", "-p", PROMPT, "--no-check"]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+    assert first
+    assert luma("status", "@last", "--cached").out.split("\t")[0] == second
+
+
+# --- B5: somebody holds the lock ---
+
+
+def test_a_lock_that_somebody_holds_is_reported_and_ends_the_wait_at_the_limit(sandbox: Sandbox, luma: Luma) -> None:
+    with Path("a.mp4.part.lock").open("w") as lock:
+        Path("a.mp4.part.lock").chmod(0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = luma(*SUBMIT, "-o", "a.mp4", "--timeout", "4s", "--interval", "1s")
+    assert done.code in {8, 11}, done.err
+    assert "a.mp4" in done.err
+    assert "luma download" in done.err or "luma wait" in done.err
+
+
+# --- B9, B10 ---
+
+
+def test_a_path_through_a_link_is_reported_where_the_file_is(sandbox: Sandbox, luma: Luma) -> None:
+    Path("deep/er").mkdir(parents=True)
+    Path("link").symlink_to("deep/er")
+    done = luma(*SUBMIT, "-o", "link/../x.mp4", "--json")
+    assert done.code == 0, done.err
+    [file] = json.loads(done.out)["files"]
+    assert Path(file["path"]).is_file()
+    assert Path("deep/x.mp4").is_file()
+
+
+def test_all_missing_asks_about_unfinished_tasks_first(sandbox: Sandbox, luma: Luma) -> None:
+    assert luma(*SUBMIT).code == 0
+    done = luma("download", "--all-missing", "-o", "out/")
+    assert (done.code, len(list(Path("out").glob("*.mp4")))) == (0, 1), done.err
+
+
+# --- B12: an address with a line end ---
+
+
+def test_a_line_end_behind_an_address_is_no_part_of_it(
+    sandbox: Sandbox, luma: Luma, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUMA_BASE_URL", sandbox.url + "\r")
+    done = luma(*SUBMIT)
+    assert done.code == 0 or (done.code == 2 and "LUMA_BASE_URL" in done.err)
+
+
+# --- B14: what the service repeats ---
+
+
+def test_what_we_asked_for_is_ours_and_an_unreadable_link_is_no_crash(
+    luma: Luma, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def serve(request: Request) -> Answer:
+        if request.method == "POST":
+            return envelope(200, {"taskId": ID})
+        record = {"taskId": ID, "successFlag": 1, "paramJson": json.dumps({"prompt": "another"})}
+        return envelope(200, {**record, "prompt": "another", "response": {"resultUrls": ["http://["]}})
+
+    with FaultServer(serve) as server:
+        monkeypatch.setenv("LUMA_BASE_URL", server.url("").rstrip("/"))
+        done = luma(*SUBMIT, "-o", "a.mp4", "--interval", "1s")
+        assert done.code == 11, done.err
+        shown = json.loads(luma("status", "@last", "--cached", "--json").out)
+    assert shown["prompt"] == PROMPT
+
+
+# --- B15: our own paths ---
+
+
+def test_our_own_path_in_a_hint_is_no_command_for_anybody(
+    sandbox: Sandbox, luma: Luma, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    folder = Path("a\n::error::x\x1b]0;title\x07")
+    folder.mkdir()
+    shutil.copy(CLIP, folder / "clip.mp4")
+    sandbox.scenario = "bad-key"
+    done = luma("modify", CLIP_URL, "-p", PROMPT, "--no-check", "-o", f"{folder}/x.mp4")
+    assert done.code == 4
+    assert "\x1b" not in done.err
+    assert "\x07" not in done.err
+    assert not any(line.startswith("::") and "error::x" in line for line in done.err.splitlines())

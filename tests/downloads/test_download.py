@@ -186,7 +186,9 @@ def test_64_cuts_are_resumed_without_asking_for_a_byte_twice(place):
     assert set(place.pauses) == {0.5}
 
 
-OFFSETS = [1 + number * (len(FILM) - 2) // 63 for number in range(64)]
+# From the first byte to the one before the last; 20 in a run of everything, LUMA_TEST_CUTS=64 for more.
+CUTS = int(os.environ.get("LUMA_TEST_CUTS", "20"))
+OFFSETS = [1 + number * (len(FILM) - 2) // (CUTS - 1) for number in range(CUTS)]
 
 
 @pytest.mark.parametrize("end", [hang_up, reset])
@@ -197,7 +199,7 @@ def test_a_cut_at_any_offset_is_resumed(place, end):
             place.download(server.url(), target=place.folder / f"{number}.mp4")
             assert len(server.requests) == 2
         assert (place.folder / f"{number}.mp4").read_bytes() == FILM
-    assert len(place.names) == 64
+    assert len(place.names) == CUTS
 
 
 @pytest.mark.parametrize("obeys", [True, False], ids=["if-range obeyed", "if-range ignored"])
@@ -872,9 +874,9 @@ def test_with_overwrite_the_old_target_stays_until_the_new_one_is_whole(place):
     assert place.names == ["out.mp4"]
 
 
-def test_a_file_that_appears_during_the_download_is_untouched_100_times_of_100(place):
+def test_a_file_that_appears_during_the_download_is_untouched_every_time(place):
     small = FILM[:2000]
-    for number in range(100):
+    for number in range(CUTS):
         target = place.folder / f"{number}.mp4"
         appear = call(lambda target=target: target.write_bytes(b"mine"))
         with FaultServer([(head(content_length=2000), send(small[:-1]), appear, send(small[-1:]))]) as server:
@@ -1332,7 +1334,7 @@ def test_random_faults_never_give_a_wrong_file(place):
     """A sample of promise P4: whatever the host does, a file that has its name is whole."""
     dice = random.Random(20)
     saved = 0
-    for number in range(60):
+    for number in range(CUTS):
         path = place.folder / f"{number}.mp4"
         with FaultServer([random_answer(dice) for _ in range(12)] + [(ranged(FILM),)]) as server:
             try:
@@ -1342,7 +1344,7 @@ def test_random_faults_never_give_a_wrong_file(place):
                 assert not path.exists()
             else:
                 assert path.read_bytes() in (FILM, REMAKE)
-    assert saved > 10
+    assert saved > CUTS // 6
 
 
 def random_answer(dice):

@@ -16,14 +16,18 @@ from typing import Any
 
 from luma_cli.api.models import DEFAULT_MODEL, check_options, check_watermark, find_model, parse_options
 from luma_cli.api.options import split_settings
+from luma_cli.config.environment import expand_home
 from luma_cli.config.settings import Settings
 from luma_cli.downloads.file_names import why_not
 from luma_cli.downloads.target import target_key
 from luma_cli.edits.events import Checked, Warned
-from luma_cli.edits.request import Clip, EditRequest, Entry, check_texts, parse_clip, with_row_key
+from luma_cli.edits.finish import check_finishing
+from luma_cli.edits.request import Clip, EditRequest, Entry, Finishing, check_texts, parse_clips, with_row_key
 from luma_cli.edits.run import Run
 from luma_cli.edits.submit import is_same_file
 from luma_cli.errors import Finding, UsageError
+from luma_cli.video import fit
+from luma_cli.video.ffmpeg import find_ffmpeg
 from luma_cli.video.trim_range import Trim, parse_trim
 
 TEXTS = ("prompt", "video", "watermark", "output", "id", "trim", "audio", "model")
@@ -111,6 +115,7 @@ def load_rows(
         rows = parse_manifest(
             name, text, run.settings.model, folder, on_ignored=lambda column: ignored.update({column: None})
         )
+        rows = _with_checked_finishing(run, name, rows)
     except UsageError as error:
         run.report(Checked(error.findings))
         raise
@@ -124,6 +129,24 @@ def load_rows(
         off = "LUMA_JOURNAL=off: if this batch is stopped, it cannot go on; run again, it pays for every row anew"
         run.report(Warned(off, once=False))
     return rows
+
+
+def _with_checked_finishing(run: Run, name: str, rows: Sequence[ManifestEntry]) -> list[ManifestEntry]:
+    """The rows with files of sound as absolute paths. Raises UsageError if one is not a sound, or ffmpeg is missing."""
+    found: list[ManifestEntry] = []
+    faults: list[tuple[int, str]] = []
+    for row in rows:
+        try:
+            audio = None if row.audio is None else expand_home(row.audio.strip())
+            checked = check_finishing(run, Finishing(audio, row.match)) if audio or row.match else Finishing()
+            if row.fit:
+                find_ffmpeg(run.settings.ffmpeg, fit.NEEDS, option="fit")
+            found.append(replace(row, audio=checked.audio))
+        except UsageError as error:
+            faults.append((row.line, error.message))
+    if faults:
+        raise _refusal(name, faults)
+    return found
 
 
 def _warn_of_watermark(run: Run, rows: Sequence[ManifestEntry]) -> None:
@@ -228,18 +251,19 @@ def make_entries(
     shard: tuple[int, int] | None,
     *,
     resubmit: bool = False,
+    find_task: Callable[[str], Clip | None] = lambda _: None,
 ) -> list[Entry]:
     """The rows as edits, each clip read once. A row is known again by its id and the identity of its edit.
 
     A row without an id gets one made of its identity; equal rows are counted, so that the same file gives the same ids
-    again. Each take is an entry of its own. `shard`: only those of this part.
+    again. Each take is an entry of its own. `shard`: only those of this part. `find_task` gives the result of a task.
     """
     clips: dict[str, Clip | UsageError] = {}
     seen: Counter[str] = Counter()
     seen_old: Counter[str] = Counter()
     entries = []
     for row in rows:
-        request = replace(_request_of(settings, row, clips), resubmit=resubmit)
+        request = replace(_request_of(settings, row, clips, find_task), resubmit=resubmit)
         made = request.identity[:16]
         seen[made] += not row.id
         row_id = row.id or made + (f"-{seen[made]}" if seen[made] > 1 else "")
@@ -281,11 +305,16 @@ def _ids_of_takes(row_id: str, takes: int) -> list[str]:
     return [row_id, *(f"{row_id}#{take}" for take in range(2, takes + 1))]
 
 
-def _request_of(settings: Settings, row: ManifestEntry, clips: dict[str, Clip | UsageError]) -> EditRequest:
+def _request_of(
+    settings: Settings,
+    row: ManifestEntry,
+    clips: dict[str, Clip | UsageError],
+    find_task: Callable[[str], Clip | None],
+) -> EditRequest:
     """One whose clip cannot be read carries the error."""
     if row.video not in clips:
         try:
-            clips[row.video] = parse_clip(row.video)
+            [clips[row.video]] = parse_clips([row.video], find_task)
         except UsageError as error:
             clips[row.video] = error
     clip, model = clips[row.video], find_model(row.model)
@@ -304,6 +333,8 @@ def _request_of(settings: Settings, row: ManifestEntry, clips: dict[str, Clip | 
         model=model,
         options=row.options,
         trim=row.trim,
+        fit=bool(row.fit),
+        finishing=Finishing(row.audio, row.match),
         error=fault,
     )
 
@@ -587,15 +618,14 @@ def _model_and_options(given: dict[str, Any], default: str) -> dict[str, Any]:
 
 def _check_together(entry: ManifestEntry) -> None:
     """What does not go together with what."""
-    unsupported = [name for name in ("audio", *SWITCHES) if getattr(entry, name)]
-    if unsupported:
-        raise _BadRow(f"{unsupported[0]} cannot be said row by row: leave it out")
+    if entry.split:
+        raise _BadRow("a batch does not edit in pieces: luma modify --split -o FILE does")
+    if entry.fit and "://" in entry.video:
+        raise _BadRow("fit is for local clips: download the video first and give the file")
     if entry.trim is not None and "://" in entry.video:
         raise _BadRow("trim is for local clips: download the video first and give the file")
     if entry.takes > 1 and entry.output is not None:
         raise _BadRow(f"output names one file for {entry.takes} takes: leave it out, and use -o DIR")
-    if entry.split and (entry.output is None or entry.takes > 1):
-        raise _BadRow("split needs output" if entry.output is None else "split makes one take")
 
 
 def _check_output(output: str | None) -> None:

@@ -96,11 +96,12 @@ def cutting_of(run: Run, request: EditRequest) -> Cutting | None:
     return Cutting(request, tool, footage)
 
 
-def show_cuts(run: Run, cutting: Cutting) -> None:
-    """For --dry-run: where the clip is cut, or was cut by an earlier run."""
+def show_cuts(run: Run, cutting: Cutting) -> int:
+    """For --dry-run: where the clip is cut, or was cut by an earlier run. Returns the number of pieces."""
     there = run.journal.splits.find(cutting.request.identity)
     pieces = there.pieces if there is not None else _plan_pieces(run, cutting)
     run.report(PiecesPlanned(cutting.request.clip.name, cutting.rate, tuple(pieces)))
+    return len(pieces)
 
 
 def edit_in_pieces(

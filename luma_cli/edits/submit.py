@@ -250,8 +250,11 @@ def as_one_piece(run: Run, plan: Plan, requests: Sequence[EditRequest], *, makes
     return whole
 
 
-def show_requests(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None:
-    """For --dry-run: report what would be sent for each clip; the rejected ones do not cost the others."""
+def show_requests(run: Run, plan: Plan, requests: Sequence[EditRequest], *, pieces: int = 1) -> None:
+    """For --dry-run: report what would be sent for each clip; the rejected ones do not cost the others.
+
+    `pieces`: each is submitted in so many.
+    """
     for request in requests:
         if request.error is not None:
             run.fail(Failed(request.clip.name, request.error))
@@ -261,7 +264,7 @@ def show_requests(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None
         run.report(Prepared(run.base_url + request.model.family.submit_path, edit.payload(), request.findings))
     wanted = [request for request in requests if request.error is None]
     if wanted:
-        run.report(Note(describe_cost(run, plan, wanted)))
+        run.report(Note(describe_cost(run, plan, wanted * pieces)))
     run.results.conclude()
 
 

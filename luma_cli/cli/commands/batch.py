@@ -1,5 +1,6 @@
 """`luma batch`: many edits from one file."""
 
+import functools
 from typing import Annotated
 
 import typer
@@ -76,6 +77,7 @@ def batch(
     """
     from luma_cli.edits.engine import see_through
     from luma_cli.edits.manifest import load_rows, make_entries, parse_shard
+    from luma_cli.edits.redo import find_task_clip
     from luma_cli.edits.save import check_results_folder
     from luma_cli.edits.submit import claim_own_tasks, show_entries, with_account
     from luma_cli.output.questions import read_bytes
@@ -101,9 +103,10 @@ def batch(
             is_strict=strict,
             rides_out_limits=True,
         )
-        entries = make_entries(run.settings, rows, folder, part, resubmit=resubmit)
-        run.results.count = len(entries)
         run = with_account(run) if dry_run else run.for_account()
+        find_task = functools.partial(find_task_clip, run)
+        entries = make_entries(run.settings, rows, folder, part, resubmit=resubmit, find_task=find_task)
+        run.results.count = len(entries)
         claim_own_tasks(run, [entry.request for entry in entries if entry.request is not None])
         if dry_run:
             show_entries(run, plan, entries)

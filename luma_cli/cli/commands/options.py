@@ -343,8 +343,8 @@ def cut_up(
     from luma_cli.edits import pieces, submit
 
     if dry_run:
-        pieces.show_cuts(run, cutting)
-        submit.show_requests(run, plan, [cutting.request])
+        count = pieces.show_cuts(run, cutting)
+        submit.show_requests(run, plan, [cutting.request], pieces=count)
         return
     run.connect()
     with server:

@@ -196,12 +196,16 @@ def _internal(error: Exception) -> LumaError:
         except FileError as own_error:
             return own_error
         where = f"{error.filename}: " if isinstance(error.filename, str) else ""
-        return FileError(f"{where}{reason(error)}")
+        return FileError(f"{where}{reason(error)}", hint=_go_on())
+    return LumaError(
+        f"internal error: {type(error).__name__}", hint=_go_on() or "run again with LUMA_DEBUG=1 and report it"
+    )
+
+
+def _go_on() -> str | None:
+    """The command that waits for tasks that were submitted, if there are any."""
     results = invocation.get().results
-    hint = "run again with LUMA_DEBUG=1 and report it"
-    if results is not None and results.running:
-        hint = f"the tasks go on: {results.wait_command()}"
-    return LumaError(f"internal error: {type(error).__name__}", hint=hint)
+    return f"the tasks go on: {results.wait_command()}" if results is not None and results.running else None
 
 
 def _help_hint(argv: Sequence[str]) -> str:

@@ -442,6 +442,7 @@ class _Engine:
         """The request that costs money. Its id is in sight from here on, whatever happens next."""
         client = self._run.client
         self._spending.before_submission(self._running)
+        self._run.results.has_sent = True
         try:
             # Without the client's own pauses at the rate limit when tasks run: they must not wait for them.
             entry.task_id = client.submit(edit, rate_retries=0) if self._plan.rides_out_limits else client.submit(edit)

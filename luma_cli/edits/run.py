@@ -25,7 +25,7 @@ class Results:
     """Collects what becomes of `count` edits. Used from one thread.
 
     `next_step` is what to say when the run is stopped, instead of the command that waits for its tasks;
-    `save_option` is the option that saves their videos.
+    `save_option` is the option that saves their videos. `spends`: the command submits; `has_sent`: it may have sent.
     """
 
     def __init__(self, count: int = 1) -> None:
@@ -35,6 +35,7 @@ class Results:
         self.running: dict[str, None] = {}  # an ordered set
         self.next_step: str | None = None
         self.save_option = ""
+        self.spends = self.has_sent = False
         self.entry_ids: dict[str, str] = {}
 
     def track(self, task_id: str) -> None:

@@ -72,6 +72,8 @@ def show_stop(what: str, exit_code: int, results: "Results | None") -> None:
     """Say that we were stopped, and the command that goes on."""
     running = list(results.running) if results is not None else []
     message = what + (f"; {len(running)} task(s) go on" if running else "")
+    if results is not None and results.spends and not results.has_sent and not results.tasks:
+        message += "; nothing was submitted or charged"
     hint = _next_step(results)
     streams.say(f"luma: {message}")
     if hint is not None:

@@ -518,6 +518,7 @@ def make_plan(
     if plan.output == STDOUT:
         _check_stdout()
     run.results.save_option = plan.option
+    run.results.spends = plan.paid or plan.rides_out_limits
     return plan
 
 

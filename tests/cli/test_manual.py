@@ -48,7 +48,12 @@ def shell(sandbox: Sandbox, home: Path, tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "prompt.txt").write_text("Oil painting\n")
     for folder in (".local/share/bash-completion/completions", ".zfunc", ".config/fish/completions"):
         (home / folder).mkdir(parents=True)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    viewer = home / "bin" / "xdg-open"
+    viewer.parent.mkdir()
+    viewer.write_text("#!/bin/sh\n")
+    viewer.chmod(0o755)
+    folders = (str(viewer.parent), str(Path(sys.executable).parent), os.environ["PATH"])
+    monkeypatch.setenv("PATH", os.pathsep.join(folders))
     monkeypatch.setenv("LUMA_INTERVAL", "1s")
     monkeypatch.setenv("MY_KEY", "made-up-key")
     return tmp_path
@@ -103,7 +108,9 @@ def test_every_command_names_its_exit_codes_and_has_examples(command: Command) -
 @pytest.mark.parametrize("line", [line for line in EXAMPLES if line not in FOR_EVER])
 def test_an_example_of_the_help_works(shell: Path, line: str) -> None:
     setup = 'luma modify a.mp4 b.mp4 -p "Heavy rain" -w >ids.txt && '
-    prefix = setup if re.search(r"@|luma (tasks|status|wait|download|report)", line) else ""
+    prefix = setup if re.search(r"@|luma (tasks|status|wait|download|report|redo|open)", line) else ""
+    if ".mp4.json" in line:
+        prefix = 'luma modify clip.mp4 -p "Heavy rain" -o snow.mp4 --recipe && '
     words = ["bash", "-o", "pipefail", "-c", prefix + line]
     done = subprocess.run(words, cwd=shell, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

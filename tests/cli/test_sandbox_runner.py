@@ -131,6 +131,7 @@ def test_the_users_own_key_never_meets_the_sandbox(run: Callable[..., Result]) -
 
     requests = [json.loads(line) for line in done.out.splitlines()[1:]]
     assert {each["path"]: each["keyIsRight"] for each in requests[:-1]} == {
+        "/api/v1/chat/credit": True,
         "/api/file-stream-upload": True,
         "/api/v1/modify/generate": True,
         "/api/v1/modify/record-info": True,

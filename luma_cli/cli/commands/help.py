@@ -19,7 +19,7 @@ def help(  # noqa: A001  the command's name
         ),
     ] = None,
 ) -> None:
-    """Explain a command, exit codes, prompts, models, use in CI and more.
+    """Explain a command, exit codes, prompts, models, CI and more.
 
     \b
     Examples:

@@ -14,7 +14,7 @@ app = typer.Typer(**options.STYLE)
 def open(  # noqa: A001  the command's name
     task: Annotated[str, typer.Argument(metavar="[TASK]", help="Task id, unique prefix, @last or @2.")] = "@last",
 ) -> None:
-    """Show a task's saved file, else its link, with the platform's viewer.
+    """Show a task's saved file, else its link. The platform's viewer opens it.
 
     \b
     Examples:

@@ -44,7 +44,7 @@ def redo(
     recipe: options.Recipe = False,
     open_: options.Open = False,
 ) -> None:
-    """Submit the edit of a task once more, as a new task; the earlier take stays.
+    """Submit the edit of a task once more. It is a new task; the earlier take stays.
 
     Source, prompt, watermark, trim, model, its settings and sound are the same, unless options say otherwise. A local
     source is taken from its path if it has not changed since, else from its uploaded link while that lives; changed

@@ -38,7 +38,7 @@ def list_(
     ] = None,
     refresh: Annotated[bool, typer.Option("--refresh", help="Ask kie.ai about the unfinished ones first.")] = False,
 ) -> None:
-    """List submissions: a terminal shows the newest 20, newest last; a pipe gets all, newest first.
+    """List submissions. A terminal shows the newest 20, newest last; a pipe gets all, newest first.
 
     In a pipe each line holds task id, state, creation time and result link, separated by tabs.
 
@@ -104,7 +104,7 @@ def prune(
         bool, typer.Option("-f", "--force", help="Also results that were never saved; do not ask.")
     ] = False,
 ) -> None:
-    """Take ended tasks that are old out of the journal; prints their ids.
+    """Take old ended tasks out of the journal. Prints their ids.
 
     Their keys and batch rows stay known: none is paid again. Results that were never saved are kept.
 

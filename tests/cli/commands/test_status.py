@@ -275,9 +275,10 @@ def test_the_answer_is_remembered(luma: Luma, sandbox: Sandbox) -> None:
 def test_cached_needs_no_key_and_no_network(luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     task_id = submit(luma)
     monkeypatch.delenv("LUMA_API_KEY")
-    monkeypatch.setenv("LUMA_BASE_URL", "http://127.0.0.1:9")
+    asked = len(sandbox.requests)
 
     assert luma("status", "--cached").out.split("\t")[:2] == [task_id, "generating"]
+    assert len(sandbox.requests) == asked
 
 
 def test_files_that_were_saved_stand_in_the_object(luma: Luma, sandbox: Sandbox) -> None:

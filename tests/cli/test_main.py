@@ -239,11 +239,7 @@ def test_one_call_leaves_no_mode_to_the_next(luma: Luma, sandbox: Sandbox) -> No
 def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     """A journal whose folder is a name that no system call takes: an error that nobody foresaw."""
 
-<<<<<<< HEAD
     def fail(_self: object, *_arguments: object) -> None:
-=======
-    def fail(*_: object) -> None:
->>>>>>> 489fc2a (help: no summary of a command is cut off; tests of commands as they stand)
         raise ZeroDivisionError(f"https://files.example.net/a.mp4?sig=secret {KEY}")
 
     monkeypatch.setattr("luma_cli.api.client.Client.task", fail)

@@ -117,7 +117,9 @@ AsDelivered = Annotated[bool, typer.Option("--as-delivered", help="Save the serv
 Wait = Annotated[bool, typer.Option("-w", "--wait", help="Wait; print the result link(s) instead of the id.")]
 Prompts = Annotated[
     list[str] | None,
-    typer.Option("-p", "--prompt", metavar="TEXT", help="What to change (repeatable); @NAME is the setting prompt.NAME."),
+    typer.Option(
+        "-p", "--prompt", metavar="TEXT", help="What to change (repeatable); @NAME is the setting prompt.NAME."
+    ),
 ]
 PromptFile = Annotated[
     str | None, typer.Option("-F", "--prompt-file", metavar="FILE|-", help="Read the prompt from a file or stdin.")

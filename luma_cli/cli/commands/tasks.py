@@ -81,7 +81,7 @@ def show(tasks: Tasks) -> None:
 @app.command()
 @options.common
 def forget(tasks: Tasks) -> None:
-    """Take tasks and their keys out of the journal; they themselves go on.
+    """Take tasks and their keys out of the journal. The tasks themselves go on.
 
     What is forgotten is not known again: the same edit, batch row or idempotency key is submitted and paid anew.
     """

@@ -83,7 +83,7 @@ def test_the_progress_is_taken_back_when_the_wait_is_stopped(sandbox: Sandbox) -
 
 
 def test_the_bell_rings_only_on_wish(sandbox: Sandbox) -> None:
-    words = ["modify", CLIP_URL, "-p", "Heavy snow", "-w"]
+    words = ["modify", CLIP_URL, "-p", "Heavy snow", "-w", "--resubmit"]
     assert "\a" in on_a_terminal(*words, "--notify")
     assert "\a" not in on_a_terminal(*words)
 

@@ -94,8 +94,7 @@ def modify(
         texts_of = (watermark, server.callback_url, row, values, trim, takes, idempotency_key, resubmit)
         asked = Asked(*texts_of, finishing, fit, split or redo_piece is not None)
         run = submit.with_account(run)
-        clips = submit.find_clips(run, videos)
-        requests = make_requests(run.settings, clips, texts, asked)
+        requests = make_requests(run.settings, submit.find_clips(run, videos), texts, asked)
         if asked.is_split:
             pieces.check_split(run, plan, requests, redo_piece)
         requests = submit.make_ready(run, plan, requests, skips_checks=no_check, is_strict=strict, makes=kept)

@@ -1,6 +1,7 @@
 """What every test has: a home of its own with a trap in it, a sandbox, and luma as a function and as a process."""
 
 import io
+import logging
 import os
 import subprocess
 import sys
@@ -107,6 +108,16 @@ def run() -> Callable[..., Result]:
         return Result(done.returncode, out, err)
 
     return call
+
+
+@pytest.fixture(autouse=True)
+def log(home: Path) -> Iterator[None]:
+    """A command sets up the program's log for good: the next test in this process finds it as it was."""
+    logger = logging.getLogger("luma_cli")
+    level, propagates, handlers = logger.level, logger.propagate, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.propagate, logger.handlers[:] = propagates, handlers
 
 
 @pytest.fixture(autouse=True)

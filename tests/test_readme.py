@@ -129,10 +129,11 @@ def test_a_line_works(line: str, checkout: Path, sandbox: Sandbox, luma: Callabl
     if "jq" in line and shutil.which("jq") is None:
         pytest.skip("needs jq")
     assert luma("config", "set", "prompt.snow", "Heavy snow falls").code == 0
-    before = luma("modify", "clip.mp4", "-p", "Light snow, an edit of before", "-q")
-    assert luma("wait", "-q").code == 0
+    # Its cost is seen, so that the limits of the lines have a price to go by.
+    before = luma("modify", "clip.mp4", "-p", "Light snow, an edit of before", "-w", "--json")
+    task_id = json.loads(before.out)["taskId"]
 
-    code, out, err = sh(f"id={before.out}{on_a_free_port(line)}")
+    code, out, err = sh(f"id={task_id}\n{on_a_free_port(line)}")
 
     assert (code, [note for note in err.splitlines() if "error" in note or note.startswith("hint")]) == (0, [])
     assert out != "" or line.startswith(("id=", "luma config set")) or ">" in line

@@ -51,7 +51,7 @@ from support.mutations import mutated
 
 Luma = Callable[..., Result]
 Serve = Callable[..., FaultServer]
-FAULTS = int(os.environ.get("LUMA_TEST_FAULTS", "60"))
+FAULTS = int(os.environ.get("LUMA_TEST_FAULTS", "30"))
 SEED = int(os.environ.get("LUMA_TEST_SEED") or random.randrange(10**6))
 GENERATE = "/api/v1/modify/generate"
 CREDIT = "/api/v1/chat/credit"

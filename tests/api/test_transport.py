@@ -43,7 +43,7 @@ from support.fault_server import (
 )
 from support.mutations import mutated
 
-FAULTS = 5 * int(os.environ.get("LUMA_TEST_FAULTS", "60"))
+FAULTS = 5 * int(os.environ.get("LUMA_TEST_FAULTS", "30"))
 SEED = int(os.environ.get("LUMA_TEST_SEED") or random.randrange(10**6))
 SECRET = "of-this-link"
 

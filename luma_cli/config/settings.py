@@ -206,7 +206,7 @@ def check_setting(key: str, text: str, holder: str) -> None:
 
 def parse_credits(text: str) -> float:
     """An amount of credits. Raises UsageError for less than none, and for what `float` reads besides numbers."""
-    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text.strip()) is None:
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text) is None:
         raise UsageError(f"{text[:40]!a} is not an amount of credits", hint="write it like 100 or 12.5")
     return float(text)
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli.commands import options
+from luma_cli.config import settings
 
 app = typer.Typer(**options.STYLE)
 
@@ -14,7 +15,7 @@ app = typer.Typer(**options.STYLE)
 def credits(  # noqa: A001  the command's name
     least: Annotated[
         float | None,
-        typer.Option("--min", parser=options.parse_credits, metavar="N", help="Exit 10 when the balance is below N."),
+        typer.Option("--min", parser=settings.parse_credits, metavar="N", help="Exit 10 when the balance is below N."),
     ] = None,
     spent: Annotated[bool, typer.Option("--spent", help="Print what the journal says was spent; asks nobody.")] = False,
     since: Annotated[

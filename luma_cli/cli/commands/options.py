@@ -266,13 +266,6 @@ def with_default(args: list[str], flag: str, value: str) -> list[str]:
     return found
 
 
-def parse_credits(text: str) -> float:
-    """An amount of credits. Raises UsageError for less than none, and for what `float` reads besides numbers."""
-    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text) is None:
-        raise UsageError(f"{text[:40]!a} is not an amount of credits", hint="write it like 100 or 12.5")
-    return float(text)
-
-
 @contextmanager
 def open_run(
     *, needs_journal: bool = False, keeps_journal: bool = True, on_done: str | None = None, **prints: bool

@@ -71,6 +71,16 @@ def test_run_again_nothing_is_paid_and_one_piece_is_paid_to_redo_it(luma: Luma, 
     assert luma(*SPLIT, "--redo-piece", 3).code == 2
 
 
+def test_a_deleted_result_is_joined_again_byte_for_byte_and_free(luma: Luma, realistic: Sandbox, clip: Path) -> None:
+    assert luma(*SPLIT).code == 0
+    first = Path("out.mp4").read_bytes()
+    Path("out.mp4").unlink()
+
+    assert luma(*SPLIT)[:2] == (0, "out.mp4\n")
+    assert Path("out.mp4").read_bytes() == first
+    assert submissions(realistic) == 2
+
+
 def test_the_size_is_the_first_piece_s_or_with_match_the_source_s(luma: Luma, realistic: Sandbox, clip: Path) -> None:
     assert luma(*SPLIT, "--match").code == 0
 

@@ -16,7 +16,7 @@ from support.commands import CLIP, CLIP_URL, Result
 
 PROMPT = "Heavy snow falls at night"
 LOGS = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or submit again with --resubmit"
-KEYS = "luma config check; keys are made at https://kie.ai/api-key"
+KEYS = "the refused key is from LUMA_API_KEY; luma config check; keys are made at https://kie.ai/api-key"
 TOP_UP = "top up at https://kie.ai/pricing"
 AGAIN = "change the prompt or the clip and submit again"
 
@@ -75,7 +75,7 @@ CASES = [
         "server-error",
         12,
         "kie.ai: Server error (code 500): it may have been created and charged",
-        LOGS,
+        f"the balance is unchanged (100000): --resubmit sends it again; or {LOGS}",
         "outcome_unknown",
         500,
     ),
@@ -210,7 +210,7 @@ def test_the_object_of_a_task_has_the_members_of_the_contract(luma: Callable[...
         "elapsedSeconds resultUrls originUrls errorCode errorMessage warnings parentTaskId pieces files"
     )
     [file] = task["files"]  # type: ignore[misc]
-    assert list(file) == ["path", "bytes", "sha256", "url"]
+    assert list(file) == ["path", "bytes", "sha256", "deliveredSha256", "url"]
 
 
 @pytest.mark.parametrize(("scenario", "status"), [("http-200-401", 200), ("bad-key", 401), ("maintenance", 200)])

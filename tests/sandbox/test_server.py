@@ -110,14 +110,14 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
+def box_clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def timed(clock: Clock) -> Iterator[Sandbox]:
+def timed(box_clock: Clock) -> Iterator[Sandbox]:
     """A sandbox whose time the test moves."""
-    with Sandbox(duration=3.0, api_key=KEY, clock=clock) as box:
+    with Sandbox(duration=3.0, api_key=KEY, clock=box_clock) as box:
         yield box
 
 
@@ -446,7 +446,7 @@ def test_luma_itself_sends_what_is_described(
         assert fits(json.loads(request.body), wanted(Ask("POST", path), description)) == []
 
 
-def test_the_flow_of_the_vendors_own_sample_ends_with_a_video(timed: Sandbox, clock: Clock) -> None:
+def test_the_flow_of_the_vendors_own_sample_ends_with_a_video(timed: Sandbox, box_clock: Clock) -> None:
     """Vendor guide "Luma Modify Quickstart", Python: nulls stripped, both the status and the code checked."""
 
     def call(method: str, path: str, body: Any = None) -> Any:
@@ -463,7 +463,7 @@ def test_the_flow_of_the_vendors_own_sample_ends_with_a_video(timed: Sandbox, cl
     while not flags or flags[-1] == 0:
         status = call("GET", f"{RECORD_INFO}?taskId={task_id}")
         flags.append(status["successFlag"])
-        clock.now += 1.0
+        box_clock.now += 1.0
 
     assert flags == [0, 0, 0, 1]
     assert status["response"]["originUrls"] == [CLIP_URL]
@@ -474,12 +474,12 @@ def test_the_flow_of_the_vendors_own_sample_ends_with_a_video(timed: Sandbox, cl
 
 
 @pytest.mark.parametrize(("scenario", "length"), [("ok", 3.0), ("slow", 30.0), ("flag3", 3.0)])
-def test_a_task_takes_its_duration(timed: Sandbox, clock: Clock, scenario: str, length: float) -> None:
+def test_a_task_takes_its_duration(timed: Sandbox, box_clock: Clock, scenario: str, length: float) -> None:
     task_id = create(timed, prompt=f"sandbox:{scenario} Snow")
-    clock.now += length - 0.01
+    box_clock.now += length - 0.01
     assert record(timed, task_id)["successFlag"] == 0
 
-    clock.now += 0.01
+    box_clock.now += 0.01
     ended = record(timed, task_id)
     assert ended["successFlag"] != 0
     assert ended["completeTime"] - ended["createTime"] == length * 1000
@@ -509,21 +509,21 @@ def test_a_task_is_not_visible_to_the_first_two_questions(timed: Sandbox) -> Non
     assert [ask(timed).code for _ in range(4)] == [422, 422, 200, 200]
 
 
-def test_twenty_submissions_in_ten_seconds_are_taken_and_no_more(timed: Sandbox, clock: Clock) -> None:
+def test_twenty_submissions_in_ten_seconds_are_taken_and_no_more(timed: Sandbox, box_clock: Clock) -> None:
     submit = Ask("POST", GENERATE, EDIT)
 
     assert [submit(timed).code for _ in range(22)] == [200] * 20 + [429] * 2
-    clock.now += 9.99
+    box_clock.now += 9.99
     assert submit(timed)[0] == 429
-    clock.now += 0.01
+    box_clock.now += 0.01
     assert [submit(timed).code for _ in range(21)] == [200] * 20 + [429]
 
 
-def test_the_window_slides(timed: Sandbox, clock: Clock) -> None:
+def test_the_window_slides(timed: Sandbox, box_clock: Clock) -> None:
     submit = Ask("POST", GENERATE, EDIT)
     for _ in range(20):
         submit(timed)
-        clock.now += 0.5
+        box_clock.now += 0.5
 
     assert [submit(timed).code for _ in range(2)] == [200, 429]
 
@@ -699,14 +699,14 @@ def test_a_file_cannot_be_written_to(box: Sandbox) -> None:
     assert Ask("PUT", stored(box, "put.mp4")["downloadUrl"], b"other")(box).status == 404
 
 
-def test_a_fresh_link_lives_twenty_minutes(timed: Sandbox, clock: Clock) -> None:
+def test_a_fresh_link_lives_twenty_minutes(timed: Sandbox, box_clock: Clock) -> None:
     timed.tasks.duration = 0.0
     [result] = record(timed, create(timed))["response"]["resultUrls"]
     link = Ask("POST", DOWNLOAD_URL, {"url": result})(timed).json()["data"]
-    clock.now += 20 * 60 - 1
+    box_clock.now += 20 * 60 - 1
     assert get(link)(timed).status == 200
 
-    clock.now += 1
+    box_clock.now += 1
     assert get(link)(timed).status == 404
 
 
@@ -889,13 +889,13 @@ def test_a_callback_of_another_family_is_signed_alike(model: str, caller: Sandbo
     assert headers["x-webhook-signature"] == signed("example-hmac-key", task_id, headers["x-webhook-timestamp"])
 
 
-def test_a_late_callback_comes_after_the_end(timed: Sandbox, clock: Clock, receiver: Receiver) -> None:
+def test_a_late_callback_comes_after_the_end(timed: Sandbox, box_clock: Clock, receiver: Receiver) -> None:
     task_id = create(timed, prompt="sandbox:callback-late Snow", callBackUrl=receiver.url)
-    clock.now += 3.0
+    box_clock.now += 3.0
     assert record(timed, task_id)["successFlag"] == 1
     assert receiver.seen.empty()
 
-    clock.now += 3.0
+    box_clock.now += 3.0
     timed.finish(task_id)
     assert receiver.next()[1]["data"]["taskId"] == task_id
 

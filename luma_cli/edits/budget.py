@@ -39,19 +39,23 @@ class _Balances:
 
     def cost(self, after: float) -> float | None:
         """The one step that the task explains; None: none was seen, or more than that happened."""
-        start = self.before if self.accepted is None else self.accepted
-        while_running = [start, *self.running]
-        if any(balance != start for balance in while_running):
-            return None  # somebody else spent, or topped up
-        at_start, at_end = self.before - start, start - after
-        steps = [step for step in (at_start, at_end) if step != 0]
-        return round(steps[0], 6) if len(steps) == 1 and steps[0] > 0 else None
+        steps = self._steps(after)
+        return round(steps[0], 6) if steps and not self.is_disturbed(after) else None
 
     def is_disturbed(self, after: float) -> bool:
         """Whether something else than this task has changed the balance, so that no later look can help."""
-        start = self.before if self.accepted is None else self.accepted
-        steps = [step for step in (self.before - start, start - after) if step != 0]
-        return any(balance != start for balance in self.running) or len(steps) > 1 or any(step < 0 for step in steps)
+        steps = self._steps(after)
+        has_moved = any(balance != self._start for balance in self.running)  # somebody else spent, or topped up
+        return has_moved or len(steps) > 1 or any(step < 0 for step in steps)
+
+    @property
+    def _start(self) -> float:
+        """What the balance was when the task began to run."""
+        return self.before if self.accepted is None else self.accepted
+
+    def _steps(self, after: float) -> list[float]:
+        """By how much the balance fell at the start and at the end of the task, where it changed."""
+        return [step for step in (self.before - self._start, self._start - after) if step != 0]
 
 
 class Spending:

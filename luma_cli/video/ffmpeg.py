@@ -227,7 +227,9 @@ def started(
     pipes["stdout"] = subprocess.DEVNULL if is_fed else stdout or subprocess.PIPE
     try:
         with signals.child(command, **pipes) as process:
-            drain = signals.start_thread(_keep, process.stderr, kept)
+            # The thread's alone, which reads it to its end: closed under a reader, it is a ValueError in there.
+            stderr, process.stderr = process.stderr, None
+            drain = signals.start_thread(_keep, stderr, kept)
             yield process
     except OSError as error:
         raise FileError(f"cannot {doing}: {reason(error)}") from error
@@ -246,7 +248,8 @@ def query(ffmpeg: Ffmpeg, arguments: list[str], doing: str) -> str:
     kept: list[bytes] = []
     try:
         with signals.child(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as it:
-            _keep(it.stderr or (), kept)
+            assert it.stderr is not None  # noqa: S101  asked for above
+            _keep(it.stderr, kept)
     except OSError as error:
         raise FileError(f"cannot {doing}: {reason(error)}") from error
     return b"".join(kept).decode("utf-8", "replace")
@@ -263,13 +266,14 @@ def on_progress(on_seconds: OnSeconds | None, total: float) -> Callable[[bytes],
     return read
 
 
-def _keep(stream: Iterable[bytes], kept: list[bytes]) -> None:
-    """Read all of it, so that the writer never blocks, and keep the beginning."""
+def _keep(stream: IO[bytes], kept: list[bytes]) -> None:
+    """Read all of it, so that the writer never blocks, keep the beginning, and close it."""
     size = 0
-    for line in stream:
-        if size < MAX_COMPLAINTS:
-            kept.append(line[:MAX_COMPLAINTS])
-        size += len(line)
+    with stream:
+        for line in stream:
+            if size < MAX_COMPLAINTS:
+                kept.append(line[:MAX_COMPLAINTS])
+            size += len(line)
 
 
 def _failed(complaints: str, doing: str, failure: type[LumaError]) -> LumaError:

@@ -134,3 +134,10 @@ def test_a_full_disk_is_an_error_of_the_disk(tmp_path: Path) -> None:
     full = program(tmp_path / "full", 'echo "file:a.mp4: No space left on device" >&2; exit 1')
     with pytest.raises(FileError, match="cannot copy it: no space left on device"):
         run(Ffmpeg(str(full)), [], "copy it", failure=UsageError)
+
+
+def test_what_it_complains_about_after_its_last_output_is_read_to_the_end(tmp_path: Path) -> None:
+    """Measured: when our end of its stderr was closed under its reader, the reason was lost, or a thread failed."""
+    late = program(tmp_path / "late", "exec >&-; seq 20000 >&2; exit 1")
+    with pytest.raises(FileError, match=r"ffmpeg cannot join a: 1$"):
+        run(Ffmpeg(str(late)), [], "join a")

@@ -221,14 +221,14 @@ def test_ctrl_c_ends_ffmpeg_too(sandbox: Sandbox, tmp_path: Path) -> None:
     assert sandbox.requests == []
 
 
-@pytest.mark.parametrize("start", ["2.5", "1.5s"])
-def test_a_start_that_is_no_duration_is_told_as_such_and_not_taken_for_a_clip(
+@pytest.mark.parametrize("start", ["1:75", "5s8"])
+def test_a_start_that_is_not_a_time_is_reported_as_such_and_not_taken_for_a_clip(
     luma: Luma, sandbox: Sandbox, start: str
 ) -> None:
     code, out, err = luma("modify", "--trim", start, CLIP, "-p", "Heavy snow")
 
     assert (code, out, sandbox.requests) == (2, "", [])
-    assert "is not a duration" in err
+    assert f"'{start}' is not a time to cut at" in err
 
 
 @needs_ffmpeg

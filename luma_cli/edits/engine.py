@@ -575,9 +575,7 @@ class _Engine:
             row = self._run.journal.known(task.task_id)
         except FileError:
             return task  # it failed while we waited, which was reported
-        if row is None:
-            return task
-        return replace(task, credits=row.task.credits, parent_task_id=row.task.parent_task_id)
+        return task if row is None else row.complete(task)
 
     def _end(self, entry: Entry, task: Task) -> None:
         task = self._with_cost(task)

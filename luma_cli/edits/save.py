@@ -55,7 +55,7 @@ def check_output(
     elif is_folder(name):
         check_folder(name, makes=makes)
     elif count > 1:
-        raise UsageError(f"several videos cannot share the file {name}", hint=f"-o {name}/ makes a folder")
+        raise UsageError(f"several edits cannot share the file {name}", hint=f"-o {name}/ makes a folder")
     else:
         path = Path(name).absolute()
         # In this order: another process may save it meanwhile, records it and only then removes the sidecar.
@@ -332,7 +332,7 @@ def _measure(path: Path, url: str) -> SavedFile:
 
 def _check_stdout(count: int) -> None:
     if count > 1:
-        raise UsageError("several videos cannot share stdout", hint="-o FOLDER/")
+        raise UsageError("several edits cannot share stdout", hint="-o FOLDER/")
 
 
 def _make_folder(folder: Path) -> None:

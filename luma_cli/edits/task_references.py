@@ -212,7 +212,8 @@ def task_now(run: Run, task_id: str) -> Task:
         run.report(Note(f"{task_id} is not visible at kie.ai yet"))
         return row.task
     run.journal.learn_if_possible(task)
-    return task
+    row = run.journal.known(task_id)
+    return task if row is None else row.complete(task)
 
 
 def prune(run: Run, seconds: float, *, force: bool) -> list[Row]:

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -126,6 +126,11 @@ class Row:
     def age(self) -> float:
         """Seconds since the submission."""
         return time.time() - self.submitted_at.timestamp()
+
+    def complete(self, task: Task) -> Task:
+        """The service's record of the task, with what only the journal knows of it."""
+        cost = self.task.credits if self.task.credits is not None else task.credits
+        return replace(task, credits=cost, parent_task_id=self.task.parent_task_id)
 
     def is_same_edit(self, identity: str | None, digest: str | None) -> bool:
         """By the identity, or by the digest that an older luma has made of it."""

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli.commands import options
+from luma_cli.cli.commands.options import TaskArgument
 from luma_cli.config import settings
 
 app = typer.Typer(cls=options.DefaultGroup, **options.STYLE)
@@ -62,8 +63,8 @@ def list_(
 
 @app.command()
 @options.common
-def show(tasks: Tasks) -> None:
-    """Show all that is known of tasks, without the network.
+def show(tasks: TaskArgument = None) -> None:
+    """Show all that is known of tasks, without the network; without TASK, the last one.
 
     \b
     Examples:
@@ -74,7 +75,7 @@ def show(tasks: Tasks) -> None:
     from luma_cli.output.questions import read_words
 
     with options.open_run() as run:
-        for row in task_references.parse_rows(read_words(tasks), run.journal):
+        for row in task_references.parse_rows(read_words(tasks or ["@last"]), run.journal):
             tables.show_row(row)
 
 

@@ -314,3 +314,11 @@ def test_a_broken_journal_does_not_keep_status_from_asking(luma: Luma, sandbox: 
     assert (code, out.split("\t")[0]) == (0, task_id)
     assert err.count("luma: warning: ") == 1
     assert (home / "state" / "tasks.db").read_text() == "not a journal"
+
+
+def test_the_cost_that_only_the_journal_knows_is_in_every_json(luma: Luma, sandbox: Sandbox) -> None:
+    done = json.loads(luma("modify", CLIP_URL, "-p", "Heavy snow", "--wait", "--json").out)
+    assert done["credits"] == 100
+
+    for command in (["status"], ["download", "-o", "snow.mp4"], ["wait", done["taskId"]], ["tasks"]):
+        assert json.loads(luma(*command, "--json").out)["credits"] == 100, command

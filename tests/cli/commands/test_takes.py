@@ -66,8 +66,8 @@ def test_takes_without_a_key_mean_the_repeat(luma: Luma, sandbox: Sandbox) -> No
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["-p", "a", "-p", "b", "-o", "x.mp4"], "several videos cannot share the file x.mp4"),
-        (["-p", "a", "--takes", "2", "-o", "-"], "several videos cannot share stdout"),
+        (["-p", "a", "-p", "b", "-o", "x.mp4"], "several edits cannot share the file x.mp4"),
+        (["-p", "a", "--takes", "2", "-o", "-"], "several edits cannot share stdout"),
         (["-p", "a", "--takes", "2", "--idempotency-key", "k"], "one idempotency key cannot stand for several edits"),
         (["-p", "@nosuch"], "no prompt is kept as 'nosuch'"),
         (["-p", "a", "--model", "lumo"], "there is no model 'lumo'"),

@@ -159,7 +159,7 @@ def test_a_lost_submission_is_said_to_have_cost_perhaps(luma: Luma, sandbox: San
 def test_show_tells_everything_without_the_network(luma: Luma, sandbox: Sandbox) -> None:
     luma("modify", CLIP, "-p", "Heavy snow", "-o", "a.mp4")
     seen = len(sandbox.requests)
-    facts = dict(line.split("\t", 1) for line in luma("tasks", "show", "@last").out.splitlines())
+    facts = dict(line.split("\t", 1) for line in luma("tasks", "show").out.splitlines())
 
     assert facts["prompt"] == "Heavy snow"
     assert facts["source"] == str(CLIP)

@@ -128,11 +128,16 @@ class Submissions(Lookups):
             FileError: the journal cannot be written; nothing was sent, or the message holds the id.
             LumaError: whatever `send` raises; nothing was created.
         """
-        earlier, number = self._begin(submission, _Terms(resubmit, repeat, spacing, budget))
+        try:
+            earlier, number = self._begin(submission, _Terms(resubmit, repeat, spacing, budget))
+        except BaseException:
+            signals.release()
+            raise
         if earlier is not None:
             announce(earlier)
             return earlier
         try:
+            signals.release()
             task_id = send(submission.edit)
             signals.hold(firmly=True)
             self._accept(number, submission, task_id, announce)
@@ -224,7 +229,7 @@ class Submissions(Lookups):
         return str(found[0]["task_id"])
 
     def _begin(self, submission: Submission, terms: "_Terms") -> tuple[str | None, int]:
-        """The id that the idempotency key has already, or the number of a new row."""
+        """The id that the idempotency key has already, or the number of a new row, with signals held back."""
         holder = self._claims.own()
         with self._db.transaction():
             earlier = self.earlier(submission, resubmit=terms.resubmit, repeat=terms.repeat)
@@ -235,6 +240,8 @@ class Submissions(Lookups):
                 raise NotYet(pause)
             if terms.budget is not None and terms.budget.has_limit:
                 self.costs.check(terms.budget, submission.details, holder)
+            # A row that a signal parted from its request would count as an unknown outcome; a busy disk syncs for long.
+            signals.hold(firmly=True)
             return None, self._insert(submission, terms.budget)
 
     def _insert(self, submission: Submission, budget: Budget | None) -> int:

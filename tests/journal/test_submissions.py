@@ -1,11 +1,17 @@
 """A row before anything is sent, the id before it is printed, and what stands in the way of a submission."""
 
+import os
+import signal
 import sqlite3
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
+from luma_cli import signals
 from luma_cli.api.task import Edit, SavedFile, State, Task
 from luma_cli.errors import LumaError, OutcomeUnknown, Rejected, UsageError
 from luma_cli.journal import journal
@@ -173,3 +179,29 @@ def test_what_is_being_sent_counts_until_it_is_answered(book: Journal, file: Pat
         return ID
 
     book.record(submission(), send)
+
+
+@pytest.fixture
+def _handlers() -> Iterator[None]:
+    signals.install()
+    yield
+    signals.uninstall()
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_a_signal_before_the_first_byte_leaves_no_unknown_outcome(book: Journal) -> None:
+    """It came between the row and the request; on a busy disk the row takes long to write."""
+
+    def terminate_after_the_row(frame: FrameType, event: str, _: object) -> None:
+        if event == "return" and frame.f_code.co_name == "_begin":
+            sys.setprofile(None)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    sys.setprofile(terminate_after_the_row)
+    try:
+        with pytest.raises(signals.Stopped):
+            book.record(submission(key="k"), lambda _: pytest.fail("sent"))
+    finally:
+        sys.setprofile(None)
+    assert [row.outcome for row in book.rows()] == [Outcome.REFUSED]
+    assert book.record(submission(key="k"), lambda _: ID) == ID

@@ -17,7 +17,7 @@ from luma_cli.api.task import Edit, is_link
 from luma_cli.config.settings import Settings
 from luma_cli.downloads.file_names import PATTERN, PATTERN_WITH_PROMPT, Naming, stem_of
 from luma_cli.errors import Finding, UsageError
-from luma_cli.journal.records import Details
+from luma_cli.journal.records import Details, Row
 from luma_cli.journal.submissions import Submission
 from luma_cli.video import headers
 from luma_cli.video.trim_range import Trim
@@ -207,7 +207,7 @@ UploadKey = tuple[str, str]
 
 @dataclass
 class Entry:
-    """One edit on its way. Without `request` it is a task that exists already.
+    """One edit on its way. Without `request` it is a task that exists already, with the `row` that the journal has.
 
     `name` stands before its errors, `naming` names its files, `output` is where its video goes (None: nowhere).
     `age` is seconds since its submission. `entry_id` and `line` are those of a manifest.
@@ -216,6 +216,7 @@ class Entry:
     name: str
     naming: Naming = field(default_factory=Naming)
     request: EditRequest | None = None
+    row: Row | None = None
     task_id: str = ""
     output: str | None = None
     age: float = 0.0
@@ -225,6 +226,21 @@ class Entry:
     link: str | None = None
     waited: float = 0.0
     is_held: bool = False
+
+    @property
+    def clip_name(self) -> str:
+        """The clip as the user knows it, "" if nobody knows."""
+        return self.request.clip.name if self.request is not None else self.row.source if self.row is not None else ""
+
+    @property
+    def prompt(self) -> str:
+        known = self.request or (self.row.task if self.row is not None else None)
+        return (known.prompt if known is not None else None) or ""
+
+    @property
+    def model_name(self) -> str | None:
+        """None if nobody knows."""
+        return self.request.model.name if self.request is not None else self.row.task.model if self.row else None
 
     @property
     def upload_key(self) -> UploadKey | None:
@@ -266,65 +282,6 @@ def length_of(path: Path, trim: Trim | None, max_seconds: float) -> float | None
         return None
     start, end = (0.0, None) if trim is None else (trim.start, trim.end)
     return max(0.0, min(media.duration - start, max_seconds, float("inf") if end is None else end - start))
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a command line asks of its edits, beside clips and prompts; None is what it leaves to the settings."""
-
-    watermark: str | None = None
-    callback_url: str | None = None
-    model: Model = LUMA
-    options: Mapping[str, object] = field(default_factory=dict)
-    trim: Trim | None = None
-    takes: int = 1
-    key: str | None = None
-    resubmit: bool = False
-    finishing: Finishing = field(default_factory=Finishing)
-    fit: bool = False
-    is_split: bool = False
-
-
-def make_requests(settings: Settings, clips: Sequence[Clip], prompts: Sequence[str], asked: Asked) -> list[EditRequest]:
-    """Every clip with every prompt as often as there are takes, with the settings if an option is missing.
-
-    Raises:
-        UsageError: a text that cannot be sent, or one key for several edits.
-    """
-    count = len(clips) * len(prompts) * asked.takes
-    if asked.key not in (None, AUTO) and count > 1:
-        raise UsageError("one idempotency key cannot stand for several edits", hint="--idempotency-key auto")
-    if asked.trim is not None and any(clip.path is None for clip in clips):
-        raise UsageError("--trim is for local clips", hint="download the video first and give the file")
-    if asked.fit and any(clip.path is None for clip in clips):
-        raise UsageError("--fit is for local clips", hint="download the video first and give the file")
-    watermark = choose_watermark(settings, asked.model, asked.watermark)
-    callback_url = asked.callback_url or settings.callback_url
-    for prompt in prompts:
-        check_texts(prompt, watermark, callback_url, asked.key)
-    plain = [
-        EditRequest(
-            clip,
-            prompt,
-            watermark,
-            callback_url,
-            asked.model,
-            asked.options,
-            asked.trim,
-            take,
-            asked.key,
-            resubmit=asked.resubmit,
-            finishing=asked.finishing,
-            fit=asked.fit,
-            is_split=asked.is_split,
-            repeats=asked.takes > 1 and asked.key is None,
-            names_prompt=len(prompts) * asked.takes > 1,
-        )
-        for clip in clips
-        for prompt in prompts
-        for take in range(1, asked.takes + 1)
-    ]
-    return [with_auto_key(request) for request in plain] if asked.key == AUTO else plain
 
 
 def choose_watermark(settings: Settings, model: Model, watermark: str | None) -> str | None:

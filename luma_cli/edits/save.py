@@ -21,10 +21,11 @@ from luma_cli.downloads import download, part_file, target
 from luma_cli.downloads.file_names import SHORT_ID, Naming, default_name, extension_of, safe_piece, stem_of
 from luma_cli.edits.events import Ended, Failed, Finished, Note, Started, Warned, transferring
 from luma_cli.edits.finish import finisher
-from luma_cli.edits.redo import write_recipe
+from luma_cli.edits.refresh import failure_of, task_now
 from luma_cli.edits.request import EditRequest
 from luma_cli.edits.run import STDOUT, Plan, Run
-from luma_cli.edits.task_references import Reference, failure_of, task_now
+from luma_cli.edits.sources.recipes import write_recipe
+from luma_cli.edits.task_references import Reference
 from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, MixedOutcomes, UsageError, reason
 from luma_cli.journal.journal import Journal
 from luma_cli.video import headers

@@ -1,371 +1,265 @@
-"""What `modify` asks for, made ready: checked, with a free target, as entries of the engine, and uploaded."""
+"""Submit the entries that wait, one after the other, as the limits of the service and of the user allow."""
 
-import contextlib
-import functools
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
-from luma_cli.api.client import Client
-from luma_cli.api.task import Task
+from luma_cli.api.client import MAX_PAUSE
+from luma_cli.api.task import Edit, State, Task
 from luma_cli.checks.findings import ERROR
-from luma_cli.config.times import format_duration
-from luma_cli.edits import save
-from luma_cli.edits.budget import Spending, describe_cost
-from luma_cli.edits.events import (
-    Failed,
-    Finished,
-    Note,
-    Planned,
-    Prepared,
-    Report,
-    Started,
-    Uploaded,
-    Warned,
-    transferring,
-)
-from luma_cli.edits.preflight import look_at_each, preflight, unfit
-from luma_cli.edits.redo import find_task_clip
-from luma_cli.edits.request import Clip, EditRequest, Entry, PieceOf, parse_clip, parse_clips, takes_watermark
+from luma_cli.edits.budget import Spending
+from luma_cli.edits.endings import Endings
+from luma_cli.edits.events import Checked, Note, Submitted
+from luma_cli.edits.poll import Close, Inbox, Later
+from luma_cli.edits.preflight import look_here, look_there, strictly, unfit
+from luma_cli.edits.request import EditRequest, Entry, UploadKey
 from luma_cli.edits.run import Plan, Run
-from luma_cli.edits.task_references import claim_own
-from luma_cli.errors import ACCOUNT_ERRORS, Declined, FileError, Finding, KeyRejected, LumaError, UsageError, reason
-from luma_cli.journal.records import Row
-from luma_cli.video import fit, headers, split
-from luma_cli.video.ffmpeg import find_ffmpeg
-from luma_cli.video.frames import look
-from luma_cli.video.trim import NEEDS, trimmed
+from luma_cli.edits.uploads import UploadEnded, Uploads
+from luma_cli.errors import ACCOUNT_ERRORS, Finding, LumaError, OutcomeUnknown, Unavailable
+from luma_cli.journal.costs import PriceUnknown
+from luma_cli.journal.submissions import BeingSent, NotYet, Spacing
 
-MAX_PROMPT_SHOWN = 40
-
-
-def upload_all(run: Run, names: Sequence[str]) -> Iterator[str]:
-    """Upload files and yield the link of each; those that could not be are failures of the run."""
-    run.report(Started(len(names)))
-    try:
-        for number, name in enumerate(names, start=1):
-            try:
-                clip = parse_clip(name)
-                if clip.path is None:
-                    raise UsageError(f"{name} is a link already", hint="luma modify takes it as it is")
-                yield upload(clip.path, run.client, run.report)
-            except LumaError as error:
-                run.fail(Failed(name, error))
-                if isinstance(error, ACCOUNT_ERRORS):
-                    run.give_up(error, len(names) - number)
-                    break
-    finally:
-        run.report(Finished())
+# Over 20 new tasks in 10 s the service drops what comes (vendor's platform page); one account, however many processes.
+SPACING = Spacing(20, 10.0)
+# A rate limit that others on the account use up (shards on other machines) is ridden out this often in a row.
+MAX_LIMITED = 60
+# The pauses differ, by the golden ratio: always a whole window later another shard would always be just ahead.
+PHASE = 0.618
+# Clips that are uploaded before it is their turn: an upload does not live for ever.
+UPLOADS_AHEAD = 2
+# How long somebody waits for another process's submission before they are told why.
+SILENCE = 3.0
 
 
-def deliver(request: EditRequest, client: Client, report: Report, ffmpeg: str | None) -> str:
-    """Bring a local clip, cut if that was asked for, into kie.ai's temporary store; returns its link. Any thread.
+@dataclass(frozen=True)
+class Turn:
+    """Time to submit the next entry."""
 
-    `ffmpeg` is the program that the user names for it.
 
-    Raises:
-        UsageError: ffmpeg is missing or cannot read the clip.
-        FileError, Rejected, KeyRejected, Unavailable: as for `Client.upload`.
-    """
-    path = request.clip.path
-    assert path is not None  # noqa: S101  a link is not delivered
-    with contextlib.ExitStack() as stack:
-        folder = functools.partial(_folder, stack, path)
-        if request.piece is not None:
-            made = _cut(request, request.piece, path, folder, report, ffmpeg)
-        elif request.fit and (why := _reasons(request, path)):
-            made = _fitted(request, path, why, folder, report, ffmpeg)
-        elif request.trim is not None:
-            tool = find_ffmpeg(ffmpeg, NEEDS, option="--trim")
-            with transferring(report, f"trim {path.name}", "seconds") as on_seconds:
-                seconds = request.model.limits.max_seconds
-                made = stack.enter_context(trimmed(path, request.trim, seconds, tool, on_seconds))
+class Submitter:
+    """Used from one thread. `running` holds the ids of the tasks that run; `on_task` takes an entry with a new task."""
+
+    def __init__(
+        self,
+        run: Run,
+        plan: Plan,
+        inbox: Inbox,
+        spending: Spending,
+        endings: Endings,
+        running: Collection[str],
+        on_task: Callable[[Entry], None],
+    ) -> None:
+        self._run = run
+        self._plan = plan
+        self._inbox = inbox
+        self._spending = spending
+        self._endings = endings
+        self._running = running
+        self._on_task = on_task
+        self._limited = 0
+        self.uploads = Uploads(run, inbox)
+        self.queue: deque[Entry] = deque()
+
+    def add(self, entry: Entry) -> None:
+        """Have an entry wait for its turn.
+
+        Raises:
+            UsageError: it is unfit.
+        """
+        assert entry.request is not None  # noqa: S101  what has no request has its task
+        if not entry.is_checked and not self._plan.skips_checks:
+            self._refuse_unfit(entry, look_here(entry.request, is_local=self._run.client.is_local))
+        self.queue.append(entry)
+
+    def remove(self, entry: Entry) -> None:
+        if entry in self.queue:
+            self.queue.remove(entry)
+
+    def drop(self, error: LumaError) -> None:
+        """Nothing more is submitted: each entry that waits gets the same reason."""
+        left = list(self.queue)
+        self.queue.clear()
+        rows = [entry for entry in left if entry.entry_id is not None]
+        for entry in rows:
+            self._endings.fail(entry, error)
+        self._run.give_up(error, len(left) - len(rows))
+
+    def take_turn(self) -> None:
+        """Submit the next entry, and say when the one after it has its turn."""
+        if not self.queue:
+            self._inbox.put(Close())
+            return
+        if self._plan.max_active is not None and len(self._running) >= self._plan.max_active:
+            return  # the next end of a task gives the turn
+        entry = self.queue[0]
+        try:
+            if not self._is_ready(entry):
+                return  # the end of its upload gives the turn
+            self._submit(entry)
+        except NotYet as not_yet:
+            self._turn_in(not_yet.pause)
+        except PriceUnknown:
+            self._wait_for_price(entry)
+        except BeingSent as error:
+            self._wait_for_other(entry, error)
+        except LumaError as error:
+            self._take_refusal(entry, error)
         else:
-            made = path
-        return upload(made, client, report)
+            self._limited = 0
+            self.queue.popleft()
+            self._inbox.put(Turn())
 
+    def take_upload(self, ended: UploadEnded) -> None:
+        """An upload has ended: what waits for it can be submitted, or cannot be submitted at all."""
+        with self.uploads.taken(ended):
+            if ended.error is not None:
+                self._fail_waiting(ended.key, ended.error)
+        self._inbox.put(Turn())
 
-def _folder(stack: contextlib.ExitStack, path: Path) -> Path:
-    """A folder for what is made of the clip at `path`, that goes when it is uploaded."""
-    try:
-        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="luma-clip-", ignore_cleanup_errors=True)))
-    except OSError as error:
-        raise FileError(f"no room to work on {path.name}: {reason(error)}") from error
+    def _fail_waiting(self, key: UploadKey, error: LumaError) -> None:
+        for entry in [entry for entry in self.queue if entry.upload_key == key]:
+            self.remove(entry)
+            self._endings.fail(entry, error)
+            if isinstance(error, ACCOUNT_ERRORS):
+                self.drop(error)
+                return
 
+    def _is_ready(self, entry: Entry) -> bool:
+        """Whether an entry can be sent now. Starts the upload that it needs, and those of the next ones.
 
-def _reasons(request: EditRequest, path: Path) -> tuple[str, ...]:
-    """Why a clip does not fit the model as it is."""
-    try:
-        size, kind = path.stat().st_size, headers.sniff_file(path)
-        if kind not in headers.CONTAINERS:
-            return (f"it is {headers.name_of(kind)}",)
-        return fit.reasons(headers.probe_file(path), request.model.limits, size)
-    except OSError as error:
-        raise FileError(f"cannot read {path.name}: {reason(error)}") from error
-    except headers.MediaError as error:
-        return (f"its headers cannot be read: {error}",)
+        Raises:
+            NotYet: the account has submitted too much just now.
+            OutOfCredits: the budget has no room for it.
+        """
+        if entry.upload_key is None or entry.link is not None:
+            return True
+        assert entry.request is not None  # noqa: S101
+        self._spending.check(entry.request, entry.request.submission())
+        pause = self._run.journal.pause_before("", SPACING)
+        if pause > 0:  # an upload does not live for ever: it is made when its turn is near
+            raise NotYet(pause)
+        for ahead in list(self.queue)[:UPLOADS_AHEAD]:
+            if not self.uploads.start(ahead):
+                self._wait(ahead, f"another luma is uploading {ahead.clip_name}: waiting for its link")
+        entry.link = self.uploads.link_of(entry)
+        return entry.link is not None
 
+    def _submit(self, entry: Entry) -> None:
+        """Raises NotYet while the account has submitted too much just now, LumaError if nothing came of it."""
+        run, request = self._run, entry.request
+        assert request is not None  # noqa: S101
+        if request.clip.path is None and not entry.is_checked and not self._plan.skips_checks:
+            with run.client.file_session() as session:
+                self._refuse_unfit(entry, look_there(request, session, is_local=run.client.is_local))
+        entry.is_checked = True
+        try:
+            entry.task_id = self._record(entry, request)
+        except NotYet as not_yet:
+            if entry.entry_id is None:
+                run.report(Note(f"20 tasks were submitted in the last 10 s: going on in {not_yet.pause:.0f} s"))
+            raise
+        except OutcomeUnknown as error:
+            self._add_balance(error)
+            raise
+        self._spending.accepted(entry.task_id, is_beside_others=bool(self._running))
+        if self._plan.waits:
+            entry.age = 0.0
+            self._on_task(entry)
 
-def _fitted(
-    request: EditRequest,
-    path: Path,
-    why: tuple[str, ...],
-    folder: Callable[[], Path],
-    report: Report,
-    ffmpeg: str | None,
-) -> Path:
-    tool, target = find_ffmpeg(ffmpeg, fit.NEEDS, option="--fit"), folder() / f"{path.stem}.mp4"
-    with transferring(report, f"fit {path.name}", "seconds") as on_seconds:
-        limits = request.model.limits
-        done = fit.fitted(tool, path, why, limits, target, trim=request.trim, on_seconds=on_seconds)
-    rate = f", at {float(done.rate):.6g} frames a second" if done.was_variable else ""
-    report(Note(f"{path.name} is made to fit, since {', '.join(why)}: {done.width}x{done.height}{rate}"))
-    return target
+    def _record(self, entry: Entry, request: EditRequest) -> str:
+        submission, terms = request.submission(entry.link), self._spending.terms(request)
+        if terms.has_limit and terms.expected is None:
+            what = "what such an edit costs is not known yet: this one may cost more than the limit"
+            self._run.report(Note(what, once=True))
+        return self._run.journal.record(
+            submission,
+            lambda edit: self._send(entry, edit),
+            announce=lambda task_id: self._announce(entry, submission.edit, task_id),
+            resubmit=request.resubmit,
+            repeat=request.is_repeat,
+            spacing=SPACING,
+            budget=terms,
+        )
 
+    def _send(self, entry: Entry, edit: Edit) -> str:
+        """The request that costs money. Its id is in sight from here on, whatever happens next."""
+        client = self._run.client
+        self._spending.before_submission(self._running)
+        self._run.results.has_sent = True
+        try:
+            # Without the client's own pauses at the rate limit when tasks run: they must not wait for them.
+            entry.task_id = client.submit(edit, rate_retries=0) if self._plan.rides_out_limits else client.submit(edit)
+        except LumaError:
+            raise
+        except Exception as error:
+            what = f"unexpected error: {type(error).__name__}: nobody knows whether a task was created"
+            raise OutcomeUnknown(what, hint=OutcomeUnknown.NEXT_STEP) from error
+        self._run.results.track(entry.task_id)
+        return entry.task_id
 
-def _cut(
-    request: EditRequest, piece: PieceOf, path: Path, folder: Callable[[], Path], report: Report, ffmpeg: str | None
-) -> Path:
-    tool = find_ffmpeg(ffmpeg, split.NEEDS, option="--split")
-    target = folder() / f"{path.stem}-{piece.index:03}.mp4"
-    cut = split.Piece(piece.index - 1, piece.first_frame, piece.frames)
-    with transferring(report, f"cut piece {piece.index} of {piece.count}", "seconds") as on_seconds:
-        split.cut_piece(tool, look(tool, path), cut, request.model.limits, target, on_seconds=on_seconds)
-    return target
+    def _announce(self, entry: Entry, edit: Edit, task_id: str) -> None:
+        """Report an id the moment it is on disk, before a signal that was held back ends the program."""
+        self._run.results.track(task_id)
+        # Without a look into the journal: the id is reported even when that has just failed.
+        task = Task(task_id, State.GENERATING, None, edit.prompt, edit.video_url, edit.watermark, edit.callback_url)
+        self._run.results.see(task)
+        self._run.report(Submitted(entry.name, task))
 
-
-def upload(path: Path, client: Client, report: Report) -> str:
-    """Put a file into kie.ai's temporary store; returns its link."""
-    with transferring(report, f"upload {path.name}") as on_bytes:
-        link = client.patiently(lambda: client.upload(path, on_bytes))
-    report(Uploaded(path.name))
-    return link
-
-
-def prepare(run: Run, requests: Sequence[EditRequest], *, skips_checks: bool, is_strict: bool) -> list[EditRequest]:
-    """The requests with what the checks found; one that has its task already is not looked at.
-
-    Raises:
-        UsageError: the fault is not that of a single clip.
-    """
-    run.results.count = len(requests)
-    claim_own_tasks(run, requests)
-    if skips_checks:
-        return list(requests)
-    fresh = [request for request in requests if not _is_submitted(run, request)]
-    checked = dict(zip(map(id, fresh), preflight(run, fresh, is_strict=is_strict), strict=True))
-    return [checked.get(id(request), request) for request in requests]
-
-
-def find_clips(run: Run, names: Sequence[str]) -> list[Clip]:
-    """The clips that a command line names: links, files, and results of tasks.
-
-    Raises:
-        UsageError: one is none of these; nothing of the command is to be sent then.
-    """
-    return parse_clips(names, lambda name: find_task_clip(run, name))
-
-
-def make_ready(
-    run: Run, plan: Plan, requests: Sequence[EditRequest], *, skips_checks: bool, is_strict: bool, makes: bool
-) -> list[EditRequest]:
-    """`prepare` and `check_targets`, and a word about a setting that the model does not know."""
-    watermark = run.settings.watermark
-    for model in {request.model.name: request.model for request in requests}.values():
-        if watermark and not takes_watermark(model):
-            run.report(Warned(f"{model.name} takes no text as watermark: the setting is left out"))
-    if any(request.fit for request in requests):
-        find_ffmpeg(run.settings.ffmpeg, fit.NEEDS, option="--fit")
-    requests = prepare(run, requests, skips_checks=skips_checks, is_strict=is_strict)
-    check_targets(run, plan, requests, makes=makes)
-    return requests
-
-
-def with_account(run: Run) -> Run:
-    """The run whose journal shows our account's tasks; as it is without a key, which is reported when it is needed."""
-    try:
-        return run.for_account()
-    except KeyRejected:
-        return run
-
-
-def claim_own_tasks(run: Run, requests: Sequence[EditRequest]) -> None:
-    """Ask once about tasks of these edits that another key has submitted: what our key can see is our account's.
-
-    So a renewed key loses nothing, and another account's tasks are left alone.
-    """
-    if run.journal.account is None:
-        return
-    rows: dict[int, Row] = {}
-    for request in requests:
-        asked = request.submission()
-        found = run.journal.foreign_rows(keys=asked.keys, identity=asked.identity, digest=asked.digest)
-        rows |= {row.number: row for row in found}
-    claim_own(run, rows.values())
-
-
-def refuse_repeats(run: Run, requests: Sequence[EditRequest]) -> None:
-    """The same edit without a key: a person is asked, elsewhere it is noted.
-
-    Raises:
-        Declined: the person does not want it again.
-    """
-    for request in requests:
-        if request.key is not None or request.resubmit or request.is_repeat:
-            continue
-        rows = run.journal.find_by_identity(request.identity, request.legacy_digest)
-        row = next((row for row in rows if row.task.task_id and not row.task.has_failed), None)
-        if row is None:
-            continue
-        saved = f", saved as {os.path.relpath(row.task.files[-1].path)}" if row.task.files else ""
-        what = f"the same edit is task {row.task.task_id} of {format_duration(max(1.0, row.age))} ago{saved}"
-        if run.can_ask():
-            if not run.confirm(f"{what}. Submit it again?"):
-                raise Declined("nothing was submitted", hint=f"luma download {row.task.task_id}")
+    def _add_balance(self, error: OutcomeUnknown) -> None:
+        """What the balance did says whether something was charged."""
+        before, after = self._spending.balance_after() if error.api_code == 500 else (None, None)
+        if before is None or after is None:
+            return
+        if after == before:
+            error.hint = f"the balance is unchanged ({after:.12g}): --resubmit sends it again; or {error.hint}"
         else:
-            run.report(Note(f"{what}; --idempotency-key auto would continue it"))
+            error.hint = f"the balance went from {before:.12g} to {after:.12g}; {error.hint}"
 
+    def _refuse_unfit(self, entry: Entry, findings: Sequence[Finding]) -> None:
+        """Raises UsageError if a finding is an error; reports them when they are warnings."""
+        found = [strictly(finding) if self._plan.is_strict else finding for finding in findings]
+        errors = [finding for finding in found if finding.level == ERROR]
+        name = f"line {entry.line}" if entry.line else None
+        warnings = [replace(finding, video=name or finding.video) for finding in found if finding not in errors]
+        self._run.report(Checked(warnings))
+        if errors:
+            raise unfit(errors, errors)
 
-def check_targets(run: Run, plan: Plan, requests: Sequence[EditRequest], *, makes: bool) -> None:
-    """`save.check_output` for what is asked for; an idempotency key may have its files there already.
+    def _take_refusal(self, entry: Entry, error: LumaError) -> None:
+        """An entry could not be submitted: at a rate limit it waits, else it has failed."""
+        is_limited = self._plan.rides_out_limits and error.api_code == 429
+        if isinstance(error, Unavailable) and is_limited:
+            self._limited += 1
+            if self._limited <= MAX_LIMITED and (error.retry_after or 0.0) <= MAX_PAUSE:
+                self._turn_in(max(SPACING.window * (1 + self._limited * PHASE % 1), error.retry_after or 0.0))
+                return
+        self.remove(entry)
+        self._endings.fail(entry, error)
+        if isinstance(error, ACCOUNT_ERRORS) or is_limited:
+            self.drop(error)
+        self._inbox.put(Turn())
 
-    Raises what that does, and UsageError if a clip would be overwritten by its own edit, wished or not.
-    """
-    for request in requests:
-        if plan.output is not None and is_same_file(request.clip.name, plan.output):
-            raise UsageError(f"{request.clip.name} would be overwritten by its own edit", hint="-o with another path")
-    if any(request.is_split for request in requests):
-        return  # the file may be there already, of the same pieces
-    if not makes and any(request.key for request in requests):
-        return  # the file may be there already, as the journal would say
-    save.check_output(plan, len(requests), lambda: _saved_before(run, requests), makes=makes)
+    # --- whoever has to wait ---
 
+    def _turn_in(self, seconds: float) -> None:
+        self._inbox.put(Later(Turn(), seconds))
 
-def as_one_piece(run: Run, plan: Plan, requests: Sequence[EditRequest], *, makes: bool) -> list[EditRequest]:
-    """Requests whose clips need no cut. Raises what `check_targets` does."""
-    whole = [replace(request, is_split=False) for request in requests]
-    check_targets(run, plan, whole, makes=makes)
-    return whole
+    def _wait(self, entry: Entry, why: str) -> None:
+        """For another process, of whom a person hears if it takes long."""
+        entry.waited += 1.0
+        if entry.waited == SILENCE:
+            self._run.report(Note(why))
+        self._turn_in(1.0)
 
+    def _wait_for_other(self, entry: Entry, error: BeingSent) -> None:
+        """Another process is submitting the same: the others first, then see what came of it."""
+        self.queue.rotate(-1)
+        self._wait(entry, f"{error.message}: waiting for its response")
 
-def show_requests(run: Run, plan: Plan, requests: Sequence[EditRequest], *, pieces: int = 1) -> None:
-    """For --dry-run: report what would be sent for each clip; the rejected ones do not cost the others.
-
-    `pieces`: each is submitted in so many.
-    """
-    for request in requests:
-        if request.error is not None:
-            run.fail(Failed(request.clip.name, request.error))
-            continue
-        link = None if request.clip.path is None else f"(upload of {request.clip.name})"
-        edit = request.submission(link).edit
-        run.report(Prepared(run.base_url + request.model.family.submit_path, edit.payload(), request.findings))
-    wanted = [request for request in requests if request.error is None]
-    if wanted:
-        run.report(Note(describe_cost(run, plan, wanted * pieces)))
-    run.results.conclude()
-
-
-def show_entries(run: Run, plan: Plan, entries: Sequence[Entry]) -> None:
-    """For `batch --dry-run`: report what would become of each row, what that would cost, and what there is."""
-    planned = [_planned(run, entry) for entry in entries]
-    requests = {row.entry_id: entry.request for row, entry in zip(planned, entries, strict=True) if entry.request}
-    fresh = [row for row in planned if row.task is None and row.error is None]
-    if not plan.skips_checks:
-        looked = look_at_each(run, [requests[row.entry_id] for row in fresh], is_strict=plan.is_strict)
-        checked = {row.entry_id: _judged(row, found) for row, found in zip(fresh, looked, strict=True)}
-        planned = [checked.get(row.entry_id, row) for row in planned]
-    spending = Spending(run, plan)
-    new = []
-    for row in planned:
-        request = requests[row.entry_id]
-        if row.error is not None:
-            run.results.add(row.error)
-        elif row.task is None:
-            new.append(request)
-            row = replace(row, expected_credits=spending.expected(request))
-        run.report(row)
-    run.report(Note(_summary(run, plan, planned, new)))
-    run.results.conclude()
-
-
-def _planned(run: Run, entry: Entry) -> Planned:
-    request = entry.request
-    assert request is not None  # noqa: S101  a row of a manifest asks for an edit
-    row = Planned(entry.entry_id or "", entry.line, request.clip.name, request.prompt, error=request.error)
-    try:
-        earlier = run.journal.earlier(request.submission(), resubmit=request.resubmit)
-    except LumaError as error:
-        return replace(row, error=row.error or error)
-    known = run.journal.known(earlier) if earlier is not None else None
-    if earlier is not None:
-        return replace(row, task=known.task if known is not None else Task(earlier), error=None)
-    return row
-
-
-def _judged(row: Planned, findings: Sequence[Finding]) -> Planned:
-    errors = [finding for finding in findings if finding.level == ERROR]
-    return replace(row, findings=findings, error=unfit(errors, errors) if errors else None)
-
-
-def _summary(run: Run, plan: Plan, planned: Sequence[Planned], new: Sequence[EditRequest]) -> str:
-    failed = sum(row.error is not None for row in planned)
-    paid = sum(row.task is not None for row in planned)
-    text = f"{len(planned)} row{'s' if len(planned) != 1 else ''}: {len(new)} to submit, {paid} submitted before"
-    text += f", {failed} with a fault" if failed else ""
-    text += f"; {describe_cost(run, plan, new)}" if new else "; nothing to pay"
-    try:
-        return f"{text}; the balance is {run.client.credits():.12g}"
-    except LumaError:
-        return text  # without a key, or a connection, there is still all the rest
-
-
-def entries_for(plan: Plan, requests: Sequence[EditRequest]) -> list[Entry]:
-    """The requests of a command line as the engine takes them."""
-    has_prompts = len({request.prompt for request in requests}) > 1
-    has_takes = any(request.take > 1 for request in requests)
-    return [
-        Entry(
-            _name_of(request, has_prompts, has_takes),
-            request.naming,
-            request,
-            output=plan.output,
-            is_checked=True,
-        )
-        for request in requests
-    ]
-
-
-def _name_of(request: EditRequest, has_prompts: bool, has_takes: bool) -> str:
-    """The clip, and what tells its edits apart if there are several."""
-    prompt = f' "{request.prompt[:MAX_PROMPT_SHOWN]}"' if has_prompts else ""
-    return f"{request.clip.label}{prompt}" + (f" take {request.take}" if has_takes else "")
-
-
-def _saved_before(run: Run, requests: Sequence[EditRequest]) -> frozenset[str]:
-    """Where results of the requests' earlier tasks were saved."""
-    found = (
-        run.journal.earlier(request.submission(), resubmit=request.resubmit, repeat=request.is_repeat)
-        for request in requests
-        if request.key is not None
-    )
-    return save.saved_paths(run.journal, {task_id for task_id in found if task_id is not None})
-
-
-def _is_submitted(run: Run, request: EditRequest) -> bool:
-    """True also for a submission of unknown outcome, which is reported when it is its turn."""
-    try:
-        return (
-            run.journal.earlier(request.submission(), resubmit=request.resubmit, repeat=request.is_repeat) is not None
-        )
-    except LumaError:
-        return True
-
-
-def is_same_file(name: str, other: str) -> bool:
-    try:
-        return os.path.samefile(name, other)
-    except (OSError, ValueError):
-        return False  # one of them is not there
+    def _wait_for_price(self, entry: Entry) -> None:
+        """With a limit and no price known, one task goes first, and the rest follow when its cost is seen."""
+        if not entry.is_held:
+            entry.is_held = True
+            what = "nobody knows yet what such an edit costs: the next is sent when the cost of this one is seen"
+            self._run.report(Note(what, once=True))
+        self._turn_in(1.0)

@@ -6,21 +6,16 @@ It loads nothing that downloads, so that `status` starts fast.
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from luma_cli.api.models import find_model
-from luma_cli.api.task import VISIBILITY_GRACE, SavedFile, State, Task, as_int, is_task_id
+from luma_cli.api.task import Task, as_int, is_task_id
 from luma_cli.downloads.file_names import PATTERN_WITH_PROMPT, Naming, stem_of
 from luma_cli.edits.events import Failed, Note, Warned
+from luma_cli.edits.refresh import claim_own, failure_of, task_now
 from luma_cli.edits.run import Run
 from luma_cli.errors import (
-    ACCOUNT_ERRORS,
     Declined,
-    FileError,
-    LumaError,
-    Rejected,
-    StillGenerating,
-    TaskFailed,
     UsageError,
 )
 from luma_cli.journal.journal import Journal
@@ -55,16 +50,20 @@ def find_row(reference: str, journal: Journal) -> Row | None:
 
 @dataclass(frozen=True)
 class Reference:
-    """A task that the user means. `naming` names its files; `age` is seconds since its submission, as far as known."""
+    """A task that the user means, and its row of the journal. `naming` names its files.
+
+    `age` is seconds since its submission, as far as known.
+    """
 
     task_id: str
     naming: Naming = field(default_factory=Naming)
     age: float = 0.0
+    row: Row | None = None
 
 
 def reference_to(row: Row, now: float) -> Reference:
     """A row of the journal as a task to see through; `now` is a Unix time."""
-    return Reference(row.task.task_id, naming_of(row), max(0.0, now - row.submitted_at.timestamp()))
+    return Reference(row.task.task_id, naming_of(row), max(0.0, now - row.submitted_at.timestamp()), row)
 
 
 def naming_of(row: Row) -> Naming:
@@ -170,52 +169,6 @@ def adopt(run: Run, task_id: str, *, label: str | None, model: str | None) -> Ro
     return run.journal.adopt(task, row=row)
 
 
-def remember(run: Run, references: Sequence[Reference]) -> list[Task]:
-    """The tasks as the journal knows them, without the network."""
-    rows = [run.journal.known(reference.task_id) for reference in references]
-    pairs = zip(rows, references, strict=True)
-    return [row.task if row is not None else Task(reference.task_id) for row, reference in pairs]
-
-
-def refresh(run: Run, references: Sequence[Reference]) -> list[Task]:
-    """The tasks as the service knows them now; those that it does not report on go into the results."""
-    found = []
-    for number, reference in enumerate(references, start=1):
-        try:
-            task = task_now(run, reference.task_id)
-        except LumaError as error:
-            run.fail(Failed(reference.task_id, error))
-            if isinstance(error, ACCOUNT_ERRORS):
-                run.give_up(error, len(references) - number)
-                break
-            continue
-        row = run.journal.known(reference.task_id)
-        found.append(replace(task, files=row.task.files) if row is not None else task)
-    return found
-
-
-def task_now(run: Run, task_id: str) -> Task:
-    """What the service says of a task, written down. One that it does not show yet is as the journal has it.
-
-    Raises:
-        LumaError: the service does not say.
-    """
-    client = run.client
-    try:
-        task = client.patiently(lambda: client.task(task_id, run.model_of(task_id)))
-    except Rejected as error:
-        row = run.journal.known(task_id)
-        if row is not None and error.is_not_found and not run.journal.is_mine(row):
-            error.hint = "the journal has it from another account: it can be seen with that account's key"
-        if row is None or not row.is_ours or not error.is_not_found or row.age > VISIBILITY_GRACE:
-            raise
-        run.report(Note(f"{task_id} is not visible at kie.ai yet"))
-        return row.task
-    run.journal.learn_if_possible(task)
-    row = run.journal.known(task_id)
-    return task if row is None else row.complete(task)
-
-
 def prune(run: Run, seconds: float, *, force: bool) -> list[Row]:
     """Forget the ended tasks that were submitted longer ago than that, and return them.
 
@@ -233,24 +186,6 @@ def prune(run: Run, seconds: float, *, force: bool) -> list[Row]:
     pruned = run.journal.prune(before, force=force)
     run.report(Note(f"{len(pruned)} forgotten; their keys stay known, so that nothing is paid again"))
     return pruned
-
-
-def claim_own(run: Run, rows: Iterable[Row]) -> list[Row]:
-    """Ask the service once about each of these tasks: what our key can see is our account's. Returns the others."""
-    denied = []
-    for row in rows:
-        client = run.client
-        try:
-            client.task(row.task.task_id, row.task.model)
-        except Rejected as error:
-            if error.is_not_found:
-                run.journal.deny_for_account(row.number)
-                denied.append(row)
-        except LumaError as error:
-            log.info("%s: whose it is could not be asked: %s", row.task.task_id, error.message)
-        else:
-            run.journal.claim_for_account(row.number)
-    return denied
 
 
 def find_to_show(run: Run, word: str) -> list[str]:
@@ -274,85 +209,12 @@ def find_to_show(run: Run, word: str) -> list[str]:
     return list(task.result_urls[:1])
 
 
-def failure_of(task: Task, wait_command: str = "") -> LumaError | None:
-    """What a task means for somebody who wants its video: None when it is there, else the error."""
-    if task.has_failed:
-        why = f": {task.error_message}" if task.error_message else ""
-        code = f" (code {task.error_code})" if task.error_code else ""
-        return TaskFailed(
-            f"the edit failed at kie.ai{why}{code}",
-            hint="change the prompt or the clip and submit again",
-            api_code=task.error_code if isinstance(task.error_code, int) else None,
-            task_id=task.task_id,
-        )
-    if not task.has_ended:
-        hint = wait_command or f"luma wait {task.task_id}"
-        return StillGenerating(f"task {task.task_id} is {task.state}", hint=hint, task_id=task.task_id)
-    if not task.has_video:
-        return FileError(
-            f"task {task.task_id} has finished without a usable link",
-            hint="look at https://kie.ai/logs",
-            task_id=task.task_id,
-        )
-    return None
-
-
-def fail_without_video(run: Run, tasks: Sequence[Task]) -> None:
-    """For `status --exit-status`: what is not a video is a failure."""
-    for task in tasks:
-        error = failure_of(task, run.results.wait_command([task.task_id]))
-        if error is not None:
-            run.fail(Failed(task.task_id, error, task))
-
-
-def note_failed(run: Run, tasks: Sequence[Task]) -> None:
-    """Why tasks failed: a line of `status` has no room for it."""
-    for task in tasks:
-        error = failure_of(task) if task.has_failed else None
-        if error is not None:
-            run.report(Note(f"{task.task_id}: {error.message}"))
-
-
-def unfinished(run: Run) -> list[str]:
-    """The ids of this service's tasks that have not been seen to end, the oldest first."""
-    return [row.task.task_id for row in run.journal.unfinished()]
-
-
-def missing(run: Run) -> list[str]:
-    """The ids of this service's finished tasks that are not saved yet, the oldest first."""
-    rows = [row for row in run.journal.rows(state=State.SUCCEEDED) if run.journal.is_mine(row)]
-    gone = sum(not all(map(_is_there, row.task.files)) for row in rows)
-    if gone:
-        run.report(Note(f"{gone} saved before are no longer at their path: luma download TASK saves one again"))
-    return [row.task.task_id for row in run.journal.unsaved()]
-
-
-def refresh_unfinished(run: Run) -> None:
-    """Ask about the tasks that were not seen to end, so that what has ended since counts as finished.
-
-    Rows of another key, or of none, are asked about once: they may be ours.
-    """
-    claim_own(run, run.journal.foreign_rows())
-    for task_id in unfinished(run):
-        try:
-            task_now(run, task_id)
-        except LumaError as error:
-            run.report(Note(f"{task_id}: {error.message}"))
-
-
 def note_nothing_to_wait_for(run: Run, references: Sequence[Reference]) -> None:
     """For `wait` without TASK: there may be none, and some may be lost from sight."""
     if not references:
         run.report(Note("there is no task to wait for"))
     if lost := run.journal.unsettled():
         run.report(Warned(f"{len(lost)} submission(s) of unknown outcome: luma tasks --state unknown", once=False))
-
-
-def _is_there(file: SavedFile) -> bool:
-    try:
-        return os.stat(file.path).st_size == file.bytes
-    except OSError:
-        return False
 
 
 def _find_recent(reference: str, journal: Journal) -> Row:

@@ -29,9 +29,9 @@ SEED = int(os.environ.get("LUMA_TEST_SEED") or random.randrange(10**6))
 WINDOW = float(os.environ.get("LUMA_TEST_WINDOW", "0.4"))
 # The window of the rate limit is 10 s; this is luma with a short one, as the sandbox beside it has.
 QUICK = (
-    "import sys; from luma_cli.cli import main; from luma_cli.edits import engine;"
+    "import sys; from luma_cli.cli import main; from luma_cli.edits import submit;"
     "from luma_cli.journal.journal import Spacing;"
-    f"engine.SPACING = Spacing(20, {WINDOW}); sys.exit(main.main(sys.argv[1:]))"
+    f"submit.SPACING = Spacing(20, {WINDOW}); sys.exit(main.main(sys.argv[1:]))"
 )
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from luma_cli.api.task import Edit
-from luma_cli.edits import engine
+from luma_cli.edits import engine, submit
 from luma_cli.edits.budget import Spending
+from luma_cli.edits.endings import Endings
 from luma_cli.edits.events import Ended, Polled, Submitted
 from luma_cli.edits.save import Saver
 from luma_cli.journal.journal import Journal
@@ -148,8 +149,8 @@ CALLS: dict[str, tuple[object, str, Callable[..., bool]]] = {
     "end of a save": (Saver, "take", lambda *_: True),
     "file recorded": (Journal, "save_file", lambda *_: True),
     "await": (engine._Engine, "_await", lambda *_: True),
-    "announce": (engine._Engine, "_announce", lambda *_: True),
-    "tally": (engine._Engine, "_tally", lambda *_: True),
+    "announce": (submit.Submitter, "_announce", lambda *_: True),
+    "tally": (Endings, "tally", lambda *_: True),
 }
 
 

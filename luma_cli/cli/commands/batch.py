@@ -77,10 +77,12 @@ def batch(
     (luma help exit-codes)
     """
     from luma_cli.edits.engine import see_through
-    from luma_cli.edits.manifest import load_rows, make_entries, parse_shard
-    from luma_cli.edits.redo import find_task_clip
     from luma_cli.edits.save import check_results_folder
-    from luma_cli.edits.submit import claim_own_tasks, show_entries, with_account
+    from luma_cli.edits.sources.command_line import claim_own_tasks, with_account
+    from luma_cli.edits.sources.dry_run import show_entries
+    from luma_cli.edits.sources.manifest import make_entries, parse_shard
+    from luma_cli.edits.sources.manifest_rows import load_rows
+    from luma_cli.edits.sources.task_clips import find_task_clip
     from luma_cli.output.questions import read_bytes
 
     part = parse_shard(shard) if shard is not None else None

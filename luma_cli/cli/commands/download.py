@@ -46,7 +46,7 @@ def download(
     Exit codes: 0 2 4 5 6 7 8 9 11 130
     (luma help exit-codes)
     """
-    from luma_cli.edits import save, task_references
+    from luma_cli.edits import refresh, save
     from luma_cli.edits.task_references import parse_references
     from luma_cli.output.questions import read_words
 
@@ -64,10 +64,10 @@ def download(
         )
         run = run.for_account()
         if all_missing:
-            task_references.refresh_unfinished(run)
+            refresh.refresh_unfinished(run)
         words = read_words(sources if sources or all_missing else ["@last"])
         links = [word for word in words if "://" in word]
-        words = [word for word in words if "://" not in word] + (task_references.missing(run) if all_missing else [])
+        words = [word for word in words if "://" not in word] + (refresh.missing(run) if all_missing else [])
         references = parse_references(run, words, len(links))
         save.check_output_for(run, plan, references, len(links))
         save.save_results(run, plan, references, links)

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from luma_cli.api.client import Client
     from luma_cli.callbacks.wake import CallbackServer
     from luma_cli.edits.events import Report
-    from luma_cli.edits.pieces import Cutting
     from luma_cli.edits.request import EditRequest, Finishing
     from luma_cli.edits.run import Clock, Plan, Results, Run
+    from luma_cli.edits.sources.pieces import Cutting
     from luma_cli.journal.journal import Journal
 
 # On fewer columns the boxes of rich leave no room for words.
@@ -310,15 +310,16 @@ def carry_out(
 ) -> None:
     """Submit what is ready and see it through, or only show it."""
     from luma_cli.callbacks.wake import see_through_with_callbacks
-    from luma_cli.edits import submit
+    from luma_cli.edits.sources.command_line import entries_for, refuse_repeats
+    from luma_cli.edits.sources.dry_run import show_requests
 
     if dry_run:
-        submit.show_requests(run, plan, requests)
+        show_requests(run, plan, requests)
         return
     run.connect()
-    submit.refuse_repeats(run, requests)
+    refuse_repeats(run, requests)
     with server:
-        see_through_with_callbacks(run, plan, submit.entries_for(plan, requests), server)
+        see_through_with_callbacks(run, plan, entries_for(plan, requests), server)
     show_results(run, opens=opens, waits=plan.waits)
     run.results.conclude()
 
@@ -335,11 +336,12 @@ def cut_up(
 ) -> None:
     """Edit a clip in pieces, or only show where it is cut."""
     from luma_cli.callbacks.wake import see_through_with_callbacks
-    from luma_cli.edits import pieces, submit
+    from luma_cli.edits.sources import pieces
+    from luma_cli.edits.sources.dry_run import show_requests
 
     if dry_run:
         count = pieces.show_cuts(run, cutting)
-        submit.show_requests(run, plan, [cutting.request], pieces=count)
+        show_requests(run, plan, [cutting.request], pieces=count)
         return
     run.connect()
     with server:

@@ -59,8 +59,8 @@ def redo(
     Exit codes: 0 2 3 4 5 6 7 8 9 10 11 12 130
     """
     from luma_cli.callbacks.wake import open_server, pace
-    from luma_cli.edits import submit
-    from luma_cli.edits.redo import Changes, find_made, make_redo
+    from luma_cli.edits.sources import command_line
+    from luma_cli.edits.sources.redo import Changes, find_made, make_redo
     from luma_cli.output.questions import ask_prompts
 
     options.check_journal("luma redo")
@@ -96,5 +96,5 @@ def redo(
         )
         run = run.for_account()
         requests = make_redo(run, find_made(run, task), changes)
-        requests = submit.make_ready(run, plan, requests, skips_checks=no_check, is_strict=strict, makes=kept)
+        requests = command_line.make_ready(run, plan, requests, skips_checks=no_check, is_strict=strict, makes=kept)
         options.carry_out(run, plan, requests, server, dry_run=dry_run, opens=open_)

@@ -32,17 +32,17 @@ def status(
     Exit codes: 0 2 4 5 6 7 8 9
     (luma help exit-codes)
     """
-    from luma_cli.edits import task_references
+    from luma_cli.edits import refresh
     from luma_cli.edits.task_references import parse_references
     from luma_cli.output.questions import read_words
     from luma_cli.output.tables import show_tasks
 
     with options.open_run() as run:
-        references = parse_references(run, read_words(tasks or ["@last"]))
-        found = task_references.remember(run, references) if cached else task_references.refresh(run, references)
+        task_ids = [reference.task_id for reference in parse_references(run, read_words(tasks or ["@last"]))]
+        found = refresh.remember(run, task_ids) if cached else refresh.refresh(run, task_ids)
         show_tasks(found, run.journal.median_duration())
         if exit_status:
-            task_references.fail_without_video(run, found)
+            refresh.fail_without_video(run, found)
         else:
-            task_references.note_failed(run, found)
+            refresh.note_failed(run, found)
         run.results.conclude()

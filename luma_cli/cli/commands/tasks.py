@@ -49,14 +49,14 @@ def list_(
       $ luma tasks --state failed --since yesterday
       $ luma tasks --state succeeded --since 7d --json
     """
-    from luma_cli.edits import task_references
+    from luma_cli.edits.refresh import refresh_unfinished
     from luma_cli.output import tables
 
     states = options.check_states(state or ())
     with options.open_run() as run:
         earliest = options.parse_start(since, run.clock.now())
         if refresh:
-            task_references.refresh_unfinished(run)
+            refresh_unfinished(run)
         tables.show_rows(run.journal.rows(states=states, since=earliest, search=search), limit)
         run.results.conclude()
 

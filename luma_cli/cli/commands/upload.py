@@ -24,7 +24,7 @@ def upload(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="A
     Exit codes: 0 2 4 6 7 9 11
     (luma help exit-codes)
     """
-    from luma_cli.edits.submit import upload_all
+    from luma_cli.edits.uploads import upload_all
     from luma_cli.output.streams import emit_value
 
     with options.open_run() as run:

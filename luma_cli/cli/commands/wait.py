@@ -57,7 +57,7 @@ def wait(
     (luma help exit-codes)
     """
     from luma_cli.callbacks.wake import open_server_for, pace, see_through_with_callbacks
-    from luma_cli.edits import save, task_references
+    from luma_cli.edits import refresh, save, task_references
     from luma_cli.edits.engine import entries_to_wait_for
     from luma_cli.edits.task_references import parse_references
     from luma_cli.output.questions import read_words
@@ -76,8 +76,8 @@ def wait(
         )
         run = run.for_account()
         if not tasks:
-            task_references.claim_own(run, run.journal.foreign_rows())
-        words = read_words(tasks) if tasks else task_references.unfinished(run)
+            refresh.claim_own(run, run.journal.foreign_rows())
+        words = read_words(tasks) if tasks else refresh.unfinished(run)
         references = parse_references(run, words)
         if not tasks:
             task_references.note_nothing_to_wait_for(run, references)

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luma_cli.config.settings import load_settings
-from luma_cli.edits.manifest import ManifestEntry, decode, in_shard, make_entries, parse_manifest, parse_shard
+from luma_cli.edits.sources.manifest import in_shard, make_entries, parse_shard
+from luma_cli.edits.sources.manifest_file import decode
+from luma_cli.edits.sources.manifest_rows import ManifestEntry, parse_manifest
 from luma_cli.errors import UsageError
 from luma_cli.video.trim_range import Trim
 from support.commands import CLIP, CLIP_URL

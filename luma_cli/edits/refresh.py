@@ -1,0 +1,157 @@
+"""How tasks stand: asked once, by the journal alone, and what that means for somebody who wants the video."""
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from luma_cli.api.task import VISIBILITY_GRACE, SavedFile, State, Task
+from luma_cli.edits.events import Failed, Note
+from luma_cli.edits.run import Run
+from luma_cli.errors import (
+    ACCOUNT_ERRORS,
+    FileError,
+    LumaError,
+    Rejected,
+    StillGenerating,
+    TaskFailed,
+)
+from luma_cli.journal.records import Row
+
+log = logging.getLogger(__name__)
+
+
+def remember(run: Run, task_ids: Sequence[str]) -> list[Task]:
+    """The tasks as the journal knows them, without the network."""
+    rows = [run.journal.known(task_id) for task_id in task_ids]
+    return [row.task if row is not None else Task(task_id) for row, task_id in zip(rows, task_ids, strict=True)]
+
+
+def refresh(run: Run, task_ids: Sequence[str]) -> list[Task]:
+    """The tasks as the service knows them now; those that it does not report on go into the results."""
+    found = []
+    for number, task_id in enumerate(task_ids, start=1):
+        try:
+            task = task_now(run, task_id)
+        except LumaError as error:
+            run.fail(Failed(task_id, error))
+            if isinstance(error, ACCOUNT_ERRORS):
+                run.give_up(error, len(task_ids) - number)
+                break
+            continue
+        row = run.journal.known(task_id)
+        found.append(replace(task, files=row.task.files) if row is not None else task)
+    return found
+
+
+def task_now(run: Run, task_id: str) -> Task:
+    """What the service says of a task, written down. One that it does not show yet is as the journal has it.
+
+    Raises:
+        LumaError: the service does not say.
+    """
+    client = run.client
+    try:
+        task = client.patiently(lambda: client.task(task_id, run.model_of(task_id)))
+    except Rejected as error:
+        row = run.journal.known(task_id)
+        if row is not None and error.is_not_found and not run.journal.is_mine(row):
+            error.hint = "the journal has it from another account: it can be seen with that account's key"
+        if row is None or not row.is_ours or not error.is_not_found or row.age > VISIBILITY_GRACE:
+            raise
+        run.report(Note(f"{task_id} is not visible at kie.ai yet"))
+        return row.task
+    run.journal.learn_if_possible(task)
+    row = run.journal.known(task_id)
+    return task if row is None else row.complete(task)
+
+
+def claim_own(run: Run, rows: Iterable[Row]) -> list[Row]:
+    """Ask the service once about each of these tasks: what our key can see is our account's. Returns the others."""
+    denied = []
+    for row in rows:
+        client = run.client
+        try:
+            client.task(row.task.task_id, row.task.model)
+        except Rejected as error:
+            if error.is_not_found:
+                run.journal.deny_for_account(row.number)
+                denied.append(row)
+        except LumaError as error:
+            log.info("%s: whose it is could not be asked: %s", row.task.task_id, error.message)
+        else:
+            run.journal.claim_for_account(row.number)
+    return denied
+
+
+def failure_of(task: Task, wait_command: str = "") -> LumaError | None:
+    """What a task means for somebody who wants its video: None when it is there, else the error."""
+    if task.has_failed:
+        why = f": {task.error_message}" if task.error_message else ""
+        code = f" (code {task.error_code})" if task.error_code else ""
+        return TaskFailed(
+            f"the edit failed at kie.ai{why}{code}",
+            hint="change the prompt or the clip and submit again",
+            api_code=task.error_code if isinstance(task.error_code, int) else None,
+            task_id=task.task_id,
+        )
+    if not task.has_ended:
+        hint = wait_command or f"luma wait {task.task_id}"
+        return StillGenerating(f"task {task.task_id} is {task.state}", hint=hint, task_id=task.task_id)
+    if not task.has_video:
+        return FileError(
+            f"task {task.task_id} has finished without a usable link",
+            hint="look at https://kie.ai/logs",
+            task_id=task.task_id,
+        )
+    return None
+
+
+def fail_without_video(run: Run, tasks: Sequence[Task]) -> None:
+    """For `status --exit-status`: what is not a video is a failure."""
+    for task in tasks:
+        error = failure_of(task, run.results.wait_command([task.task_id]))
+        if error is not None:
+            run.fail(Failed(task.task_id, error, task))
+
+
+def note_failed(run: Run, tasks: Sequence[Task]) -> None:
+    """Why tasks failed: a line of `status` has no room for it."""
+    for task in tasks:
+        error = failure_of(task) if task.has_failed else None
+        if error is not None:
+            run.report(Note(f"{task.task_id}: {error.message}"))
+
+
+def unfinished(run: Run) -> list[str]:
+    """The ids of this service's tasks that have not been seen to end, the oldest first."""
+    return [row.task.task_id for row in run.journal.unfinished()]
+
+
+def missing(run: Run) -> list[str]:
+    """The ids of this service's finished tasks that are not saved yet, the oldest first."""
+    rows = [row for row in run.journal.rows(state=State.SUCCEEDED) if run.journal.is_mine(row)]
+    gone = sum(not all(map(_is_there, row.task.files)) for row in rows)
+    if gone:
+        run.report(Note(f"{gone} saved before are no longer at their path: luma download TASK saves one again"))
+    return [row.task.task_id for row in run.journal.unsaved()]
+
+
+def refresh_unfinished(run: Run) -> None:
+    """Ask about the tasks that were not seen to end, so that what has ended since counts as finished.
+
+    Rows of another key, or of none, are asked about once: they may be ours.
+    """
+    claim_own(run, run.journal.foreign_rows())
+    for task_id in unfinished(run):
+        try:
+            task_now(run, task_id)
+        except LumaError as error:
+            run.report(Note(f"{task_id}: {error.message}"))
+
+
+def _is_there(file: SavedFile) -> bool:
+    try:
+        return os.stat(file.path).st_size == file.bytes
+    except OSError:
+        return False

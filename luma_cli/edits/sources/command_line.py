@@ -1,0 +1,251 @@
+"""What `modify` asks for, made ready: checked, with a free target, as entries of the engine, and uploaded."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from luma_cli.api.models import LUMA, Model
+from luma_cli.config.settings import Settings
+from luma_cli.config.times import format_duration
+from luma_cli.edits import save
+from luma_cli.edits.events import (
+    Note,
+    Warned,
+)
+from luma_cli.edits.preflight import preflight
+from luma_cli.edits.refresh import claim_own
+from luma_cli.edits.request import (
+    AUTO,
+    Clip,
+    EditRequest,
+    Entry,
+    Finishing,
+    check_texts,
+    choose_watermark,
+    parse_clips,
+    takes_watermark,
+    with_auto_key,
+)
+from luma_cli.edits.run import Plan, Run
+from luma_cli.edits.sources.task_clips import find_task_clip
+from luma_cli.errors import Declined, KeyRejected, LumaError, UsageError
+from luma_cli.journal.records import Row
+from luma_cli.video import fit
+from luma_cli.video.ffmpeg import find_ffmpeg
+from luma_cli.video.trim_range import Trim
+
+MAX_PROMPT_SHOWN = 40
+
+
+def prepare(run: Run, requests: Sequence[EditRequest], *, skips_checks: bool, is_strict: bool) -> list[EditRequest]:
+    """The requests with what the checks found; one that has its task already is not looked at.
+
+    Raises:
+        UsageError: the fault is not that of a single clip.
+    """
+    run.results.count = len(requests)
+    claim_own_tasks(run, requests)
+    if skips_checks:
+        return list(requests)
+    fresh = [request for request in requests if not _is_submitted(run, request)]
+    checked = dict(zip(map(id, fresh), preflight(run, fresh, is_strict=is_strict), strict=True))
+    return [checked.get(id(request), request) for request in requests]
+
+
+def find_clips(run: Run, names: Sequence[str]) -> list[Clip]:
+    """The clips that a command line names: links, files, and results of tasks.
+
+    Raises:
+        UsageError: one is none of these; nothing of the command is to be sent then.
+    """
+    return parse_clips(names, lambda name: find_task_clip(run, name))
+
+
+def make_ready(
+    run: Run, plan: Plan, requests: Sequence[EditRequest], *, skips_checks: bool, is_strict: bool, makes: bool
+) -> list[EditRequest]:
+    """`prepare` and `check_targets`, and a word about a setting that the model does not know."""
+    watermark = run.settings.watermark
+    for model in {request.model.name: request.model for request in requests}.values():
+        if watermark and not takes_watermark(model):
+            run.report(Warned(f"{model.name} takes no text as watermark: the setting is left out"))
+    if any(request.fit for request in requests):
+        find_ffmpeg(run.settings.ffmpeg, fit.NEEDS, option="--fit")
+    requests = prepare(run, requests, skips_checks=skips_checks, is_strict=is_strict)
+    check_targets(run, plan, requests, makes=makes)
+    return requests
+
+
+def with_account(run: Run) -> Run:
+    """The run whose journal shows our account's tasks; as it is without a key, which is reported when it is needed."""
+    try:
+        return run.for_account()
+    except KeyRejected:
+        return run
+
+
+def claim_own_tasks(run: Run, requests: Sequence[EditRequest]) -> None:
+    """Ask once about tasks of these edits that another key has submitted: what our key can see is our account's.
+
+    So a renewed key loses nothing, and another account's tasks are left alone.
+    """
+    if run.journal.account is None:
+        return
+    rows: dict[int, Row] = {}
+    for request in requests:
+        asked = request.submission()
+        found = run.journal.foreign_rows(keys=asked.keys, identity=asked.identity, digest=asked.digest)
+        rows |= {row.number: row for row in found}
+    claim_own(run, rows.values())
+
+
+def refuse_repeats(run: Run, requests: Sequence[EditRequest]) -> None:
+    """The same edit without a key: a person is asked, elsewhere it is noted.
+
+    Raises:
+        Declined: the person does not want it again.
+    """
+    for request in requests:
+        if request.key is not None or request.resubmit or request.is_repeat:
+            continue
+        rows = run.journal.find_by_identity(request.identity, request.legacy_digest)
+        row = next((row for row in rows if row.task.task_id and not row.task.has_failed), None)
+        if row is None:
+            continue
+        saved = f", saved as {os.path.relpath(row.task.files[-1].path)}" if row.task.files else ""
+        what = f"the same edit is task {row.task.task_id} of {format_duration(max(1.0, row.age))} ago{saved}"
+        if run.can_ask():
+            if not run.confirm(f"{what}. Submit it again?"):
+                raise Declined("nothing was submitted", hint=f"luma download {row.task.task_id}")
+        else:
+            run.report(Note(f"{what}; --idempotency-key auto would continue it"))
+
+
+def check_targets(run: Run, plan: Plan, requests: Sequence[EditRequest], *, makes: bool) -> None:
+    """`save.check_output` for what is asked for; an idempotency key may have its files there already.
+
+    Raises what that does, and UsageError if a clip would be overwritten by its own edit, wished or not.
+    """
+    for request in requests:
+        if plan.output is not None and is_same_file(request.clip.name, plan.output):
+            raise UsageError(f"{request.clip.name} would be overwritten by its own edit", hint="-o with another path")
+    if any(request.is_split for request in requests):
+        return  # the file may be there already, of the same pieces
+    if not makes and any(request.key for request in requests):
+        return  # the file may be there already, as the journal would say
+    save.check_output(plan, len(requests), lambda: _saved_before(run, requests), makes=makes)
+
+
+def as_one_piece(run: Run, plan: Plan, requests: Sequence[EditRequest], *, makes: bool) -> list[EditRequest]:
+    """Requests whose clips need no cut. Raises what `check_targets` does."""
+    whole = [replace(request, is_split=False) for request in requests]
+    check_targets(run, plan, whole, makes=makes)
+    return whole
+
+
+def entries_for(plan: Plan, requests: Sequence[EditRequest]) -> list[Entry]:
+    """The requests of a command line as the engine takes them."""
+    has_prompts = len({request.prompt for request in requests}) > 1
+    has_takes = any(request.take > 1 for request in requests)
+    return [
+        Entry(
+            _name_of(request, has_prompts, has_takes),
+            request.naming,
+            request,
+            output=plan.output,
+            is_checked=True,
+        )
+        for request in requests
+    ]
+
+
+def _name_of(request: EditRequest, has_prompts: bool, has_takes: bool) -> str:
+    """The clip, and what tells its edits apart if there are several."""
+    prompt = f' "{request.prompt[:MAX_PROMPT_SHOWN]}"' if has_prompts else ""
+    return f"{request.clip.label}{prompt}" + (f" take {request.take}" if has_takes else "")
+
+
+def _saved_before(run: Run, requests: Sequence[EditRequest]) -> frozenset[str]:
+    """Where results of the requests' earlier tasks were saved."""
+    found = (
+        run.journal.earlier(request.submission(), resubmit=request.resubmit, repeat=request.is_repeat)
+        for request in requests
+        if request.key is not None
+    )
+    return save.saved_paths(run.journal, {task_id for task_id in found if task_id is not None})
+
+
+def _is_submitted(run: Run, request: EditRequest) -> bool:
+    """True also for a submission of unknown outcome, which is reported when it is its turn."""
+    try:
+        return (
+            run.journal.earlier(request.submission(), resubmit=request.resubmit, repeat=request.is_repeat) is not None
+        )
+    except LumaError:
+        return True
+
+
+def is_same_file(name: str, other: str) -> bool:
+    try:
+        return os.path.samefile(name, other)
+    except (OSError, ValueError):
+        return False  # one of them is not there
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line asks of its edits, beside clips and prompts; None is what it leaves to the settings."""
+
+    watermark: str | None = None
+    callback_url: str | None = None
+    model: Model = LUMA
+    options: Mapping[str, object] = field(default_factory=dict)
+    trim: Trim | None = None
+    takes: int = 1
+    key: str | None = None
+    resubmit: bool = False
+    finishing: Finishing = field(default_factory=Finishing)
+    fit: bool = False
+    is_split: bool = False
+
+
+def make_requests(settings: Settings, clips: Sequence[Clip], prompts: Sequence[str], asked: Asked) -> list[EditRequest]:
+    """Every clip with every prompt as often as there are takes, with the settings if an option is missing.
+
+    Raises:
+        UsageError: a text that cannot be sent, or one key for several edits.
+    """
+    count = len(clips) * len(prompts) * asked.takes
+    if asked.key not in (None, AUTO) and count > 1:
+        raise UsageError("one idempotency key cannot stand for several edits", hint="--idempotency-key auto")
+    if asked.trim is not None and any(clip.path is None for clip in clips):
+        raise UsageError("--trim is for local clips", hint="download the video first and give the file")
+    if asked.fit and any(clip.path is None for clip in clips):
+        raise UsageError("--fit is for local clips", hint="download the video first and give the file")
+    watermark = choose_watermark(settings, asked.model, asked.watermark)
+    callback_url = asked.callback_url or settings.callback_url
+    for prompt in prompts:
+        check_texts(prompt, watermark, callback_url, asked.key)
+    plain = [
+        EditRequest(
+            clip,
+            prompt,
+            watermark,
+            callback_url,
+            asked.model,
+            asked.options,
+            asked.trim,
+            take,
+            asked.key,
+            resubmit=asked.resubmit,
+            finishing=asked.finishing,
+            fit=asked.fit,
+            is_split=asked.is_split,
+            repeats=asked.takes > 1 and asked.key is None,
+            names_prompt=len(prompts) * asked.takes > 1,
+        )
+        for clip in clips
+        for prompt in prompts
+        for take in range(1, asked.takes + 1)
+    ]
+    return [with_auto_key(request) for request in plain] if asked.key == AUTO else plain

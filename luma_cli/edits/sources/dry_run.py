@@ -1,0 +1,90 @@
+"""For --dry-run: what would be sent, what became of it before, and what the rest would cost."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from luma_cli.api.task import Task
+from luma_cli.checks.findings import ERROR
+from luma_cli.edits.budget import Spending, describe_cost
+from luma_cli.edits.events import (
+    Failed,
+    Note,
+    Planned,
+    Prepared,
+)
+from luma_cli.edits.preflight import look_at_each, unfit
+from luma_cli.edits.request import EditRequest, Entry
+from luma_cli.edits.run import Plan, Run
+from luma_cli.errors import Finding, LumaError
+
+
+def show_requests(run: Run, plan: Plan, requests: Sequence[EditRequest], *, pieces: int = 1) -> None:
+    """For --dry-run: report what would be sent for each clip; the rejected ones do not cost the others.
+
+    `pieces`: each is submitted in so many.
+    """
+    for request in requests:
+        if request.error is not None:
+            run.fail(Failed(request.clip.name, request.error))
+            continue
+        link = None if request.clip.path is None else f"(upload of {request.clip.name})"
+        edit = request.submission(link).edit
+        run.report(Prepared(run.base_url + request.model.family.submit_path, edit.payload(), request.findings))
+    wanted = [request for request in requests if request.error is None]
+    if wanted:
+        run.report(Note(describe_cost(run, plan, wanted * pieces)))
+    run.results.conclude()
+
+
+def show_entries(run: Run, plan: Plan, entries: Sequence[Entry]) -> None:
+    """For `batch --dry-run`: report what would become of each row, what that would cost, and what there is."""
+    planned = [_planned(run, entry) for entry in entries]
+    requests = {row.entry_id: entry.request for row, entry in zip(planned, entries, strict=True) if entry.request}
+    fresh = [row for row in planned if row.task is None and row.error is None]
+    if not plan.skips_checks:
+        looked = look_at_each(run, [requests[row.entry_id] for row in fresh], is_strict=plan.is_strict)
+        checked = {row.entry_id: _judged(row, found) for row, found in zip(fresh, looked, strict=True)}
+        planned = [checked.get(row.entry_id, row) for row in planned]
+    spending = Spending(run, plan)
+    new = []
+    for row in planned:
+        request = requests[row.entry_id]
+        if row.error is not None:
+            run.results.add(row.error)
+        elif row.task is None:
+            new.append(request)
+            row = replace(row, expected_credits=spending.expected(request))
+        run.report(row)
+    run.report(Note(_summary(run, plan, planned, new)))
+    run.results.conclude()
+
+
+def _planned(run: Run, entry: Entry) -> Planned:
+    request = entry.request
+    assert request is not None  # noqa: S101  a row of a manifest asks for an edit
+    row = Planned(entry.entry_id or "", entry.line, request.clip.name, request.prompt, error=request.error)
+    try:
+        earlier = run.journal.earlier(request.submission(), resubmit=request.resubmit)
+    except LumaError as error:
+        return replace(row, error=row.error or error)
+    known = run.journal.known(earlier) if earlier is not None else None
+    if earlier is not None:
+        return replace(row, task=known.task if known is not None else Task(earlier), error=None)
+    return row
+
+
+def _judged(row: Planned, findings: Sequence[Finding]) -> Planned:
+    errors = [finding for finding in findings if finding.level == ERROR]
+    return replace(row, findings=findings, error=unfit(errors, errors) if errors else None)
+
+
+def _summary(run: Run, plan: Plan, planned: Sequence[Planned], new: Sequence[EditRequest]) -> str:
+    failed = sum(row.error is not None for row in planned)
+    paid = sum(row.task is not None for row in planned)
+    text = f"{len(planned)} row{'s' if len(planned) != 1 else ''}: {len(new)} to submit, {paid} submitted before"
+    text += f", {failed} with a fault" if failed else ""
+    text += f"; {describe_cost(run, plan, new)}" if new else "; nothing to pay"
+    try:
+        return f"{text}; the balance is {run.client.credits():.12g}"
+    except LumaError:
+        return text  # without a key, or a connection, there is still all the rest

@@ -1,0 +1,154 @@
+"""What made a video, and the recipe beside it that says so."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from luma_cli import __version__, files
+from luma_cli.api.canonical import canonical_link
+from luma_cli.api.task import SavedFile, Task, as_text
+from luma_cli.edits.events import Warned
+from luma_cli.edits.run import Run
+from luma_cli.errors import FileError, LumaError, UsageError
+from luma_cli.journal.records import Row
+
+RECIPE = "luma-recipe/1"
+
+
+RECIPE_SUFFIX = ".json"
+
+
+MAX_RECIPE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Made:
+    """The facts of an edit that was made. `source` is a link, or the absolute path of a file with the hash `sha256`.
+
+    `uploaded` is the link that a local clip was uploaded to; `beside` is the folder of its recipe.
+    """
+
+    label: str
+    prompt: str
+    source: str
+    watermark: str | None = None
+    trim: str | None = None
+    model: str = "luma"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str | None = None
+    parent_task_id: str | None = None
+    uploaded: str | None = None
+    audio: str | None = None
+    match: bool | None = None
+    beside: Path | None = None
+    row: Row | None = None
+
+
+def write_recipe(run: Run, task: Task, file: SavedFile, *, overwrite: bool) -> None:
+    """Write what made a saved file beside it, as `NAME.mp4.json`; whatever goes wrong is a warning."""
+    path = Path(file.path + RECIPE_SUFFIX)
+    try:
+        row = run.journal.known(task.task_id)
+        if row is None:
+            return
+        if os.path.lexists(path) and not overwrite and not _is_recipe(path):
+            raise FileError(f"{path} exists and is not a recipe")
+        text = json.dumps(_recipe_of(row, task, file), indent=2) + "\n"
+        files.save_whole(text.encode(), path, overwrite=True)
+    except LumaError as error:
+        run.report(Warned(f"the recipe is not written: {error.message}", once=False))
+
+
+def load_recipe(path: Path) -> Made:
+    """The edit that a recipe tells of.
+
+    Raises:
+        UsageError: it cannot be read, or is not a recipe.
+    """
+    facts = _read_recipe(path)
+    source = facts.get("source")
+    source = source if isinstance(source, dict) else {}
+    texts = {name: as_text(facts.get(name)) for name in ("prompt", "watermark", "trim", "model", "taskId")}
+    name = as_text(source.get("path")) or as_text(source.get("url")) or as_text(source.get("taskId"))
+    if texts["prompt"] is None or name is None:
+        raise UsageError(f"{path} does not say what to make", hint="a recipe has a prompt and a source")
+    options = facts.get("set")
+    return Made(
+        str(path),
+        texts["prompt"],
+        _path_text(source.get("path")) or name,
+        texts["watermark"],
+        texts["trim"],
+        texts["model"] or "luma",
+        options if isinstance(options, dict) else {},
+        as_text(source.get("sha256")),
+        as_text(source.get("taskId")),
+        audio=as_text(facts.get("audio")),
+        match=facts["match"] if isinstance(facts.get("match"), bool) else None,
+        beside=path.absolute().parent,
+    )
+
+
+def _recipe_of(row: Row, task: Task, file: SavedFile) -> dict[str, Any]:
+    details = row.details
+    is_file = "://" not in row.source and bool(row.source)
+    is_result = details.parent_task_id is not None
+    source = {
+        "name": os.path.basename(row.source) if is_file else None,
+        "path": row.source if is_file and not is_result else None,
+        # Without a signature, which would be a secret and lives for hours only.
+        "url": None if is_file or is_result else canonical_link(row.source),
+        "sha256": details.source_sha256,
+        "taskId": details.parent_task_id,
+    }
+    known = row.task
+    return {
+        "schema": RECIPE,
+        "version": __version__,
+        "taskId": task.task_id,
+        "model": known.model,
+        "prompt": known.prompt,
+        "source": source,
+        "watermark": known.watermark,
+        "trim": details.trim,
+        "set": dict(details.options),
+        "audio": details.audio,
+        "match": details.match,
+        "createTime": _time(task.create_time or known.create_time or row.submitted_at),
+        "completeTime": _time(task.complete_time or known.complete_time),
+        "credits": known.credits if known.credits is not None else task.credits,
+        "file": {"name": os.path.basename(file.path), "bytes": file.bytes, "sha256": file.sha256},
+    }
+
+
+def _time(when: Any) -> str | None:
+    return None if when is None else when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _path_text(value: object) -> str | None:
+    """A path as text; what is not UTF-8 in it stands there as surrogates."""
+    return value if isinstance(value, str) and value and "\0" not in value else None
+
+
+def _is_recipe(path: Path) -> bool:
+    try:
+        return bool(_read_recipe(path))
+    except UsageError:
+        return False
+
+
+def _read_recipe(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_RECIPE + 1)
+        facts = json.loads(content[:MAX_RECIPE])
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {(error.strerror or 'error').lower()}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not a recipe", hint="luma modify --recipe writes one") from error
+    if not isinstance(facts, dict) or facts.get("schema") != RECIPE:
+        raise UsageError(f"{path} is not a recipe", hint="luma modify --recipe writes one")
+    return facts

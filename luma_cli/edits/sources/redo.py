@@ -1,0 +1,185 @@
+"""An edit that was made, made again: its facts from the journal or a recipe, and its source, unchanged or refused."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from luma_cli.api.models import Model, check_options, find_model, parse_options
+from luma_cli.api.task import is_link
+from luma_cli.edits.events import Note
+from luma_cli.edits.request import AUTO, Clip, EditRequest, Finishing, check_texts, choose_watermark, parse_clip
+from luma_cli.edits.run import Run
+from luma_cli.edits.sources.recipes import RECIPE_SUFFIX, Made, load_recipe
+from luma_cli.edits.sources.task_clips import clip_of_task
+from luma_cli.edits.task_references import find_row
+from luma_cli.edits.uploads import still_answers
+from luma_cli.errors import UsageError
+from luma_cli.video.trim_range import Trim, parse_trim
+
+log = logging.getLogger(__name__)
+
+
+# --- a task as the source of an edit ---
+
+
+# --- what was made ---
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What the options of a redo say differently; None is as it was."""
+
+    prompts: Sequence[str] = ()
+    watermark: str | None = None
+    callback_url: str | None = None
+    model: Model | None = None
+    settings: Sequence[str] = ()
+    trim: Trim | None = None
+    takes: int = 1
+    key: str | None = None
+    resubmit: bool = False
+    finishing: Finishing = field(default_factory=Finishing)
+
+
+def find_made(run: Run, word: str) -> Made:
+    """What a task of the journal or a recipe says of an edit.
+
+    Raises:
+        UsageError: there is no such task or recipe, or it does not say enough.
+    """
+    if word.lower().endswith(RECIPE_SUFFIX):
+        return load_recipe(Path(word))
+    row = find_row(word, run.journal)
+    if row is None:
+        raise UsageError(f"no task {word} in the journal: nobody knows what made it", hint="luma tasks")
+    task = row.task
+    if not task.prompt or not (row.source or task.video_url):
+        raise UsageError(f"the journal does not know what made {row.label}", hint="luma modify VIDEO -p TEXT")
+    details = row.details
+    return Made(
+        row.label,
+        task.prompt,
+        row.source or task.video_url or "",
+        task.watermark,
+        details.trim,
+        task.model,
+        details.options,
+        details.source_sha256,
+        details.parent_task_id,
+        task.video_url,
+        details.audio,
+        details.match,
+        row=row,
+    )
+
+
+def make_redo(run: Run, made: Made, changes: Changes) -> list[EditRequest]:
+    """The edit once more, as the options change it, as often as there are takes.
+
+    Raises:
+        UsageError: what made it is not there any more, or cannot be changed so.
+    """
+    model = changes.model or find_model(made.model)
+    options = _options_of(made, model, changes.settings)
+    trim = changes.trim or (None if made.trim is None else parse_trim(made.trim))
+    watermark = _watermark_of(run, made, model, changes)
+    prompts = list(changes.prompts) or [made.prompt]
+    for prompt in prompts:
+        check_texts(prompt, watermark, changes.callback_url, changes.key)
+    base = EditRequest(Clip(""), "", watermark, changes.callback_url or run.settings.callback_url, model, options, trim)
+    clip = _source_of(run, made, replace(base, prompt=made.prompt), may_cut=changes.trim is None)
+    if trim is not None and clip.path is None and clip.origin is None:
+        raise UsageError("--trim is for local clips", hint="download the video first and give the file")
+    if changes.key == AUTO:
+        raise UsageError("redo means another take: auto cannot stand for it", hint="a key of your own, or none")
+    if changes.key is not None and len(prompts) * changes.takes > 1:
+        raise UsageError("one idempotency key cannot stand for several edits", hint="leave it out: redo means a repeat")
+    return [
+        _as_repeat(run, made, replace(base, clip=clip, prompt=prompt), number, changes)
+        for prompt in prompts
+        for number in range(changes.takes)
+    ]
+
+
+def _as_repeat(run: Run, made: Made, request: EditRequest, number: int, changes: Changes) -> EditRequest:
+    """Another take of the same edit; the key of one that failed passes to it."""
+    take = 1 + number + len(run.journal.find_by_identity(request.identity, request.legacy_digest))
+    key = changes.key
+    row = made.row
+    if key is None and number == 0 and row is not None and row.task.has_failed:
+        key = row.idempotency_key if row.is_same_edit(request.identity, request.legacy_digest) else None
+    several = len(changes.prompts) > 1 or changes.takes > 1
+    return replace(
+        request,
+        take=take,
+        key=key,
+        resubmit=changes.resubmit,
+        repeats=changes.key is None,
+        finishing=_finishing_of(made, changes.finishing),
+        names_prompt=several,
+    )
+
+
+def _finishing_of(made: Made, asked: Finishing) -> Finishing:
+    audio, match = asked.audio or made.audio, asked.match if asked.match is not None else made.match
+    return replace(asked, audio=audio, match=match)
+
+
+def _options_of(made: Made, model: Model, settings: Sequence[str]) -> dict[str, Any]:
+    """Those of the edit, if it is the same model, with those of the command line instead of them."""
+    before = check_options(model, made.options) if model.name == made.model else {}
+    return dict(sorted({**before, **parse_options(model, settings)}.items()))
+
+
+def _watermark_of(run: Run, made: Made, model: Model, changes: Changes) -> str | None:
+    if changes.watermark is not None or made.model == model.name:
+        wanted = made.watermark if changes.watermark is None else changes.watermark
+        return choose_watermark(replace(run.settings, watermark=None), model, wanted)
+    return made.watermark if model.watermark == "text" else None
+
+
+def _source_of(run: Run, made: Made, request: EditRequest, *, may_cut: bool) -> Clip:
+    """The clip as it was edited. Changed bytes are never sent in its name.
+
+    Raises:
+        UsageError: it is not there any more; FileError for the result of a task.
+    """
+    if made.parent_task_id is not None:
+        return clip_of_task(run, made.parent_task_id)
+    if "://" in made.source:
+        return parse_clip(made.source)
+    problem = f"{made.source} is not there any more"
+    for path in dict.fromkeys([Path(made.source), *_beside(made)]):
+        try:
+            clip = parse_clip(str(path))
+        except UsageError as error:
+            log.info("%s: %s", path, error.message)
+            continue
+        if _is_same_clip(made, request, clip):
+            return clip
+        problem = f"{path} has changed since"
+    link = made.uploaded
+    if link is not None and is_link(link) and may_cut and still_answers(link, run.client):
+        run.report(Note(f"{problem}: the clip that was uploaded for {made.label} is taken"))
+        return Clip(link, sha256=made.sha256, origin=made.source)
+    raise UsageError(
+        f"{problem}, and what was uploaded of it is gone from kie.ai",
+        hint="put the clip back as it was, or edit the new one: luma modify VIDEO -p TEXT",
+    )
+
+
+def _beside(made: Made) -> list[Path]:
+    return [] if made.beside is None else [made.beside / os.path.basename(made.source)]
+
+
+def _is_same_clip(made: Made, request: EditRequest, clip: Clip) -> bool:
+    if made.sha256 is not None:
+        return clip.sha256 == made.sha256
+    digest = made.row.digest if made.row is not None else None  # of a journal that did not keep the hash itself
+    return digest is not None and replace(request, clip=clip).legacy_digest == digest
+
+
+# --- recipes ---

@@ -1,0 +1,232 @@
+"""Local clips on their way into the service's temporary store: made ready, each content once, beside the polls."""
+
+import contextlib
+import functools
+import logging
+import queue
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from luma_cli import signals
+from luma_cli.api.client import Client
+from luma_cli.api.transport import TransportError, exchange
+from luma_cli.edits.events import Failed, Finished, Note, Report, Started, Uploaded, Warned, transferring
+from luma_cli.edits.poll import Inbox
+from luma_cli.edits.request import EditRequest, Entry, PieceOf, UploadKey, parse_clip
+from luma_cli.edits.run import Run
+from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, UsageError, reason
+from luma_cli.video import fit, headers, split
+from luma_cli.video.ffmpeg import find_ffmpeg
+from luma_cli.video.frames import look
+from luma_cli.video.trim import NEEDS, trimmed
+
+log = logging.getLogger(__name__)
+
+# An upload lives for 24 hours at least (vendor's pages disagree: 24 hours or 3 days): the last ones are not relied on.
+UPLOAD_LIFE = 20 * 3600.0
+# A host that does not say at once whether a file is there is not worth the wait.
+ALIVE_BUDGET = 10.0
+
+
+@dataclass(frozen=True)
+class UploadEnded:
+    """There is a link now, of an `upload` that was made or of an earlier one; or an error."""
+
+    key: UploadKey
+    link: str | None = None
+    error: LumaError | None = None
+    upload: EditRequest | None = None
+
+
+class Uploads:
+    """Uploads, one after the other in a thread, so that running tasks are polled meanwhile. A context manager."""
+
+    def __init__(self, run: Run, inbox: Inbox) -> None:
+        self._run = run
+        self._inbox = inbox
+        self._links: dict[UploadKey, str | None] = {}
+        self._claims: dict[UploadKey, contextlib.ExitStack] = {}
+        self._waiting: queue.SimpleQueue[tuple[UploadKey, EditRequest, str | None] | None] = queue.SimpleQueue()
+        self._is_started = False
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting.put(None)
+
+    def link_of(self, entry: Entry) -> str | None:
+        """The link of an entry's clip, once its upload has ended well."""
+        return self._links.get(entry.upload_key) if entry.upload_key is not None else None
+
+    def start(self, entry: Entry) -> bool:
+        """Have a clip brought to the service, unless it is under way. False: another process is just doing it."""
+        key, request = entry.upload_key, entry.request
+        if key is None or request is None or key in self._links:
+            return True
+        uploads, variant = self._run.journal.uploads, request.variant
+        known = uploads.find(key[0], variant, UPLOAD_LIFE)
+        claim = contextlib.ExitStack()
+        if known is None and not claim.enter_context(uploads.only_one(key[0], variant)):
+            return False
+        self._links[key] = None
+        self._claims[key] = claim
+        if not self._is_started:
+            self._is_started = True
+            self._run.connect()  # in this thread, which may read the key
+            signals.start_thread(self._work)
+        self._waiting.put((key, request, None if known is None else known.url))
+        return True
+
+    @contextlib.contextmanager
+    def taken(self, ended: UploadEnded) -> Iterator[None]:
+        """The block settles what waits for an upload; then other processes may upload the same clip."""
+        with self._claims.pop(ended.key):
+            if ended.error is not None:
+                del self._links[ended.key]
+            else:
+                self._links[ended.key] = ended.link
+                self._record(ended)
+            yield
+
+    def _record(self, ended: UploadEnded) -> None:
+        request = ended.upload
+        try:
+            if request is not None and ended.link is not None and request.clip.sha256 is not None:
+                size = request.clip.size or 0
+                self._run.journal.uploads.record(request.clip.sha256, request.variant, ended.link, size)
+        except FileError as error:
+            self._run.report(Warned(f"the upload is not recorded: {error.message}"))
+
+    def _work(self) -> None:
+        """In a thread. A link of an earlier upload is used again if it still answers."""
+        while (job := self._waiting.get()) is not None:
+            key, request, known = job
+            try:
+                if known is not None and still_answers(known, self._run.client):
+                    log.info("%s is at kie.ai already", request.clip.name)
+                    self._inbox.put(UploadEnded(key, known))
+                    continue
+                link = deliver(request, self._run.client, self._run.report, self._run.settings.ffmpeg)
+                self._inbox.put(UploadEnded(key, link, upload=request))
+            except LumaError as error:
+                self._inbox.put(UploadEnded(key, error=error))
+            except Exception as error:
+                log.debug("unexpected", exc_info=error)
+                self._inbox.put(UploadEnded(key, error=LumaError(f"unexpected error: {type(error).__name__}")))
+
+
+def upload_all(run: Run, names: Sequence[str]) -> Iterator[str]:
+    """Upload files and yield the link of each; those that could not be are failures of the run."""
+    run.report(Started(len(names)))
+    try:
+        for number, name in enumerate(names, start=1):
+            try:
+                clip = parse_clip(name)
+                if clip.path is None:
+                    raise UsageError(f"{name} is a link already", hint="luma modify takes it as it is")
+                yield upload(clip.path, run.client, run.report)
+            except LumaError as error:
+                run.fail(Failed(name, error))
+                if isinstance(error, ACCOUNT_ERRORS):
+                    run.give_up(error, len(names) - number)
+                    break
+    finally:
+        run.report(Finished())
+
+
+def deliver(request: EditRequest, client: Client, report: Report, ffmpeg: str | None) -> str:
+    """Bring a local clip, cut if that was asked for, into kie.ai's temporary store; returns its link. Any thread.
+
+    `ffmpeg` is the program that the user names for it.
+
+    Raises:
+        UsageError: ffmpeg is missing or cannot read the clip.
+        FileError, Rejected, KeyRejected, Unavailable: as for `Client.upload`.
+    """
+    path = request.clip.path
+    assert path is not None  # noqa: S101  a link is not delivered
+    with contextlib.ExitStack() as stack:
+        folder = functools.partial(_folder, stack, path)
+        if request.piece is not None:
+            made = _cut(request, request.piece, path, folder, report, ffmpeg)
+        elif request.fit and (why := _reasons(request, path)):
+            made = _fitted(request, path, why, folder, report, ffmpeg)
+        elif request.trim is not None:
+            tool = find_ffmpeg(ffmpeg, NEEDS, option="--trim")
+            with transferring(report, f"trim {path.name}", "seconds") as on_seconds:
+                seconds = request.model.limits.max_seconds
+                made = stack.enter_context(trimmed(path, request.trim, seconds, tool, on_seconds))
+        else:
+            made = path
+        return upload(made, client, report)
+
+
+def _folder(stack: contextlib.ExitStack, path: Path) -> Path:
+    """A folder for what is made of the clip at `path`, that goes when it is uploaded."""
+    try:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="luma-clip-", ignore_cleanup_errors=True)))
+    except OSError as error:
+        raise FileError(f"no room to work on {path.name}: {reason(error)}") from error
+
+
+def _reasons(request: EditRequest, path: Path) -> tuple[str, ...]:
+    """Why a clip does not fit the model as it is."""
+    try:
+        size, kind = path.stat().st_size, headers.sniff_file(path)
+        if kind not in headers.CONTAINERS:
+            return (f"it is {headers.name_of(kind)}",)
+        return fit.reasons(headers.probe_file(path), request.model.limits, size)
+    except OSError as error:
+        raise FileError(f"cannot read {path.name}: {reason(error)}") from error
+    except headers.MediaError as error:
+        return (f"its headers cannot be read: {error}",)
+
+
+def _fitted(
+    request: EditRequest,
+    path: Path,
+    why: tuple[str, ...],
+    folder: Callable[[], Path],
+    report: Report,
+    ffmpeg: str | None,
+) -> Path:
+    tool, target = find_ffmpeg(ffmpeg, fit.NEEDS, option="--fit"), folder() / f"{path.stem}.mp4"
+    with transferring(report, f"fit {path.name}", "seconds") as on_seconds:
+        limits = request.model.limits
+        done = fit.fitted(tool, path, why, limits, target, trim=request.trim, on_seconds=on_seconds)
+    rate = f", at {float(done.rate):.6g} frames a second" if done.was_variable else ""
+    report(Note(f"{path.name} is made to fit, since {', '.join(why)}: {done.width}x{done.height}{rate}"))
+    return target
+
+
+def _cut(
+    request: EditRequest, piece: PieceOf, path: Path, folder: Callable[[], Path], report: Report, ffmpeg: str | None
+) -> Path:
+    tool = find_ffmpeg(ffmpeg, split.NEEDS, option="--split")
+    target = folder() / f"{path.stem}-{piece.index:03}.mp4"
+    cut = split.Piece(piece.index - 1, piece.first_frame, piece.frames)
+    with transferring(report, f"cut piece {piece.index} of {piece.count}", "seconds") as on_seconds:
+        split.cut_piece(tool, look(tool, path), cut, request.model.limits, target, on_seconds=on_seconds)
+    return target
+
+
+def upload(path: Path, client: Client, report: Report) -> str:
+    """Put a file into kie.ai's temporary store; returns its link."""
+    with transferring(report, f"upload {path.name}") as on_bytes:
+        link = client.patiently(lambda: client.upload(path, on_bytes))
+    report(Uploaded(path.name))
+    return link
+
+
+def still_answers(link: str, client: Client) -> bool:
+    """Whether a file is still behind a link; asked for one byte."""
+    try:
+        with client.file_session() as session:
+            one_byte = {"Range": "bytes=0-0"}
+            reply = exchange(session, "GET", link, budget=ALIVE_BUDGET, headers=one_byte, max_bytes=1 << 16)
+    except TransportError:
+        return False
+    return reply.status == 206

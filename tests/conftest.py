@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,14 +16,23 @@ from hypothesis import settings
 from luma_cli.cli.main import main
 from luma_cli.edits.run import Clock
 from luma_cli.sandbox import Sandbox
-from support.commands import KEY, Result, seen
+from support.commands import GIB, KEY, Result, seen
 
 # The same examples each time: no change may fail for what it did not touch. HYPOTHESIS_PROFILE=default looks further.
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+# Compiling anew what a thousand processes of luma import was a third of what each of them took.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+MEMORY = Path("/dev/shm")
+
+
+def pytest_configure() -> None:
+    """Put the files of tests into memory if there is plenty: luma syncs all that it writes, and the disk is slow."""
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 8 * GIB:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An environment without the developer's own settings, and a .netrc that would replace the key if it were read."""
     for name in list(os.environ):
         if name.startswith(("LUMA_", "KIE_", "XDG_", "GITHUB_")) or name.lower().endswith("_proxy"):
@@ -39,7 +49,8 @@ def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
         "SSLKEYLOGFILE",
     ):
         monkeypatch.delenv(name, raising=False)
-    folder = tmp_path_factory.mktemp("home")
+    folder = tmp_path.with_name(f"{tmp_path.name}-home")
+    folder.mkdir()
     (folder / ".netrc").write_text("default login netrc-login password netrc-password\n")
     for name, value in {
         "HOME": folder,
@@ -50,19 +61,20 @@ def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     }.items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.chdir(tmp_path)
-    return folder
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """The service's double; a task has ended as soon as it is there."""
+    """The mock of the service; a task has ended as soon as it is there."""
     with Sandbox(duration=0.0, api_key=KEY) as server:
         monkeypatch.setenv("LUMA_BASE_URL", server.url)
         monkeypatch.setenv("LUMA_UPLOAD_URL", server.url)
         yield server
-    for each in server.requests:
-        if each.path.startswith("/files/"):
-            assert not {"authorization", "cookie"} & set(each.headers), "the file host was told a secret"
+    for request in server.requests:
+        if request.path.startswith("/files/"):
+            assert not {"authorization", "cookie"} & set(request.headers), "the file host got a secret"
 
 
 @pytest.fixture
@@ -78,7 +90,9 @@ def luma(monkeypatch: pytest.MonkeyPatch, clock: dict[str, Any]) -> Callable[...
     def call(*words: object, stdin: str | bytes = b"") -> Result:
         content = stdin.encode() if isinstance(stdin, str) else stdin
         buffers = {"stdin": io.BytesIO(content), "stdout": io.BytesIO(), "stderr": io.BytesIO()}
-        streams = {name: io.TextIOWrapper(each, encoding="utf-8", write_through=True) for name, each in buffers.items()}
+        streams = {
+            name: io.TextIOWrapper(buffer, encoding="utf-8", write_through=True) for name, buffer in buffers.items()
+        }
         with monkeypatch.context() as patch:
             for name, stream in streams.items():
                 patch.setattr(sys, name, stream)

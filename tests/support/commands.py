@@ -28,6 +28,7 @@ EDITS = [
 
 
 MIB = 1 << 20
+GIB = 1 << 30
 COMMAND = [sys.executable, "-m", "luma_cli"]
 # One process in between, so that a command's figures are not those of another test's children.
 _MEASURE = """

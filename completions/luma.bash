@@ -40,9 +40,9 @@ _luma_flags() {
     '') echo '-V --version --json -q --quiet -v --verbose -h --help' ;;
     'modify') echo '-p --prompt -F --prompt-file --takes --model --set --audio --match --fit --split --redo-piece --keep-pieces --as-delivered --watermark --callback-url -w --wait -o --output -f --force --interval --timeout --no-check --strict --trim --max-credits -n --dry-run --idempotency-key --resubmit --listen --public-url --on-done --recipe --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'redo') echo '-p --prompt -F --prompt-file --takes --model --set --audio --match --as-delivered --watermark --callback-url -w --wait -o --output -f --force --interval --timeout --no-check --strict --trim --max-credits -n --dry-run --idempotency-key --resubmit --listen --public-url --on-done --recipe --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
-    'status') echo '--exit-status --cached --json -q --quiet -v --verbose -h --help' ;;
-    'wait') echo '-o --output -f --force --interval --timeout --audio --match --as-delivered --fail-fast --parallel --listen --public-url --on-done --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
-    'download') echo '-o --output -f --force --skip-existing --audio --match --as-delivered --parallel --all-missing --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'status') echo '--exit-status --model --cached --json -q --quiet -v --verbose -h --help' ;;
+    'wait') echo '-o --output -f --force --interval --timeout --audio --match --as-delivered --fail-fast --parallel --model --listen --public-url --on-done --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'download') echo '-o --output -f --force --skip-existing --audio --match --as-delivered --parallel --all-missing --model --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'open') echo '--json -q --quiet -v --verbose -h --help' ;;
     'batch') echo '-o --output -f --force --interval --timeout --parallel --audio --match --as-delivered --max-active --max-credits --fail-fast --shard --no-check --strict --on-done --resubmit -n --dry-run --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'tasks') echo '--json -q --quiet -v --verbose --state --since --limit --search --refresh -h --help' ;;
@@ -62,7 +62,7 @@ _luma_flags() {
     'config check') echo '--json -q --quiet -v --verbose -h --help' ;;
     'upload') echo '--json -q --quiet -v --verbose -h --help' ;;
     'credits') echo '--min --spent --since --json -q --quiet -v --verbose -h --help' ;;
-    'listen') echo '--host --port --public-url --forward-to --json -q --quiet -v --verbose -h --help' ;;
+    'listen') echo '--host --port --public-url --forward-to --model --json -q --quiet -v --verbose -h --help' ;;
     'report') echo '-o --output --copy-media -f --force --open --json -q --quiet -v --verbose -h --help' ;;
     'sandbox') echo '--port --duration --scenario --realistic --price --json -q --quiet -v --verbose -h --help' ;;
     'completion') echo '--json -q --quiet -v --verbose -h --help' ;;
@@ -119,6 +119,7 @@ _luma_value() {
     'redo:--on-done') echo '@commands' ;;
     'redo:-v') echo '' ;;
     'redo:--verbose') echo '' ;;
+    'status:--model') echo 'luma aleph wan-2.7-edit happyhorse' ;;
     'status:-v') echo '' ;;
     'status:--verbose') echo '' ;;
     'wait:-o') echo '@files' ;;
@@ -127,6 +128,7 @@ _luma_value() {
     'wait:--timeout') echo '' ;;
     'wait:--audio') echo 'keep none @files' ;;
     'wait:--parallel') echo '' ;;
+    'wait:--model') echo 'luma aleph wan-2.7-edit happyhorse' ;;
     'wait:--listen') echo '' ;;
     'wait:--public-url') echo '' ;;
     'wait:--on-done') echo '@commands' ;;
@@ -136,6 +138,7 @@ _luma_value() {
     'download:--output') echo '@files' ;;
     'download:--audio') echo 'keep none @files' ;;
     'download:--parallel') echo '' ;;
+    'download:--model') echo 'luma aleph wan-2.7-edit happyhorse' ;;
     'download:-v') echo '' ;;
     'download:--verbose') echo '' ;;
     'open:-v') echo '' ;;
@@ -203,6 +206,7 @@ _luma_value() {
     'listen:--port') echo '' ;;
     'listen:--public-url') echo '' ;;
     'listen:--forward-to') echo '' ;;
+    'listen:--model') echo 'luma aleph wan-2.7-edit happyhorse' ;;
     'listen:-v') echo '' ;;
     'listen:--verbose') echo '' ;;
     'report:-o') echo '@files' ;;

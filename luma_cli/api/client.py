@@ -143,7 +143,7 @@ class Client:
                     task_id,
                     State.GENERATE_FAILED,
                     error_code=error.api_code,
-                    error_message=error.message,
+                    error_message=error.message.removesuffix(f" (code {error.api_code})"),
                     model=row.name,
                 )
             if isinstance(error, Rejected) and error.is_not_found:

@@ -64,7 +64,9 @@ class NotAnEnvelope(ValueError):
 
 
 class NoLongerOffered(Rejected):
-    """The model is gone, and every task of it would be refused alike."""
+    """The model is gone, and every task of it would be refused alike. `sister` is the model that the hint names."""
+
+    sister: str
 
     @property
     def is_not_found(self) -> bool:
@@ -122,12 +124,14 @@ def no_longer_offered(
     sister = MODELS["wan-2.7-edit" if model.name != "wan-2.7-edit" else "happyhorse"]
     text = f": {message[:MAX_MESSAGE]}" if message else ""
     code = f"code {api_code}" if api_code is not None else f"HTTP {http_status}"
-    return NoLongerOffered(
+    error = NoLongerOffered(
         f"kie.ai no longer offers {model.name}{text} ({code})",
-        hint=f"try --model {sister.name} ({describe_clip(sister.limits)}); https://kie.ai shows what is offered now",
+        hint=f"https://kie.ai shows what is offered now; try --model {sister.name} ({describe_clip(sister.limits)})",
         api_code=api_code,
         http_status=http_status,
     )
+    error.sister = sister.name
+    return error
 
 
 def says_withdrawn(code: int | None, message: str) -> bool:

@@ -248,6 +248,14 @@ def find_model(name: str) -> Model:
     raise UsageError(f"there is no model {name[:60]!a}", hint=hint)
 
 
+def model_of_record(record: Mapping[str, object], asked: Model) -> Model:
+    """The model that a record names as its own, of the family that was asked; else the one it was asked for."""
+    sisters = (model for model in MODELS.values() if model.family is asked.family and model.fixed)
+    return next(
+        (model for model in sisters if all(record.get(name) == value for name, value in model.fixed.items())), asked
+    )
+
+
 def parse_options(model: Model, settings: Iterable[str]) -> dict[str, Value]:
     """The values of `--set NAME=VALUE`, under the vendor's names. A list may be given in several settings.
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from luma_cli.api.hosts import is_host
-from luma_cli.api.models import LUMA, Family, Model, find_model
+from luma_cli.api.models import LUMA, Family, Model, find_model, model_of_record
 
 # What a task id may look like before we store or print it. The service's own are 32 hexadecimal digits, but the
 # vendor calls them opaque.
@@ -142,6 +142,7 @@ def from_api(record: Mapping[str, Any], task_id: str, model: Model = LUMA) -> Ta
     Source: vendor page "Get Luma Modify Details" for the fields, sibling pages for the looser types (times and codes
     as text, 0 and "" for "none").
     """
+    model = model_of_record(record, model)
     family = model.family
     code, message = as_code(record.get(family.error_code)), as_text(record.get(family.error_message))
     echoes = [echo for path in family.echoes if isinstance(echo := _value_at(record, path), dict)]

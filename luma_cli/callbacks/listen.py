@@ -95,7 +95,7 @@ class Listener:
         self._inbox = inbox
         self._cases: dict[str, _Case] = {}
         self._reported: dict[str, None] = {}
-        self._orders: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[tuple[str, list[str]] | None] = queue.SimpleQueue()
 
     def run(self) -> None:
         """Raises what `listen` raises."""
@@ -128,8 +128,13 @@ class Listener:
         for task_id, case in self._cases.items():
             if case.due <= now and not case.in_flight:
                 case.in_flight, case.asked = True, now
-                self._orders.put((task_id, self._run.model_of(task_id)))
+                self._orders.put((task_id, self._models_of(task_id)))
         return min((case.due for case in self._cases.values() if not case.in_flight), default=float("inf"))
+
+    def _models_of(self, task_id: str) -> list[str]:
+        """The model of a task. One that the journal does not hold may be the task of any submission without one."""
+        lost = [] if self._journal.known(task_id) else [row.task.model for row in self._journal.unsettled()]
+        return list(dict.fromkeys([self._run.model_of(task_id), *lost]))
 
     def _take(self, event: object) -> None:
         if isinstance(event, Exception):
@@ -142,13 +147,22 @@ class Listener:
     def _work(self) -> None:
         """In a thread: ask for the tasks that are ordered."""
         while (asked := self._orders.get()) is not None:
-            task_id, model = asked
             try:
-                self._inbox.put(Poll(task_id, task=self._run.client.task(task_id, model)))
-            except LumaError as error:
-                self._inbox.put(Poll(task_id, error=error))
+                self._inbox.put(self._ask(*asked))
             except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or nobody hears of it
                 self._inbox.put(error)
+
+    def _ask(self, task_id: str, models: list[str]) -> Poll:
+        """What the service says of a task in the first of these models that knows it."""
+        poll = Poll(task_id)
+        for model in models:
+            try:
+                return Poll(task_id, task=self._run.client.task(task_id, model))
+            except LumaError as error:
+                poll = Poll(task_id, error=error)
+                if not (isinstance(error, Rejected) and error.is_not_found):
+                    break
+        return poll
 
     def _receive(self, callback: Callback) -> None:
         """A callback was accepted: have its task asked for, at once where the callback is signed."""

@@ -94,7 +94,7 @@ class Doctor:
         try:
             model = settings.load_settings().model
             if self._connect().endpoint_answers(model):
-                return Check("endpoint", OK, f"{model} is still offered")
+                return Check("endpoint", OK, f"that of {model} answers")
         except LumaError as error:
             return Check("endpoint", WARNING, f"cannot be determined: {error.message}")
         return Check(

@@ -12,6 +12,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from luma_cli.api.envelope import NoLongerOffered
+from luma_cli.api.models import find_model
 from luma_cli.config.times import parse_since
 from luma_cli.edits.request import EditRequest
 from luma_cli.edits.run import Plan, Run
@@ -163,6 +165,14 @@ class Spending:
         """The balance before the submission that has just failed, and now: what became of it may be read from them."""
         before = self._next.before if self._next is not None else None
         return before, self._balance() if before is not None else None
+
+    def add_price(self, error: NoLongerOffered) -> None:
+        """What the model that the hint names has cost lately, if the journal knows."""
+        model = find_model(error.sister)
+        prices = self._run.journal.costs.last_prices(model.name, per_second=model.is_priced_per_second)
+        if prices:
+            unit = "credits a second" if model.is_priced_per_second else "credits"
+            error.hint = f"{error.hint}, which has cost you {max(prices):.12g} {unit} lately"
 
     def _correct(self, task_id: str, cost: float | None) -> None:
         try:

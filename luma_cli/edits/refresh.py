@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from luma_cli.api.failures import failure_hint
 from luma_cli.api.task import VISIBILITY_GRACE, SavedFile, State, Task
 from luma_cli.edits.events import Failed, Note
 from luma_cli.edits.run import Run
@@ -24,7 +25,10 @@ log = logging.getLogger(__name__)
 def remember(run: Run, task_ids: Sequence[str]) -> list[Task]:
     """The tasks as the journal knows them, without the network."""
     rows = [run.journal.known(task_id) for task_id in task_ids]
-    return [row.task if row is not None else Task(task_id) for row, task_id in zip(rows, task_ids, strict=True)]
+    return [
+        row.task if row is not None else Task(task_id, model=run.settings.model)
+        for row, task_id in zip(rows, task_ids, strict=True)
+    ]
 
 
 def refresh(run: Run, task_ids: Sequence[str]) -> list[Task]:
@@ -91,7 +95,7 @@ def failure_of(task: Task, wait_command: str = "") -> LumaError | None:
         code = f" (code {task.error_code})" if task.error_code else ""
         return TaskFailed(
             f"the edit failed at kie.ai{why}{code}",
-            hint="change the prompt or the clip and submit again",
+            hint=failure_hint(task),
             api_code=task.error_code if isinstance(task.error_code, int) else None,
             task_id=task.task_id,
         )

@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
-from luma_cli.api.client import MAX_PAUSE
+from luma_cli.api.client import MAX_PAUSE, MAX_RATE_RETRIES
+from luma_cli.api.envelope import NoLongerOffered
 from luma_cli.api.task import Edit, State, Task
 from luma_cli.checks.findings import ERROR
 from luma_cli.edits.budget import Spending
@@ -173,7 +174,7 @@ class Submitter:
             self._run.report(Note(what, once=True))
         return self._run.journal.record(
             submission,
-            lambda edit: self._send(entry, edit),
+            lambda edit: self._send(entry, edit, terms.expected),
             announce=lambda task_id: self._announce(entry, submission.edit, task_id),
             resubmit=request.resubmit,
             repeat=request.is_repeat,
@@ -181,14 +182,18 @@ class Submitter:
             budget=terms,
         )
 
-    def _send(self, entry: Entry, edit: Edit) -> str:
+    def _send(self, entry: Entry, edit: Edit, known_price: float | None) -> str:
         """The request that costs money. Its id is in sight from here on, whatever happens next."""
         client = self._run.client
         self._spending.before_submission(self._running)
         self._run.results.has_sent = True
         try:
             # Without the client's own pauses at the rate limit when tasks run: they must not wait for them.
-            entry.task_id = client.submit(edit, rate_retries=0) if self._plan.rides_out_limits else client.submit(edit)
+            retries = 0 if self._plan.rides_out_limits else MAX_RATE_RETRIES
+            entry.task_id = client.submit(edit, rate_retries=retries, known_price=known_price)
+        except NoLongerOffered as error:
+            self._spending.add_price(error)
+            raise
         except LumaError:
             raise
         except Exception as error:
@@ -201,7 +206,15 @@ class Submitter:
         """Report an id the moment it is on disk, before a signal that was held back ends the program."""
         self._run.results.track(task_id)
         # Without a look into the journal: the id is reported even when that has just failed.
-        task = Task(task_id, State.GENERATING, None, edit.prompt, edit.video_url, edit.watermark, edit.callback_url)
+        task = Task(
+            task_id,
+            State.GENERATING,
+            prompt=edit.prompt,
+            video_url=edit.video_url,
+            watermark=edit.watermark,
+            callback_url=edit.callback_url,
+            model=edit.model,
+        )
         self._run.results.see(task)
         self._run.report(Submitted(entry.name, task))
 

@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from luma_cli.api.models import find_model
 from luma_cli.api.task import Task, as_int, is_task_id
 from luma_cli.downloads.file_names import PATTERN_WITH_PROMPT, Naming, stem_of
 from luma_cli.edits.events import Failed, Note, Warned
@@ -155,17 +154,17 @@ def forget(journal: Journal, references: Sequence[str]) -> list[str]:
     return [row.label for row in found] + [reference for reference, row in rows.items() if row is None]
 
 
-def adopt(run: Run, task_id: str, *, label: str | None, model: str | None) -> Row:
+def adopt(run: Run, task_id: str, *, label: str | None) -> Row:
     """Ask for a task that the journal does not know, and record it, for the submission of this label if there is one.
 
     Raises:
-        UsageError: not an id or a model, or the row has its id.
+        UsageError: not an id, or the row has its id.
         LumaError: what the service says.
     """
     full_id = parse_full_id(task_id)
     row = parse_rows([label], run.journal)[0] if label is not None else None
-    name = find_model(model).name if model is not None else row.task.model if row else run.model_of(full_id)
-    task = run.client.patiently(lambda: run.client.task(full_id, name))
+    model = row.task.model if row is not None else run.model_of(full_id)
+    task = run.client.patiently(lambda: run.client.task(full_id, model))
     return run.journal.adopt(task, row=row)
 
 

@@ -1,9 +1,10 @@
 """Turns the facts of a run into lines: results on stdout, all else on stderr."""
 
+import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -285,8 +286,17 @@ def _show_request(request: Prepared) -> None:
         streams.emit_json({"method": "POST", "url": request.url, "body": request.payload, "findings": found})
         return
     streams.emit(f"POST {request.url}")
-    for name, value in request.payload.items():
-        streams.emit_fields([name, str(value)])
+    for name, value in _members(request.payload):
+        streams.emit_fields([name, value if isinstance(value, str) else json.dumps(value)])
+
+
+def _members(payload: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The members of a JSON object and of those inside of it, by their dotted names."""
+    for name, value in payload.items():
+        if isinstance(value, Mapping):
+            yield from _members(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def _emit_video(task: Task) -> None:

@@ -162,7 +162,7 @@ def test_the_surroundings_change_no_byte_in_a_pipe(run: Luma, sandbox: Sandbox, 
         f"luma: task {task_id} is submitted\n"
         f"luma: {task_id} generate failed\n"
         "luma: error: the edit failed at kie.ai: Generation failed (code 501)\n"
-        "hint: change the prompt or the clip and submit again\n"
+        "hint: change the prompt or the clip; https://kie.ai/logs may say more\n"
     )
 
 

@@ -91,7 +91,7 @@ def test_a_failure_is_one_annotation_on_stderr(luma: Luma, sandbox: Sandbox, ste
     assert (code, out) == (5, "")
     assert annotations(err) == [
         "::error title=luma::the edit failed at kie.ai: Generation failed (code 501)"
-        "%0Ahint: change the prompt or the clip and submit again"
+        "%0Ahint: change the prompt or the clip; https://kie.ai/logs may say more"
     ]
     assert parse_outputs((step / "output").read_text())["state"] == ["generate_failed"]
 

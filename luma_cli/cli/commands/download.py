@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import AsDelivered, Audio, Force, Match, Open, Output, Parallel
+from luma_cli.cli.commands.options import AsDelivered, Audio, Force, Match, Open, Output, Parallel, TaskModel
 from luma_cli.errors import UsageError
 
 app = typer.Typer(**options.STYLE)
@@ -29,6 +29,7 @@ def download(
     all_missing: Annotated[
         bool, typer.Option("--all-missing", help="Every finished task of the journal that is not saved yet.")
     ] = False,
+    model: TaskModel = None,
     open_: Open = False,
 ) -> None:
     """Save the videos of finished tasks. Prints the paths; without TASK, those of the last one.
@@ -52,7 +53,7 @@ def download(
 
     if force and skip_existing:
         raise UsageError("both --force and --skip-existing are given", hint="use one of them")
-    with options.open_run(needs_journal=all_missing) as run:
+    with options.open_run(needs_journal=all_missing, model=model) as run:
         plan = options.make_plan(
             run,
             output=output,

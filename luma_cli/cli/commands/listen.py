@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import PublicUrl
+from luma_cli.cli.commands.options import PublicUrl, TaskModel
 
 app = typer.Typer(**options.STYLE)
 
@@ -19,6 +19,7 @@ def listen(
     forward_to: Annotated[
         str | None, typer.Option(metavar="URL", help="Hand accepted callbacks on to this application.")
     ] = None,
+    model: TaskModel = None,
 ) -> None:
     """Receive, verify and record callbacks. Prints one JSON line per task as tasks end.
 
@@ -35,5 +36,5 @@ def listen(
     """
     from luma_cli.callbacks.listen import listen as receive
 
-    with options.open_run(prints_json=True) as run:
+    with options.open_run(prints_json=True, model=model) as run:
         receive(run, host, port, public_url, forward_to)

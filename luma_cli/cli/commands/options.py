@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -127,6 +127,10 @@ PromptFile = Annotated[
 Takes = Annotated[int, typer.Option("--takes", min=1, max=1000, metavar="N", help="Submit each edit N times.")]
 ModelName = Annotated[
     Model | None, typer.Option("--model", metavar="NAME", parser=find_model, help="See luma help models [luma].")
+]
+TaskModel = Annotated[
+    Model | None,
+    typer.Option("--model", metavar="NAME", parser=find_model, help="The model of a task from elsewhere [luma]."),
 ]
 Setting = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the model. Repeatable.")
@@ -268,13 +272,18 @@ def with_default(args: list[str], flag: str, value: str) -> list[str]:
 
 @contextmanager
 def open_run(
-    *, needs_journal: bool = False, keeps_journal: bool = True, on_done: str | None = None, **prints: bool
+    *,
+    needs_journal: bool = False,
+    keeps_journal: bool = True,
+    on_done: str | None = None,
+    model: Model | None = None,
+    **prints: bool,
 ) -> "Iterator[Run]":
     """What holds for this command, closed at its end.
 
     `needs_journal`: what spends, or is about the journal itself, stops when it cannot be used; what only reads goes on
-    without. `keeps_journal` False makes none. `on_done` is a command for each task's end.
-    `prints`: see Presenter.
+    without. `keeps_journal` False makes none. `on_done` is a command for each task's end, `model` the one that the user
+    has named for tasks which the journal does not hold. `prints`: see Presenter.
     """
     from luma_cli.edits.run import Clock, Results, Run
 
@@ -283,6 +292,8 @@ def open_run(
     here.results = results
     streams.show_log()
     ours = settings.load_settings()
+    if model is not None:
+        ours = replace(ours, model=model.name)
     with ExitStack() as stack:
         opened = _open_journal(ours, clock, needed=needs_journal, kept=keeps_journal)
         journal = stack.enter_context(closing(opened))

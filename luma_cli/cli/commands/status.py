@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import TaskArgument
+from luma_cli.cli.commands.options import TaskArgument, TaskModel
 
 app = typer.Typer(**options.STYLE)
 
@@ -17,6 +17,7 @@ def status(
     exit_status: Annotated[
         bool, typer.Option("--exit-status", help="Exit 5 for a failed task and 8 for one still generating.")
     ] = False,
+    model: TaskModel = None,
     cached: Annotated[bool, typer.Option("--cached", help="From the journal, without the network.")] = False,
 ) -> None:
     """Ask once how tasks stand; without TASK, the last one.
@@ -37,7 +38,7 @@ def status(
     from luma_cli.output.questions import read_words
     from luma_cli.output.tables import show_tasks
 
-    with options.open_run() as run:
+    with options.open_run(model=model) as run:
         task_ids = [reference.task_id for reference in parse_references(run, read_words(tasks or ["@last"]))]
         found = refresh.remember(run, task_ids) if cached else refresh.refresh(run, task_ids)
         show_tasks(found, run.journal.median_duration())

@@ -127,9 +127,7 @@ def adopt(
     label: Annotated[
         str | None, typer.Option("--for", metavar="LABEL", help="The unknown submission it belongs to, like unknown-7.")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The model that made a task from elsewhere.")
-    ] = None,
+    model: options.TaskModel = None,
 ) -> None:
     """Give a submission of unknown outcome its task id. Also records a task from elsewhere.
 
@@ -140,8 +138,8 @@ def adopt(
     from luma_cli.edits import task_references
     from luma_cli.output import tables
 
-    with options.open_run(needs_journal=True) as run:
-        tables.show_row(task_references.adopt(run.for_account(), task_id, label=label, model=model))
+    with options.open_run(needs_journal=True, model=model) as run:
+        tables.show_row(task_references.adopt(run.for_account(), task_id, label=label))
 
 
 @app.command()

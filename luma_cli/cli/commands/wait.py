@@ -18,6 +18,7 @@ from luma_cli.cli.commands.options import (
     Parallel,
     PublicUrl,
     TaskArgument,
+    TaskModel,
     Timeout,
 )
 
@@ -38,6 +39,7 @@ def wait(
     as_delivered: AsDelivered = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
     parallel: Parallel = 4,
+    model: TaskModel = None,
     listen: Listen = None,
     public_url: PublicUrl = None,
     on_done: OnDone = None,
@@ -63,7 +65,7 @@ def wait(
     from luma_cli.output.questions import read_words
 
     every = pace(listen, interval)
-    with options.open_run(needs_journal=not tasks, on_done=on_done, names_clips=True) as run:
+    with options.open_run(needs_journal=not tasks, on_done=on_done, model=model, names_clips=True) as run:
         plan = options.make_plan(
             run,
             interval=every,

@@ -32,33 +32,83 @@ class Stopped(BaseException):
         self.signum = signum
 
 
-_held = _firmly = False
-_before: dict[int, Any] = {}
-_pending: int | None = None
-_stopped = threading.Event()
-_children: "set[subprocess.Popen[bytes]]" = set()
-_hook_before: Callable[[Any], object] | None = None
+class _Receiver:
+    """What the handlers of one `install` know. It is found through them: nothing else would outlive a stack that a
+    signal tears down.
+    """
+
+    def __init__(self) -> None:
+        self.is_held = self._firmly = False
+        self._stopped = threading.Event()
+        self.children: set[subprocess.Popen[bytes]] = set()
+        self._pending: int | None = None
+        self._before: dict[int, Any] = {}
+        self._hook_before = sys.unraisablehook
+
+    def install(self) -> None:
+        sys.unraisablehook = self._catch_swallowed
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            signum = getattr(signal, name, None)  # Windows has no SIGHUP
+            if signum is not None and signal.getsignal(signum) is not signal.SIG_IGN:
+                self._before[signum] = signal.signal(signum, self._receive)
+
+    def uninstall(self) -> None:
+        sys.unraisablehook = self._hook_before
+        while self._before:
+            signal.signal(*self._before.popitem())
+
+    def let_go(self) -> None:
+        for process in list(self.children):
+            process.kill()
+        for signum in self._before:
+            signal.signal(signum, signal.SIG_DFL)
+
+    def is_stopping(self) -> bool:
+        return bool(self._before) and self._stopped.wait(HEARD)
+
+    def hold(self, *, firmly: bool) -> None:
+        self.is_held, self._firmly = True, firmly
+
+    def release(self) -> None:
+        self.is_held = self._firmly = False
+        if self._pending is not None:
+            signum, self._pending = self._pending, None
+            raise Stopped(signum)
+
+    def _receive(self, signum: int, _frame: FrameType | None) -> None:
+        self._stopped.set()
+        if self.is_held and (self._pending is None or self._firmly):
+            self._pending = self._pending or signum
+            return
+        raise Stopped(signum)
+
+    def _catch_swallowed(self, unraisable: Any) -> None:
+        """Python drops what is raised inside a weak reference's callback or a `__del__`: have the signal come again.
+
+        Measured: of 36 `wait` that were stopped while a thread ended, 5 went on for ever, and none since.
+        """
+        if isinstance(unraisable.exc_value, Stopped):
+            timer = threading.Timer(AGAIN, _send_again, (unraisable.exc_value.signum,))
+            timer.daemon = True
+            timer.start()
+        else:
+            self._hook_before(unraisable)
+
+
+def _receiver() -> _Receiver:
+    """The one that is installed; else one that nothing ever reaches."""
+    owner = getattr(sys.unraisablehook, "__self__", None)
+    return owner if isinstance(owner, _Receiver) else _Receiver()
 
 
 def install() -> None:
     """Turn the three signals into `Stopped`. One that we inherited as ignored (nohup, `&`) stays ignored."""
-    global _hook_before
-    _hook_before, sys.unraisablehook = sys.unraisablehook, _catch_swallowed
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        signum = getattr(signal, name, None)  # Windows has no SIGHUP
-        if signum is not None and signal.getsignal(signum) is not signal.SIG_IGN:
-            _before[signum] = signal.signal(signum, _receive)
+    _Receiver().install()
 
 
 def uninstall() -> None:
     """Put back what `install` replaced."""
-    global _held, _firmly, _pending, _hook_before
-    _held, _firmly, _pending = False, False, None
-    _stopped.clear()
-    if _hook_before is not None:
-        sys.unraisablehook, _hook_before = _hook_before, None
-    while _before:
-        signal.signal(*_before.popitem())
+    _receiver().uninstall()
 
 
 def let_go() -> None:
@@ -66,15 +116,12 @@ def let_go() -> None:
 
     Programs that other threads run are ended: nobody would take what they make.
     """
-    for process in list(_children):
-        process.kill()
-    for signum in _before:
-        signal.signal(signum, signal.SIG_DFL)
+    _receiver().let_go()
 
 
 def is_stopping() -> bool:
     """True if a signal has asked us to end. For threads whose program has failed: it may have got that signal first."""
-    return bool(_before) and _stopped.wait(HEARD)
+    return _receiver().is_stopping()
 
 
 def hold(*, firmly: bool = False) -> None:
@@ -82,13 +129,12 @@ def hold(*, firmly: bool = False) -> None:
 
     That is for what ends in seconds: writing down the id that has just come.
     """
-    global _held, _firmly
-    _held, _firmly = True, firmly
+    _receiver().hold(firmly=firmly)
 
 
 def is_held() -> bool:
     """True from the first byte of a submission until its outcome is on disk."""
-    return _held
+    return _receiver().is_held
 
 
 def release() -> None:
@@ -97,11 +143,7 @@ def release() -> None:
     Raises:
         Stopped: a signal came in meanwhile.
     """
-    global _held, _firmly, _pending
-    _held = _firmly = False
-    if _pending is not None:
-        signum, _pending = _pending, None
-        raise Stopped(signum)
+    _receiver().release()
 
 
 @contextmanager
@@ -146,7 +188,8 @@ def child(command: Sequence[str], **options: Any) -> "Iterator[subprocess.Popen[
             release()
         raise
     with process:
-        _children.add(process)
+        children = _receiver().children
+        children.add(process)
         try:
             if is_main:
                 release()
@@ -155,7 +198,7 @@ def child(command: Sequence[str], **options: Any) -> "Iterator[subprocess.Popen[
             process.kill()
             raise
         finally:
-            _children.discard(process)
+            children.discard(process)
 
 
 def next_of(inbox: "queue.Queue[Any]", patience: float = float("inf")) -> Any:
@@ -174,30 +217,8 @@ def next_of(inbox: "queue.Queue[Any]", patience: float = float("inf")) -> Any:
                 raise
 
 
-def _catch_swallowed(unraisable: Any) -> None:
-    """Python drops what is raised inside a weak reference's callback or a `__del__`: have the signal come again.
-
-    Measured: of 36 `wait` that were stopped while a thread ended, 5 went on for ever, and none since.
-    """
-    if isinstance(unraisable.exc_value, Stopped):
-        timer = threading.Timer(AGAIN, _send_again, (unraisable.exc_value.signum,))
-        timer.daemon = True
-        timer.start()
-    elif _hook_before is not None:
-        _hook_before(unraisable)
-
-
 def _send_again(signum: int) -> None:
     if sys.platform == "win32":
         signal.raise_signal(signum)
     else:  # to the main thread, whose waiting it must interrupt
         signal.pthread_kill(threading.main_thread().ident or 0, signum)
-
-
-def _receive(signum: int, _frame: FrameType | None) -> None:
-    global _pending
-    _stopped.set()
-    if _held and (_pending is None or _firmly):
-        _pending = _pending or signum
-        return
-    raise Stopped(signum)

@@ -15,7 +15,7 @@ from luma_cli.edits.endings import Endings
 from luma_cli.edits.events import Finished, Note, Polled, Started, StillRunning, Submitted
 from luma_cli.edits.poll import Add, Inbox, Later, Poll, Watched, watch
 from luma_cli.edits.refresh import failure_of
-from luma_cli.edits.request import Entry
+from luma_cli.edits.request import EditRequest, Entry
 from luma_cli.edits.run import Plan, Run
 from luma_cli.edits.save import Saved, Saver
 from luma_cli.edits.submit import Submitter, Turn
@@ -196,14 +196,14 @@ class _Engine:
         if earlier is not None:
             self._resume(entry, earlier)
             return
-        self._submitter.add(entry)
         if entry.entry_id is not None and entry.output is not None:
             _check_output(entry.output, overwrite=self._plan.overwrite)
+        self._submitter.add(entry)
 
     def _resume(self, entry: Entry, task_id: str) -> None:
         """An entry that has its task: report its end if that is known, else wait for it."""
         row = self._run.journal.known(task_id)
-        task = row.task if row is not None else Task(task_id)
+        task = _with_request(self._run.journal.task(task_id) or Task(task_id), entry.request)
         entry.task_id = task_id
         entry.age = max(0.0, row.age) if row is not None else 0.0
         if entry.entry_id is None:
@@ -343,3 +343,11 @@ def _check_output(output: str, *, overwrite: bool) -> None:
         except OSError as error:
             raise file_error(path, error) from error
         check_target(path, overwrite=overwrite)
+
+
+def _with_request(task: Task, request: EditRequest | None) -> Task:
+    """A task with what was asked for, if the journal has forgotten that."""
+    if request is None or task.prompt is not None:
+        return task
+    edit = request.submission().edit
+    return replace(task, prompt=edit.prompt, watermark=edit.watermark, model=request.model.name)

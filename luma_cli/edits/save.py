@@ -102,8 +102,8 @@ def is_folder(name: str) -> bool:
 
 def saved_paths(journal: Journal, task_ids: Iterable[str]) -> frozenset[str]:
     """Where results of these tasks were saved before."""
-    rows = (journal.known(task_id) for task_id in task_ids)
-    return frozenset(file.path for row in rows if row is not None for file in row.task.files)
+    tasks = (journal.task(task_id) for task_id in task_ids)
+    return frozenset(file.path for task in tasks if task is not None for file in task.files)
 
 
 @dataclass(frozen=True)

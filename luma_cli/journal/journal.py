@@ -41,10 +41,13 @@ _STILL_NEEDED = (
     "((state = 'succeeded' AND result_urls != '[]' AND number NOT IN (SELECT number FROM file))"
     " OR piece_of IN (SELECT number FROM split WHERE state = 'open'))"
 )
-_KEEP_KEYS = (
+_KEPT_FILE = "number, url, path, bytes, sha256, saved_at, delivered_sha256"
+_KEEP = (
     "INSERT OR REPLACE INTO kept_key SELECT number, base_url, account, idempotency_key, identity, digest, task_id,"
-    " state, submitted_at FROM task"
-    " WHERE number = ? AND idempotency_key IS NOT NULL AND task_id IS NOT NULL AND outcome = 'accepted'"
+    " state, submitted_at, result_urls FROM task"
+    " WHERE number = ? AND idempotency_key IS NOT NULL AND task_id IS NOT NULL AND outcome = 'accepted'",
+    f"INSERT INTO kept_file ({_KEPT_FILE}) SELECT {_KEPT_FILE} FROM file JOIN kept_key USING (number)"  # noqa: S608
+    " WHERE number = ?",
 )
 
 
@@ -216,12 +219,12 @@ class Journal(Submissions):
         return self._rows(condition, {"before": before})
 
     def prune(self, before: float, *, force: bool = False) -> list[Row]:
-        """Forget the rows of `prunable` and return them. Their keys stay known: none is ever paid again."""
+        """Forget the rows of `prunable` and return them. Keys and their files stay known: none is ever paid again."""
         with self._db.transaction():
             rows = self.prunable(before, force=force)
             numbers = [(row.number,) for row in rows]
-            self._db.executemany(_KEEP_KEYS, numbers)
-            self._db.executemany("DELETE FROM task WHERE number = ?", numbers)
+            for statement in (*_KEEP, "DELETE FROM task WHERE number = ?"):
+                self._db.executemany(statement, numbers)
         return rows
 
     def forget(self, rows: Sequence[Row]) -> None:

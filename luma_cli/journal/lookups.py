@@ -7,12 +7,12 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from luma_cli.api.task import SavedFile, State
+from luma_cli.api.task import SavedFile, State, Task
 from luma_cli.journal.accounts import Accounts, Scope, canonical
 from luma_cli.journal.claims import Claims
 from luma_cli.journal.database import Database
 from luma_cli.journal.migrations import folded
-from luma_cli.journal.records import MAX_SUBMISSION, Outcome, Row, file_from, row_from, stored_path
+from luma_cli.journal.records import MAX_SUBMISSION, Outcome, Row, file_from, row_from, stored_path, task_from
 
 PAGE = 1000
 FAILED = "failed"
@@ -53,6 +53,18 @@ class Lookups:
         """The row of this very id, whoever submitted it."""
         rows = self._rows("task_id = :id", {"id": task_id}) if task_id else []
         return rows[0] if rows else None
+
+    def task(self, task_id: str) -> Task | None:
+        """What is known of a task, also of one whose row was pruned and whose key is kept."""
+        row = self.known(task_id)
+        if row is not None and row.is_ours:
+            return row.task
+        kept = self._db.query("SELECT * FROM kept_key WHERE task_id = ? ORDER BY number DESC LIMIT 1", (task_id,))
+        if not kept:
+            return row.task if row is not None else None
+        files = self._db.query("SELECT * FROM kept_file WHERE number = ? ORDER BY saved_at", (kept[0]["number"],))
+        before = row.task if row is not None else task_from(kept[0])
+        return replace(before, files=before.files or tuple(map(file_from, files)))
 
     def recent(self, back: int) -> Row | None:
         """The row of the task submitted last (1), of the one before (2), and so on. Only of ours."""
@@ -155,10 +167,11 @@ class Lookups:
 
     def file_at(self, path: str) -> tuple[str, SavedFile] | None:
         """The task id and file that were last saved under this absolute path."""
+        columns = "task_id, path, bytes, sha256, url, delivered_sha256, saved_at"
         found = self._db.query(
-            "SELECT task_id, path, bytes, file.sha256, url, delivered_sha256 FROM file JOIN task USING (number) "
-            "WHERE path = ? ORDER BY saved_at",
-            (stored_path(path),),
+            f"SELECT {columns} FROM file JOIN task USING (number) WHERE path = :path UNION ALL"  # noqa: S608  our own names
+            f" SELECT {columns} FROM kept_file JOIN kept_key USING (number) WHERE path = :path ORDER BY saved_at",
+            {"path": stored_path(path)},
         )
         return (found[-1]["task_id"], file_from(found[-1])) if found else None
 

@@ -202,6 +202,12 @@ def row_from(columns: Mapping[str, Any], files: tuple[SavedFile, ...], *, is_in_
     )
 
 
+def task_from(kept: Mapping[str, Any]) -> Task:
+    """The task of a kept key. One that has ended without a known link may have one at the service."""
+    task = Task(kept["task_id"], _STATES.get(kept["state"], State.UNKNOWN), result_urls=_list(kept["result_urls"]))
+    return task if task.has_failed or task.has_video else Task(task.task_id)
+
+
 def file_from(columns: Mapping[str, Any]) -> SavedFile:
     path = path_from(columns["path"])
     return SavedFile(path, columns["bytes"], columns["sha256"], columns["url"], columns["delivered_sha256"])

@@ -31,7 +31,12 @@ _NO_DAMAGE = (
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_INTERRUPT,
 )
-_CHILDREN = (("file", "number", "task"), ("account_check", "number", "task"), ("piece", "split", "split"))
+_CHILDREN = (
+    ("file", "number", "task"),
+    ("kept_file", "number", "kept_key"),
+    ("account_check", "number", "task"),
+    ("piece", "split", "split"),
+)
 
 
 def recover(path: Path) -> tuple[int, Path | None]:

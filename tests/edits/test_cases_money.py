@@ -276,6 +276,11 @@ def test_another_key_has_tasks_of_its_own(luma: Luma, monkeypatch: pytest.Monkey
         assert foreign.code != 0
         assert "another account" in foreign.err
         assert luma("wait", first.out.strip(), second.out.strip(), "--interval", "1s").code == 9
+        asked = luma("status", first.out.strip(), second.out.strip())
+        assert (asked.code, asked.out.split("\t")[0]) == (9, second.out.strip())
+        assert f"task {first.out.strip()} belongs to another account" in asked.err
+        assert luma("status", "@last").out.split("\t")[0] == second.out.strip()
+        assert luma("status", first.out.strip(), "--cached").code == 0
 
 
 # --- A10: the arrow-up key ---
@@ -342,8 +347,36 @@ def test_a_pruned_row_is_not_paid_again(sandbox: Sandbox, luma: Luma) -> None:
     assert luma("batch", rows, "-o", "out", "--no-check").code == 0
     kept = luma("tasks", "prune", "--older-than", "0s", "--force")
     assert kept.code == 0, kept.err
-    again = luma("batch", rows, "-o", "out", "--no-check", "--force")
-    assert (again.code, len(sandbox.submissions())) == (0, 3), again.err
+    saved, requests = sorted(Path("out").glob("*.mp4")), len(sandbox.requests)
+    again = luma("batch", rows, "-o", "out", "--no-check")
+    assert (again.code, len(sandbox.requests)) == (0, requests), again.err
+    shown = [json.loads(line) for line in again.out.splitlines()]
+    assert sorted(file["path"] for row in shown for file in row["files"]) == [str(path.absolute()) for path in saved]
+    assert {(row["state"], row["prompt"]) for row in shown} == {("succeeded", PROMPT)}
+
+    saved[0].write_bytes(b"something else")
+    other = luma("batch", rows, "-o", "out", "--no-check")
+    assert (other.code, saved[0].read_bytes()) == (9, b"something else"), other.err
+    saved[0].unlink()
+    assert luma("batch", rows, "-o", "out", "--no-check").code == 0
+    assert saved[0].stat().st_size > 1000
+    assert len(sandbox.submissions()) == 3
+
+
+def test_a_row_whose_file_is_in_the_way_is_not_paid_for(sandbox: Sandbox, luma: Luma) -> None:
+    Path("a.mp4").write_bytes(b"mine")
+    rows = [{"prompt": PROMPT, "video": f"{CLIP_URL}?{name}", "output": name} for name in ("a.mp4", "b.mp4")]
+    done = luma("batch", write_rows(*rows), "--no-check")
+    assert (done.code, len(sandbox.submissions())) == (9, 1), done.err
+    assert Path("a.mp4").read_bytes() == b"mine"
+
+
+def test_a_key_whose_row_is_pruned_is_continued_with_its_file(sandbox: Sandbox, luma: Luma) -> None:
+    words = ("modify", CLIP_URL, "-p", PROMPT, "--no-check", "--idempotency-key", "auto", "-o", "a.mp4")
+    first = luma(*words)
+    assert luma("tasks", "prune", "--older-than", "0s").code == 0
+    again = luma(*words)
+    assert (again.code, again.out, len(sandbox.submissions())) == (0, first.out, 1), again.err
 
 
 def test_unsaved_results_are_not_pruned_and_what_is_pruned_is_named(sandbox: Sandbox, luma: Luma) -> None:

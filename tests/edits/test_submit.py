@@ -22,6 +22,7 @@ import pytest
 import trustme
 
 from luma_cli.journal import journal
+from luma_cli.journal.migrations import FUNCTIONS
 from luma_cli.journal.records import Outcome, Row
 from support.commands import CLIP_URL, COMMAND, KEY, MIB, Result, measured, started
 from support.fault_server import (
@@ -1170,6 +1171,8 @@ def test_a_journal_of_an_older_luma_takes_the_next_submission_and_keeps_the_old(
 ) -> None:
     (home / "state").mkdir()
     with contextlib.closing(sqlite3.connect(home / "state" / "tasks.db")) as old:
+        for name, function in FUNCTIONS.items():
+            old.create_function(name, 1, function, deterministic=True)
         for script in journal.MIGRATIONS[:version]:
             old.executescript(script)
         old.execute(

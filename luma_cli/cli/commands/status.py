@@ -39,6 +39,7 @@ def status(
     from luma_cli.output.tables import show_tasks
 
     with options.open_run(model=model) as run:
+        run = run if cached else run.for_account()
         task_ids = [reference.task_id for reference in parse_references(run, read_words(tasks or ["@last"]))]
         found = refresh.remember(run, task_ids) if cached else refresh.refresh(run, task_ids)
         show_tasks(found, run.journal.median_duration())

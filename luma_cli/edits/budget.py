@@ -2,23 +2,25 @@
 
 The record of a task may name its cost. Else it is the difference of two balances, if only this task can explain it.
 When the service charges is not documented: a step of the balance while a submission is accepted is this task's, if all
-others that run have been charged already; a step at the end is, if the task ran alone. A change at any other moment is
-somebody else's, and then nobody knows.
+others that run have been charged already; a step at the end is, if the task ran alone. If it falls at any other moment,
+somebody else spends, and then nobody knows.
 """
 
 import logging
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from luma_cli.api.envelope import NoLongerOffered
 from luma_cli.api.models import find_model
+from luma_cli.api.task import Task
 from luma_cli.config.times import parse_since
 from luma_cli.edits.request import EditRequest
 from luma_cli.edits.run import Plan, Run
 from luma_cli.errors import FileError, KeyRejected, LumaError
-from luma_cli.journal.costs import PATIENCE, Budget, Spent
+from luma_cli.journal.costs import PATIENCE, Budget, PriceUnknown, Spent
 from luma_cli.journal.submissions import Submission
 
 log = logging.getLogger(__name__)
@@ -30,34 +32,30 @@ MAX_PAUSE = 8.0
 
 @dataclass
 class _Balances:
-    """What the balance was around one task: before it, right after it was accepted, while it ran, after its end."""
+    """What the balance was around one task: before it, right after it was accepted, while it ran; not yet charged."""
 
     since: float
-    before: float
-    accepted: float | None = None
-    running: list[float] = field(default_factory=list)
+    seen: list[float]
     ended_at: float | None = None
     pause: float = MIN_PAUSE
 
-    def cost(self, after: float) -> float | None:
-        """The one step that the task explains; None: none was seen, or more than that happened."""
-        steps = self._steps(after)
-        return round(steps[0], 6) if steps and not self.is_disturbed(after) else None
+    def steps(self, after: float) -> list[float]:
+        """By how much the balance fell from look to look, when it changed."""
+        return [before - now for before, now in pairwise([*self.seen, after]) if before != now]
+
+    def cost(self, after: float, waited: float) -> float | None:
+        """The one step that the task explains; None: none was seen, or more than that happened.
+
+        A step at its end is the task's own. One while it ran is, if none has come in the time that a charge takes.
+        """
+        steps, is_at_end = self.steps(after), after != self.seen[-1]
+        is_own = len(steps) == 1 and steps[0] > 0 and (is_at_end or waited >= PATIENCE - MAX_PAUSE)
+        return round(steps[0], 6) if is_own else None
 
     def is_disturbed(self, after: float) -> bool:
         """Whether something else than this task has changed the balance, so that no later look can help."""
-        steps = self._steps(after)
-        has_moved = any(balance != self._start for balance in self.running)  # somebody else spent, or topped up
-        return has_moved or len(steps) > 1 or any(step < 0 for step in steps)
-
-    @property
-    def _start(self) -> float:
-        """What the balance was when the task began to run."""
-        return self.before if self.accepted is None else self.accepted
-
-    def _steps(self, after: float) -> list[float]:
-        """By how much the balance fell at the start and at the end of the task, where it changed."""
-        return [step for step in (self.before - self._start, self._start - after) if step != 0]
+        steps = self.steps(after)
+        return len(steps) > 1 or any(step < 0 for step in steps)
 
 
 class Spending:
@@ -65,22 +63,32 @@ class Spending:
 
     def __init__(self, run: Run, plan: Plan) -> None:
         self._run = run
-        self._per_run = plan.max_credits
-        self._waits = plan.waits
+        self._plan = plan
         self._per_day = run.settings.daily_credits
-        self._balances: dict[str, _Balances] = {}
-        self._charged: dict[str, float] = {}  # what the balance was before tasks that were charged when accepted
+        self._uncharged: dict[str, _Balances] = {}
+        self._charged: dict[str, float] = {}  # what those that were charged when they were accepted seem to have cost
+        self._balance: float | None = None  # as it is if nobody else spends
         self._next: _Balances | None = None
+        self._is_disturbed = False
+        self._running: frozenset[str] = frozenset()  # of other processes, when they were asked last
+        self._next_look: dict[str, float] = {}
 
     @property
     def has_limit(self) -> bool:
-        return self._per_run is not None or self._per_day is not None
+        return self._plan.max_credits is not None or self._per_day is not None
 
-    def terms(self, request: EditRequest) -> Budget:
+    def terms(self, request: EditRequest, *, others_follow: bool = False) -> Budget:
         """The limits that the next submission must keep, and what it will probably cost."""
         midnight = datetime.fromtimestamp(self._run.clock.now()).astimezone()
         midnight = midnight.replace(hour=0, minute=0, second=0, microsecond=0)
-        return Budget(self._per_run, self._per_day, midnight.timestamp(), self.expected(request))
+        return Budget(
+            self._plan.max_credits,
+            self._per_day,
+            midnight.timestamp(),
+            self.expected(request),
+            others_follow,
+            self._running,
+        )
 
     def expected(self, request: EditRequest) -> float | None:
         """What such an edit has cost lately, None if nobody knows."""
@@ -91,80 +99,139 @@ class Spending:
             seconds=request.seconds,
         )
 
-    def check(self, request: EditRequest, submission: Submission) -> None:
+    def check(self, request: EditRequest, submission: Submission, *, others_follow: bool) -> None:
         """Before an upload that would be in vain.
 
         Raises:
             LimitReached, PriceUnknown: as `Journal.record`.
         """
         if self.has_limit:
-            self._run.journal.check_budget(submission, self.terms(request))
+            self._run.journal.check_budget(submission, self.terms(request, others_follow=others_follow))
+
+    # --- around a submission ---
 
     def before_submission(self, running: Collection[str]) -> None:
         """Look at the balance, if what follows can be explained by one task. `running` are the ids of the others."""
         self._next = None
         if running:  # none of those whose charge was not seen yet can be told from what comes now
-            self._balances.clear()
+            self._uncharged.clear()
         is_alone = all(task_id in self._charged for task_id in running)
-        is_seen = self._waits and self._run.journal.is_kept  # who does not wait will not see what it costs either
-        balance = self._balance() if is_alone and is_seen else None
+        # Who neither waits nor has a limit does not look: it would not see a charge at the end anyway.
+        is_seen = (self._plan.waits or self.has_limit) and self._run.journal.is_kept
+        balance = self._look() if is_alone and is_seen else None
         if balance is not None:
-            self._next = _Balances(self._run.clock.now(), balance)
+            self._compare(balance)
+            self._next = _Balances(self._run.clock.now(), [balance])
 
     def accepted(self, task_id: str, *, is_beside_others: bool) -> None:
         """The task was created: from here on its charge may be seen."""
-        seen, self._next = self._next, None
-        if seen is None:
+        around, self._next = self._next, None
+        balance = self._look() if around is not None else None
+        if around is None or balance is None:
             return
-        seen.accepted = self._balance()
-        if seen.accepted is None:
-            return
-        if seen.accepted < seen.before:
-            self._charged[task_id] = seen.before
-            self._record(task_id, round(seen.before - seen.accepted, 6), seen.since)
-        elif seen.accepted == seen.before and not is_beside_others:
-            self._balances[task_id] = seen
-
-    def polled(self, task_id: str) -> None:
-        """The task goes on: a charge in between is not its own."""
-        seen = self._balances.get(task_id)
-        balance = self._balance() if seen is not None else None
-        if seen is not None and balance is not None:
-            seen.running.append(balance)
-
-    def failed(self, task_id: str, *, is_beside_others: bool) -> None:
-        """A task that was charged has failed: it cost nothing only if the balance shows that."""
-        before = self._charged.get(task_id)
-        if before is None:
-            return
-        balance = None if is_beside_others else self._balance()
-        if balance == before:
-            self._correct(task_id, 0.0)
-        elif is_beside_others or balance is None or balance > before:
-            self._correct(task_id, None)
-
-    def ended(self, task_id: str) -> float | None:
-        """Look for what an ended task has cost; the seconds until the next look, None when there is none."""
-        seen = self._balances.get(task_id)
-        if seen is None:
-            return None
-        now = self._run.clock.now()
-        seen.ended_at = seen.ended_at if seen.ended_at is not None else now
-        balance = self._balance()
-        cost = seen.cost(balance) if balance is not None else None
-        if cost is not None:
-            self._record(task_id, cost, seen.since)
-        is_over = balance is not None and seen.is_disturbed(balance)
-        if cost is not None or is_over or not self.has_limit or now - seen.ended_at > PATIENCE:
-            del self._balances[task_id]
-            return None
-        pause, seen.pause = seen.pause, min(2 * seen.pause, MAX_PAUSE)
-        return pause
+        self._balance = balance
+        [step] = around.steps(balance) or [0.0]
+        if step > 0:
+            self._charged[task_id] = round(step, 6)
+            self._record(task_id, round(step, 6), around.since)
+        elif step == 0 and not is_beside_others:
+            around.seen.append(balance)
+            self._uncharged[task_id] = around
+            self._write(task_id, lambda: self._run.journal.note_details(task_id, balance_before=balance))
 
     def balance_after(self) -> tuple[float | None, float | None]:
         """The balance before the submission that has just failed, and now: what became of it may be read from them."""
-        before = self._next.before if self._next is not None else None
-        return before, self._balance() if before is not None else None
+        before = self._next.seen[0] if self._next is not None else None
+        return before, self._look() if before is not None else None
+
+    # --- while tasks run, and after them ---
+
+    def polled(self, task_id: str) -> None:
+        """The task goes on: a charge in between is not its own."""
+        around = self._uncharged.get(task_id)
+        balance = self._look() if around is not None else None
+        if around is not None and balance is not None:
+            around.seen.append(balance)
+
+    def ended(self, task_id: str, *, has_failed: bool = False, is_beside_others: bool = False) -> float | None:
+        """Look for what an ended task has cost; the seconds until the next look, None when there is none."""
+        if task_id in self._charged:
+            balance = None if is_beside_others else self._look()
+            if has_failed:
+                self._take_failure(task_id, balance)
+            elif balance is not None:
+                self._compare(balance)
+            return None
+        around = self._uncharged.get(task_id)
+        if around is None:
+            return None
+        now = self._run.clock.now()
+        around.ended_at = around.ended_at if around.ended_at is not None else now
+        waited, balance = now - around.ended_at, self._look()
+        cost = around.cost(balance, waited) if balance is not None else None
+        if cost is not None:
+            self._record(task_id, cost, around.since)
+        is_over = balance is not None and around.is_disturbed(balance)
+        if cost is not None or is_over or not self.has_limit or waited >= PATIENCE:
+            del self._uncharged[task_id]
+            return None
+        pause, around.pause = min(around.pause, PATIENCE - waited), min(2 * around.pause, MAX_PAUSE)
+        return pause
+
+    def follow(self, price: PriceUnknown, running: Collection[str]) -> None:
+        """Look after a task that nobody else in this run asks about, and whose charge comes first; once an interval."""
+        now = self._run.clock.now()
+        row = self._run.journal.known(price.task_id or "")
+        if row is None or row.task.task_id in running or now < self._next_look.get(row.task.task_id, now):
+            return
+        task, pause = row.task, self._plan.interval
+        self.resume(row.task.task_id)
+        if not task.has_ended:
+            task = self._ask(task) or task
+        if task.has_ended:
+            pause = self.ended(task.task_id) or pause
+        else:
+            self._running |= {task.task_id}
+            self.polled(task.task_id)
+        self._next_look[task.task_id] = now + pause
+
+    def resume(self, task_id: str) -> None:
+        """Go on watching the balance for a task that an earlier run did not see charged, if nothing has happened."""
+        row = self._run.journal.known(task_id)
+        if row is None or row.credits is not None or task_id in self._uncharged:
+            return
+        before = row.details.balance_before
+        if before is not None and self._look() == before:
+            self._uncharged[task_id] = _Balances(row.submitted_at.timestamp(), [before])
+
+    def _compare(self, balance: float) -> None:
+        """Between submissions nothing of ours is charged any more: if the balance falls, somebody else spends.
+
+        Then no step that was seen is surely a task's own. A rise is a payment, or the refund of a task that failed.
+        """
+        if self._balance is not None and balance < self._balance:
+            log.info("somebody else spends too: what these tasks have cost cannot be seen")
+            self._is_disturbed = True
+            for task_id in self._charged:
+                self._correct(task_id, None)
+        self._balance = balance
+
+    def _take_failure(self, task_id: str, balance: float | None) -> None:
+        """A task that was charged has failed: it cost nothing only if the balance shows that."""
+        before, self._balance = self._balance, balance
+        if balance is None or before is None or balance not in (before, round(before + self._charged[task_id], 6)):
+            self._correct(task_id, None)
+        elif balance != before:
+            self._correct(task_id, 0.0)
+
+    def _ask(self, task: Task) -> Task | None:
+        try:
+            found = self._run.client.task(task.task_id, task.model)
+        except LumaError as error:
+            log.info("%s could not be asked about: %s", task.task_id, error.message)
+            return None
+        self._run.journal.learn_if_possible(found)
+        return found
 
     def add_price(self, error: NoLongerOffered) -> None:
         """What the model that the hint names has cost lately, if the journal knows."""
@@ -175,23 +242,31 @@ class Spending:
             error.hint = f"{error.hint}, which has cost you {max(prices):.12g} {unit} lately"
 
     def _correct(self, task_id: str, cost: float | None) -> None:
-        try:
-            self._run.journal.costs.correct_cost(task_id, cost)
-        except FileError as error:
-            log.warning("the cost of %s is not saved: %s", task_id, error.message)
+        self._write(task_id, lambda: self._run.journal.costs.correct_cost(task_id, cost))
 
     def _record(self, task_id: str, cost: float, since: float) -> None:
+        """Write down what a task has cost, if no other one can have changed the balance."""
         journal = self._run.journal
-        try:
+        others, self._running = [journal.known(other) for other in self._running], frozenset()
+        asked = [self._ask(row.task) for row in others if row is not None]
+        running = [task.task_id for task in asked if task is not None and not task.has_ended]
+
+        def write() -> None:
             row = journal.known(task_id)
-            if row is not None and journal.costs.explains_alone(row.number, since):
+            if row is not None and not self._is_disturbed and journal.costs.explains_alone(row.number, since, running):
                 journal.costs.record_cost(task_id, cost, "balance")
                 log.info("task %s has cost %g credits", task_id, cost)
+
+        self._write(task_id, write)
+
+    def _write(self, task_id: str, write: Callable[[], None]) -> None:
+        try:
+            write()
         except FileError as error:
             log.warning("the cost of %s is not saved: %s", task_id, error.message)
 
-    def _balance(self) -> float | None:
-        """None if the service does not say: a cost that cannot be seen stops no edit."""
+    def _look(self) -> float | None:
+        """The balance; None if the service does not say: a cost that cannot be seen stops no edit."""
         try:
             return self._run.client.credits()
         except LumaError as error:

@@ -18,7 +18,7 @@ from luma_cli.edits.refresh import failure_of
 from luma_cli.edits.request import EditRequest, Entry
 from luma_cli.edits.run import Plan, Run
 from luma_cli.edits.save import Saved, Saver
-from luma_cli.edits.submit import Submitter, Turn
+from luma_cli.edits.submit import AGAIN_HINT, Submitter, Turn
 from luma_cli.edits.task_references import Reference
 from luma_cli.edits.uploads import UploadEnded
 from luma_cli.errors import ACCOUNT_ERRORS, LumaError, Rejected, StillGenerating
@@ -183,7 +183,7 @@ class _Engine:
         """Report what has ended before, go on with what runs, refuse what is unfit, and queue the rest."""
         request = entry.request
         if request is None:
-            self._await(entry)
+            self._go_on(entry)
             return
         if request.error is not None:
             raise request.error
@@ -210,7 +210,7 @@ class _Engine:
             self._run.results.track(task_id)
             self._run.report(Submitted(entry.name, task, is_new=False))
             if self._plan.waits:
-                self._await(entry)
+                self._go_on(entry)
             return
         error = failure_of(task) if task.has_ended else None
         if error is not None:
@@ -218,7 +218,12 @@ class _Engine:
         elif task.has_ended and (entry.output is None or (task := self._saved_before(entry, task)).files):
             self._endings.end(entry, task)
         else:
-            self._await(entry)
+            self._go_on(entry)
+
+    def _go_on(self, entry: Entry) -> None:
+        """Wait for a task that an earlier command has submitted, which may be charged meanwhile."""
+        self._spending.resume(entry.task_id)
+        self._await(entry)
 
     def _saved_before(self, entry: Entry, task: Task) -> Task:
         """The task with its files under the entry's output, if all of them are there still; else with none."""
@@ -249,15 +254,13 @@ class _Engine:
             self._spending.polled(poll.task_id)
             return
         del self._running[poll.task_id]
-        if task is not None and task.has_failed:
-            self._spending.failed(poll.task_id, is_beside_others=bool(self._running))
-        self._look_for_cost(poll.task_id)
+        self._look_for_cost(poll.task_id, has_failed=task is not None and task.has_failed)
         if self._submitter.queue and self._plan.max_active is not None:
             self._inbox.put(Turn())
         self._finish(entry, task, poll.error)
 
-    def _look_for_cost(self, task_id: str) -> None:
-        pause = self._spending.ended(task_id)
+    def _look_for_cost(self, task_id: str, *, has_failed: bool = False) -> None:
+        pause = self._spending.ended(task_id, has_failed=has_failed, is_beside_others=bool(self._running))
         if pause is not None and self._submitter.queue:
             self._inbox.put(Later(_Look(task_id), pause))
 
@@ -307,7 +310,7 @@ class _Engine:
                 results.untrack(task_id)
                 self._endings.fail(entry, one)
         self._running.clear()
-        self._submitter.drop(error or StillGenerating("not submitted", hint="run the same command again"))
+        self._submitter.drop(error or StillGenerating("not submitted", hint=AGAIN_HINT))
         if timeout is None:
             self._run.report(StillRunning(tuple(results.running)))
 

@@ -225,7 +225,6 @@ class Entry:
     is_checked: bool = False
     link: str | None = None
     waited: float = 0.0
-    is_held: bool = False
 
     @property
     def clip_name(self) -> str:

@@ -16,8 +16,8 @@ from luma_cli.edits.preflight import look_here, look_there, strictly, unfit
 from luma_cli.edits.request import EditRequest, Entry, UploadKey
 from luma_cli.edits.run import Plan, Run
 from luma_cli.edits.uploads import UploadEnded, Uploads
-from luma_cli.errors import ACCOUNT_ERRORS, Finding, LumaError, OutcomeUnknown, Unavailable
-from luma_cli.journal.costs import PriceUnknown
+from luma_cli.errors import ACCOUNT_ERRORS, Finding, LumaError, OutcomeUnknown, StillGenerating, Unavailable
+from luma_cli.journal.costs import Budget, PriceUnknown
 from luma_cli.journal.submissions import BeingSent, NotYet, Spacing
 
 # Over 20 new tasks in 10 s the service drops what comes (vendor's platform page); one account, however many processes.
@@ -30,6 +30,7 @@ PHASE = 0.618
 UPLOADS_AHEAD = 2
 # How long somebody waits for another process's submission before they are told why.
 SILENCE = 3.0
+AGAIN_HINT = "run the same command again"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Submitter:
         self._running = running
         self._on_task = on_task
         self._limited = 0
+        self._held_since: float | None = None
         self.uploads = Uploads(run, inbox)
         self.queue: deque[Entry] = deque()
 
@@ -99,8 +101,8 @@ class Submitter:
             self._submit(entry)
         except NotYet as not_yet:
             self._turn_in(not_yet.pause)
-        except PriceUnknown:
-            self._wait_for_price(entry)
+        except PriceUnknown as price:
+            self._wait_for_price(price)
         except BeingSent as error:
             self._wait_for_other(entry, error)
         except LumaError as error:
@@ -135,7 +137,7 @@ class Submitter:
         if entry.upload_key is None or entry.link is not None:
             return True
         assert entry.request is not None  # noqa: S101
-        self._spending.check(entry.request, entry.request.submission())
+        self._spending.check(entry.request, entry.request.submission(), others_follow=len(self.queue) > 1)
         pause = self._run.journal.pause_before("", SPACING)
         if pause > 0:  # an upload does not live for ever: it is made when its turn is near
             raise NotYet(pause)
@@ -168,13 +170,11 @@ class Submitter:
             self._on_task(entry)
 
     def _record(self, entry: Entry, request: EditRequest) -> str:
-        submission, terms = request.submission(entry.link), self._spending.terms(request)
-        if terms.has_limit and terms.expected is None:
-            what = "what such an edit costs is not known yet: this one may cost more than the limit"
-            self._run.report(Note(what, once=True))
+        submission = request.submission(entry.link)
+        terms = self._spending.terms(request, others_follow=len(self.queue) > 1)
         return self._run.journal.record(
             submission,
-            lambda edit: self._send(entry, edit, terms.expected),
+            lambda edit: self._send(entry, edit, terms),
             announce=lambda task_id: self._announce(entry, submission.edit, task_id),
             resubmit=request.resubmit,
             repeat=request.is_repeat,
@@ -182,15 +182,18 @@ class Submitter:
             budget=terms,
         )
 
-    def _send(self, entry: Entry, edit: Edit, known_price: float | None) -> str:
+    def _send(self, entry: Entry, edit: Edit, terms: Budget) -> str:
         """The request that costs money. Its id is in sight from here on, whatever happens next."""
         client = self._run.client
+        if terms.has_limit and terms.expected is None:
+            what = "what such an edit costs is not known yet: this one may cost more than the limit"
+            self._run.report(Note(what, once=True))
         self._spending.before_submission(self._running)
         self._run.results.has_sent = True
         try:
             # Without the client's own pauses at the rate limit when tasks run: they must not wait for them.
             retries = 0 if self._plan.rides_out_limits else MAX_RATE_RETRIES
-            entry.task_id = client.submit(edit, rate_retries=retries, known_price=known_price)
+            entry.task_id = client.submit(edit, rate_retries=retries, known_price=terms.expected)
         except NoLongerOffered as error:
             self._spending.add_price(error)
             raise
@@ -269,10 +272,15 @@ class Submitter:
         self.queue.rotate(-1)
         self._wait(entry, f"{error.message}: waiting for its response")
 
-    def _wait_for_price(self, entry: Entry) -> None:
+    def _wait_for_price(self, price: PriceUnknown) -> None:
         """With a limit and no price known, one task goes first, and the rest follow when its cost is seen."""
-        if not entry.is_held:
-            entry.is_held = True
-            what = "nobody knows yet what such an edit costs: the next is sent when the cost of this one is seen"
+        now, timeout = self._run.clock.monotonic(), self._plan.timeout
+        self._held_since = self._held_since or now
+        if timeout and now - self._held_since > timeout:
+            self.drop(StillGenerating(f"what an edit costs was not seen within {timeout:.0f} s", hint=AGAIN_HINT))
+        else:
+            task = f"task {price.task_id}" if price.task_id else "another one"
+            what = f"what such an edit costs is not known yet: the next one waits for {task} and its charge"
             self._run.report(Note(what, once=True))
+            self._spending.follow(price, self._running)
         self._turn_in(1.0)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ PATIENCE = 60.0
 PRICES = 5
 # A task that has not been seen to end by then costs nothing any more that it has not cost already.
 MAX_TASK = 86_400.0
+PRICE_HINT = "luma tasks; one such edit without a limit, and with --wait, shows the price"
 _log = logging.getLogger(__name__)
 
 
@@ -23,13 +24,16 @@ _log = logging.getLogger(__name__)
 class Budget:
     """Limits in credits. `per_run` is that of this run, `per_day` that of all since `day_start`, a Unix time.
 
-    `expected` is what the submission will probably cost; None: nobody knows.
+    `expected` is what the submission will probably cost; None: nobody knows. `others_follow` at the price that it will
+    show: so its charge must not be taken for that of another task. `running` are tasks that were asked just now.
     """
 
     per_run: float | None = None
     per_day: float | None = None
     day_start: float = 0.0
     expected: float | None = None
+    others_follow: bool = False
+    running: frozenset[str] = frozenset()
 
     @property
     def has_limit(self) -> bool:
@@ -66,11 +70,12 @@ class LimitReached(OutOfCredits):
 
 
 class PriceUnknown(Exception):
-    """The cost of the task of row `number` is to be seen first: try again when it is. Nothing was written or sent."""
+    """The charge of another task, that of row `number`, comes first: try again later. Nothing was written or sent."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, task_id: str | None) -> None:
         super().__init__(number)
         self.number = number
+        self.task_id = task_id
 
 
 class Costs:
@@ -142,25 +147,29 @@ class Costs:
         )
         return Spent(row["credits"], row["count"] - row["unknown"], row["unknown"])
 
-    def explains_alone(self, number: int, since: float) -> bool:
+    def explains_alone(self, number: int, since: float, running: Collection[str] = ()) -> bool:
         """Whether only the task of this row can have changed the balance since `since`, a Unix time before it.
 
-        Every other one that was submitted, ran, ended or got its charge since then could have.
+        Every other one that was submitted, ended or got its charge since then could have, and one that has not got it
+        yet, unless it is one of `running`, which have been asked after the last look at the balance.
         """
         found = self._db.query(
             f"SELECT 1 FROM task WHERE {self._scope.condition} AND {_MAY_COST} AND number != :number"  # noqa: S608
-            " AND (submitted_at >= :since OR answered_at >= :since OR credits_seen_at >= :since"
-            " OR (credits IS NULL AND submitted_at > :since - :longest"
-            f"     AND (NOT {_HAS_ENDED} OR coalesce({_ENDED_AT}, :since) > :since - :patience))) LIMIT 1",
-            {
-                **self._scope.values,
-                "number": number,
-                "since": since,
-                "longest": MAX_TASK,
-                "patience": PATIENCE,
-            },
+            " AND (submitted_at >= :since OR answered_at >= :since OR credits_seen_at >= :since) LIMIT 1",
+            {**self._scope.values, "number": number, "since": since},
         )
-        return not found
+        others = (row for row in self._uncharged(since) if row["number"] != number)
+        return not found and all(_is_between_charges(row, since, running) for row in others)
+
+    def _uncharged(self, at: float) -> list[dict[str, Any]]:
+        """The tasks whose charge may come after `at`, a Unix time."""
+        rows = self._costs(f"credits IS NULL AND submitted_at > {at - MAX_TASK}", self._scope.values)
+        return [row for row in rows if self._may_be_charged(row, at)]
+
+    def _may_be_charged(self, row: dict[str, Any], at: float) -> bool:
+        if row["outcome"] == "sending":  # its process was killed, or is just at it
+            return self._is_in_flight(row) or float(row["submitted_at"]) > at - PATIENCE
+        return not row["has_ended"] or (row["ended_at"] or at) > at - PATIENCE
 
     def check(self, budget: Budget, details: Details, holder: str) -> None:
         """Return if one more submission keeps within the limits. To be called in the transaction of its claim.
@@ -170,7 +179,7 @@ class Costs:
 
         Raises:
             LimitReached: it does not, or the cost of the one that went first was not seen in time.
-            PriceUnknown: that one's cost is to be seen first.
+            PriceUnknown: that one's cost is to be seen first, or another task's charge could be taken for its own.
         """
         values = {**self._scope.values, "holder": holder, "day_start": budget.day_start}
         if budget.per_run is not None:
@@ -179,6 +188,11 @@ class Costs:
         if budget.per_day is not None:
             rows = self._costs("submitted_at >= :day_start", values)
             self._check_limit(budget.per_day, "today", rows, budget.expected, details)
+        if budget.expected is None and budget.others_follow:
+            now = self._now()
+            for row in self._uncharged(now):
+                if not _is_between_charges(row, now, budget.running):
+                    raise PriceUnknown(row["number"], row["task_id"])
 
     def _check_limit(
         self, limit: float, period: str, rows: list[dict[str, Any]], expected: float | None, details: Details
@@ -195,8 +209,8 @@ class Costs:
             return
         if self._is_overdue(unseen):
             message = f"nothing more is sent: what {unseen['task_id'] or 'the first task'} has cost cannot be seen"
-            raise LimitReached(message, spent=spent, limit=limit, expected=None)
-        raise PriceUnknown(unseen["number"])
+            raise LimitReached(message, hint=PRICE_HINT, spent=spent, limit=limit, expected=None)
+        raise PriceUnknown(unseen["number"], unseen["task_id"])
 
     def _is_overdue(self, row: dict[str, Any]) -> bool:
         if row["outcome"] == "sending":
@@ -205,8 +219,8 @@ class Costs:
 
     def _costs(self, rows: str, values: dict[str, Any]) -> list[dict[str, Any]]:
         return self._db.query(
-            "SELECT number, task_id, outcome, submitted_at, holder, model, options, credits, expected_credits,"  # noqa: S608
-            f" has_budget, {_HAS_ENDED} AS has_ended, {_ENDED_AT} AS ended_at FROM task"
+            "SELECT number, task_id, outcome, submitted_at, answered_at, holder, model, options, credits,"  # noqa: S608
+            f" expected_credits, has_budget, {_HAS_ENDED} AS has_ended, {_ENDED_AT} AS ended_at FROM task"
             f" WHERE {self._scope.condition} AND {_MAY_COST} AND {rows}",
             values,
         )
@@ -214,7 +228,14 @@ class Costs:
 
 _MAY_COST = "outcome != 'refused' AND (digest IS NOT NULL OR identity IS NOT NULL)"
 _HAS_ENDED = "(state IN ('succeeded', 'create_failed', 'generate_failed') OR outcome = 'unknown')"
-_ENDED_AT = "coalesce(checked_at, complete_time, answered_at)"
+# When we heard of the end; much earlier if the service says so, whose clock may be another.
+_ENDED_AT = "coalesce(min(checked_at, complete_time + 60), checked_at, complete_time, answered_at)"
+
+
+def _is_between_charges(row: dict[str, Any], at: float, running: Collection[str]) -> bool:
+    """Whether a task was accepted long before `at` and still runs: then none of its charges comes just now."""
+    accepted = row["answered_at"]
+    return row["task_id"] in running and accepted is not None and accepted <= at - PATIENCE
 
 
 def _is_first(row: dict[str, Any]) -> bool:

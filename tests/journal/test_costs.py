@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -217,3 +218,47 @@ def test_a_change_of_the_balance_is_one_tasks_only_if_no_other_could_have_made_i
     pay(book, "e")
     book.learn(Task("d".rjust(32, "0"), State.SUCCEEDED, 1))
     assert not book.costs.explains_alone(6, end), "the charge of d may come yet"
+
+
+def test_before_others_follow_at_its_price_a_task_waits_for_the_charges_of_those_before_it(
+    book: Journal, clock: Clock
+) -> None:
+    budget = Budget(per_run=500, others_follow=True)
+    running, ended = pay(book, "a"), pay(book, "b")
+    book.learn(Task(ended, State.SUCCEEDED, 1))
+    with pytest.raises(PriceUnknown):
+        pay(book, "c", budget=budget)
+    pay(book, "alone", budget=Budget(per_run=500))
+    book.costs.record_cost("alone".rjust(32, "0"), 100, "balance")
+    clock.now += 61
+    with pytest.raises(PriceUnknown) as caught:  # it may have ended just now, unless somebody has asked
+        pay(book, "c", budget=budget)
+    assert caught.value.task_id == running
+    since = clock.now
+    asked = frozenset({running})
+    pay(book, "c", budget=replace(budget, running=asked))
+    assert not book.costs.explains_alone(4, since)
+    assert book.costs.explains_alone(4, since, asked)
+
+
+def test_a_task_that_ended_long_ago_by_the_services_clock_is_not_waited_for(book: Journal, clock: Clock) -> None:
+    ended = pay(book, "a")
+    clock.now += 3600
+    at = datetime.fromtimestamp(clock.now - 1800, UTC)
+    book.learn(Task(ended, State.SUCCEEDED, 1, complete_time=at))
+    pay(book, "b", budget=Budget(per_run=500, others_follow=True))
+    assert book.costs.explains_alone(2, clock.now)
+
+
+def test_a_submission_whose_process_was_killed_is_not_waited_for_without_end(book: Journal, clock: Clock) -> None:
+    def kill(_: Edit) -> str:
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        book.record(submission("a"), kill)
+    book._db.execute("UPDATE task SET holder = 'lock:00000000000000000000000000000000'")
+    budget = Budget(per_run=500, others_follow=True)
+    with pytest.raises(PriceUnknown):
+        pay(book, "b", budget=budget)
+    clock.now += 61
+    pay(book, "b", budget=budget)

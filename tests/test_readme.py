@@ -21,7 +21,7 @@ from luma_cli.cli.help_topics import text
 from luma_cli.cli.main import app
 from luma_cli.errors import EXIT_CODES
 from luma_cli.sandbox import SCENARIOS, Sandbox
-from support.commands import CLIP, EDITS, KEY, ROOT, Result, free_port
+from support.commands import CLIP, EDITS, KEY, ROOT, Result, free_port, typed
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -133,7 +133,7 @@ def test_a_line_works(line: str, checkout: Path, sandbox: Sandbox, luma: Callabl
     before = luma("modify", "clip.mp4", "-p", "Light snow, an edit of before", "-w", "--json")
     task_id = json.loads(before.out)["taskId"]
 
-    code, out, err = sh(f"id={task_id}\n{on_a_free_port(line)}")
+    code, out, err = typed(on_a_free_port(line), luma, before=f"id={task_id}\n")
 
     assert (code, [note for note in err.splitlines() if "error" in note or note.startswith("hint")]) == (0, [])
     assert out != "" or line.startswith(("id=", "luma config set")) or ">" in line

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -18,7 +19,7 @@ from luma_cli.cli.command_tree import Command, read_tree
 from luma_cli.cli.main import COMMANDS, app
 from luma_cli.errors import EXIT_CODES
 from luma_cli.sandbox import Sandbox
-from support.commands import CLIP, EDITS, ROOT
+from support.commands import CLIP, EDITS, ROOT, Result, typed
 
 MAN = ROOT / "man"
 TREE = read_tree(typer.main.get_command(app))
@@ -106,18 +107,17 @@ def test_every_command_names_its_exit_codes_and_has_examples(command: Command) -
 
 
 @pytest.mark.parametrize("line", [line for line in EXAMPLES if line not in FOR_EVER])
-def test_an_example_of_the_help_works(shell: Path, sandbox: Sandbox, line: str) -> None:
-    setup = 'luma modify a.mp4 b.mp4 -p "Heavy rain" -w >ids.txt && '
-    prefix = setup if re.search(r"@|luma (tasks|status|wait|download|report|redo|open)", line) else ""
-    if ".mp4.json" in line:
-        prefix = 'luma modify clip.mp4 -p "Heavy rain" -o snow.mp4 --recipe && '
+def test_an_example_of_the_help_works(shell: Path, sandbox: Sandbox, luma: Callable[..., Result], line: str) -> None:
     if "unknown-7" in line:
         known = sandbox.create({"prompt": "Heavy rain", "videoUrl": "https://media.example.net/in.mp4"}).task_id
+        luma("modify", "clip.mp4", "-p", "sandbox:lost-answer")
         line = re.sub(r"[0-9a-f]{32}", known, line.replace("unknown-7", "unknown-1"))
-        prefix = 'luma modify clip.mp4 -p "sandbox:lost-answer"; '
-    words = ["bash", "-o", "pipefail", "-c", prefix + line]
-    done = subprocess.run(words, cwd=shell, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+    elif ".mp4.json" in line:
+        luma("modify", "clip.mp4", "-p", "Heavy rain", "-o", "snow.mp4", "--recipe")
+    elif re.search(r"@|luma (tasks|status|wait|download|report|redo|open)", line):
+        luma("modify", "a.mp4", "b.mp4", "-p", "Heavy rain", "-w")
+    done = typed(line, luma)
+    assert done.code == 0, done.err
 
 
 @pytest.mark.parametrize("line", FOR_EVER)

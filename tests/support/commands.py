@@ -1,10 +1,12 @@
 """luma as a process, and the names that tests share."""
 
+import re
+import shlex
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,6 +79,16 @@ def started(*words: object, **streams: object) -> Iterator[subprocess.Popen[str]
         finally:
             timer.cancel()
             process.kill()
+
+
+def typed(line: str, luma: Callable[..., Result], *, before: str = "") -> Result:
+    """A line of a document: through a shell if it needs one (`before` goes first), else in this process."""
+    if not re.search(r"[|&;<>$]|luma sandbox", line):
+        return luma(*shlex.split(line)[1:])
+    words = ["bash", "-o", "pipefail", "-c", before + line]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    seen.extend((done.stdout, done.stderr))
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
 def free_port() -> int:

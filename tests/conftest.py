@@ -17,6 +17,7 @@ from luma_cli.cli.main import main
 from luma_cli.edits.run import Clock
 from luma_cli.sandbox import Sandbox
 from support.commands import GIB, KEY, Result, seen
+from support.screens import Screens
 
 # The same examples each time: no change may fail for what it did not touch. HYPOTHESIS_PROFILE=default looks further.
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
@@ -102,6 +103,12 @@ def luma(monkeypatch: pytest.MonkeyPatch, clock: dict[str, Any]) -> Callable[...
         return Result(code, out, err)
 
     return call
+
+
+@pytest.fixture
+def screens(monkeypatch: pytest.MonkeyPatch, clock: dict[str, Any]) -> Screens:
+    """A terminal of any size for this very process."""
+    return Screens(monkeypatch, clock)
 
 
 @pytest.fixture

@@ -81,8 +81,8 @@ def archive() -> str | None:
 def other_commands() -> list[str]:
     """Other people's commands are called luma too."""
     found = [shutil.which("luma", path=folder) for folder in os.get_exec_path() if folder]
-    ours = Path(sys.argv[0]).resolve().parent
-    return sorted({path for path in found if path is not None and Path(path).resolve().parent != ours})
+    ours = {Path(program).parent.resolve() for program in (Path(sys.argv[0]).resolve(), sys.executable)}
+    return sorted({path for path in found if path is not None and Path(path).resolve().parent not in ours})
 
 
 def other_packages() -> list[str]:

@@ -119,14 +119,17 @@ def redact(text: str) -> str:
     return text
 
 
-def emit(text: str) -> None:
-    """One line of result on stdout, at once.
+def emit(text: str, *, link: str | None = None) -> None:
+    """One line of result on stdout, at once. A `link` in it can be clicked where the terminal is known for that.
 
     Raises:
         FileError: stdout is closed or full.
         BrokenPipeError: the reader went away.
     """
-    _write(sys.stdout, _result(text))
+    line = _result(text)
+    if link is not None and link in line and terminal_codes.shows_links():
+        line = line.replace(link, terminal_codes.link(link))
+    _write(sys.stdout, line)
 
 
 def emit_json(members: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Lists of tasks, settings and findings: JSON, a table on a terminal, tab-separated lines elsewhere."""
 
-import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -8,14 +8,16 @@ from itertools import islice
 from luma_cli.api.task import Task, is_link
 from luma_cli.journal.costs import Spent
 from luma_cli.journal.records import Row
-from luma_cli.output import messages, streams, terminal_codes
+from luma_cli.output import messages, streams
 from luma_cli.output.formats import format_span, format_time, row_members, task_members
-from luma_cli.output.task_list import DEFAULT_LIMIT, draw_rows, state_of
+from luma_cli.output.task_list import DEFAULT_LIMIT, cell_width, draw_rows, fit, state_of
 
-# In characters. Where there is no room for whole ids, a beginning is shown that every command understands.
+# In cells. Where there is no room for whole ids, a beginning is shown that every command understands.
 SHORT_ID = 12
-LAST_COLUMN = 12
 MIN_WIDTH = 40
+# A last column with less room than this goes on lines of its own, below the others.
+LAST_COLUMN = 24
+GAP = "  "
 
 
 def show_tasks(tasks: Sequence[Task], estimate: float | None = None) -> None:
@@ -27,13 +29,7 @@ def show_tasks(tasks: Sequence[Task], estimate: float | None = None) -> None:
         for task in tasks:
             streams.emit_json({**task_members(task), "estimatedSeconds": None if task.has_ended else estimate})
     elif streams.stdout_is_terminal():
-        usual = "" if estimate is None else f", usually {format_span(estimate)}"
-        states = [task.state if task.has_ended else f"{task.state}{usual}" for task in tasks]
-        rows = [
-            (task.task_id, state, _ago(task.create_time), _result(task))
-            for task, state in zip(tasks, states, strict=True)
-        ]
-        _draw_table(("TASK", "STATE", "AGE", "RESULT"), rows)
+        _draw_tasks(tasks, estimate)
     else:
         show_lines([(task.task_id, task.state, format_time(task.create_time), _result(task)) for task in tasks])
 
@@ -127,31 +123,52 @@ def show_lines(rows: Iterable[Sequence[str | None]]) -> None:
         streams.emit_fields(*block)
 
 
+def _draw_tasks(tasks: Sequence[Task], estimate: float | None) -> None:
+    """What is needed least goes first: the ends of ids, how long it usually takes, the age."""
+    usual = "" if estimate is None else f", usually {format_span(estimate)}"
+    rows = [
+        (task.task_id, str(task.state), "" if task.has_ended else usual, _ago(task.create_time), _result(task))
+        for task in tasks
+    ]
+    whole = [(task_id, f"{state}{more}", age, result) for task_id, state, more, age, result in rows]
+    short = [(task_id[:SHORT_ID], *row) for task_id, *row in whole]
+    plain = [(task_id[:SHORT_ID], state, age, result) for task_id, state, _, age, result in rows]
+    least = [(task_id, state, result) for task_id, state, _, result in plain]
+    headings = ("TASK", "STATE", "AGE", "RESULT")
+    width = max(streams.width(), MIN_WIDTH)
+    table = next((cells for cells in (whole, short, plain) if _fits(headings, cells, width)), None)
+    if table is not None:
+        _draw_table(headings, table)
+    else:
+        _draw_table(("TASK", "STATE", "RESULT"), least)
+
+
+def _fits(headings: Sequence[str], rows: Iterable[Sequence[str]], width: int) -> bool:
+    """Whether the columns stand beside each other, the last one if need be only with its heading."""
+    return sum(_widths([headings, *rows])) + len(GAP) * (len(headings) - 1) + len(headings[-1]) <= width
+
+
 def _draw_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    screen = streams.console(sys.stdout)
-    cells = [[streams.clean(cell) for cell in row] for row in rows]
-    if headings[0] == "TASK" and _width(headings, cells) > screen.width:
-        cells = [[row[0][:SHORT_ID], *row[1:]] for row in cells]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    is_tight = _width(headings, cells) > screen.width
-    for heading in headings[:-1]:
-        table.add_column(heading, no_wrap=not is_tight or heading == headings[0], overflow="fold")
-    table.add_column(headings[-1], overflow="fold")
-    clickable = terminal_codes.shows_links()
-    for row in cells:
-        table.add_row(*(Text(cell, style=f"link {cell}" if clickable and is_link(cell) else "") for cell in row))
-    # Nothing is cut off: a terminal still narrower wraps the lines itself.
-    screen.width = max(screen.width, MIN_WIDTH)
-    screen.print(table)
+    """No word is broken: a last column without room goes below the others, a link as one piece."""
+    width = max(streams.width(), MIN_WIDTH)
+    table = [headings, *([streams.clean(cell) for cell in row] for row in rows)]
+    widths = _widths(table)
+    for row in table:
+        start = "".join(fit(cell, size) + GAP for cell, size in zip(row[:-1], widths, strict=True))
+        room = width - cell_width(start)
+        last = row[-1]
+        if cell_width(last) > room and (room < LAST_COLUMN or any(cell_width(word) > room for word in last.split())):
+            streams.emit(start.rstrip())
+            start, room = GAP, width - len(GAP)
+        lines = textwrap.wrap(last, room, break_long_words=False, break_on_hyphens=False) or [""]
+        for index, line in enumerate(lines):
+            indent = start if index == 0 else " " * cell_width(start)
+            streams.emit(f"{indent}{line}".rstrip(), link=line if is_link(line) else None)
 
 
-def _width(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
-    """What the columns need, of which the last is broken into lines."""
-    fixed = [max([len(heading), *(len(row[i]) for row in cells)]) + 2 for i, heading in enumerate(headings[:-1])]
-    return sum(fixed) + LAST_COLUMN
+def _widths(table: Sequence[Sequence[str]]) -> list[int]:
+    """What all columns but the last need."""
+    return [max(map(cell_width, column)) for column in list(zip(*table, strict=True))[:-1]]
 
 
 def _created(row: Row) -> str:

@@ -68,21 +68,38 @@ def lay_out(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
     """Lines of at most `width` cells; what is too long is cut with "…", what has no room is left out."""
     shown = [index for index, _ in enumerate(columns) if any(row[index] for row in rows)]
     natural = {
-        index: max(_cells_of(columns[index].heading), *(_cells_of(row[index]) for row in rows)) for index in shown
+        index: max(cell_width(columns[index].heading), *(cell_width(row[index]) for row in rows)) for index in shown
     }
     least = {index: min(natural[index], columns[index].narrowest or natural[index]) for index in shown}
     while len(shown) > 1 and sum(least[index] + GAP for index in shown) - GAP > width:
         shown.remove(min(shown, key=lambda index: columns[index].weight))
     widths = _share({index: least[index] for index in shown}, natural, width - GAP * (len(shown) - 1))
     table = [[column.heading for column in columns], *rows]
-    return [(" " * GAP).join(_fit(row[index], widths[index]) for index in shown).rstrip() for row in table]
+    return [(" " * GAP).join(fit(row[index], widths[index]) for index in shown).rstrip() for row in table]
 
 
 def cut(text: str, width: int) -> str:
     """The text in so many cells, with "…" for what is left out."""
+    if cell_width(text) <= width:
+        return text
     from rich.cells import set_cell_size
 
-    return text if _cells_of(text) <= width else set_cell_size(text, max(0, width - 1)).rstrip() + "…"
+    return set_cell_size(text, max(0, width - 1)).rstrip() + "…"
+
+
+def fit(text: str, width: int) -> str:
+    """The text in exactly so many cells."""
+    short = cut(text, width)
+    return short + " " * (width - cell_width(short))
+
+
+def cell_width(text: str) -> int:
+    """How many cells of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def name_of(source: str) -> str:
@@ -142,17 +159,3 @@ def _share(least: dict[int, int], natural: dict[int, int], width: int) -> dict[i
             widths[index] += 1
         left -= len(needy[:left])
     return widths
-
-
-def _fit(text: str, width: int) -> str:
-    from rich.cells import set_cell_size
-
-    return set_cell_size(cut(text, width), width)
-
-
-def _cells_of(text: str) -> int:
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)

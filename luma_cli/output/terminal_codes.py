@@ -1,5 +1,7 @@
 """What some terminals can do beyond text. `LUMA_OSC=off` does without all of it."""
 
+import zlib
+
 from luma_cli.config import settings
 
 # Who shows a task's progress on the tab or in the task bar (ConEmu's OSC 9;4). Others take it for a notification.
@@ -23,6 +25,11 @@ def shows_links() -> bool:
 def progress(share: float | None) -> str:
     """OSC 9;4 for a share from 0 to 1; None where it is not known."""
     return "\x1b]9;4;3\x1b\\" if share is None else f"\x1b]9;4;1;{min(100, max(0, round(share * 100)))}\x1b\\"
+
+
+def link(url: str) -> str:
+    """OSC 8; the id makes one link of what the terminal breaks into lines."""
+    return f"\x1b]8;id={zlib.crc32(url.encode())};{url}\x1b\\{url}\x1b]8;;\x1b\\"
 
 
 NO_PROGRESS = "\x1b]9;4;0\x1b\\"

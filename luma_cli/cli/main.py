@@ -171,11 +171,12 @@ def _leave(code: int) -> int:
     streams.ring()
     if not streams.wants_github():
         return code
+    from luma_cli.edits.run import Results
     from luma_cli.output import github_actions
 
     try:
         results = invocation.get().results
-        github_actions.write_step(list(results.tasks.values()) if results is not None else [], code)
+        github_actions.write_step(results or Results(), code)
     except FileError as error:
         return code or _fail(error)
     return code

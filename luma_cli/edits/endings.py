@@ -24,7 +24,7 @@ class Endings:
 
     def end(self, entry: Entry, task: Task) -> None:
         """The entry has brought what it was to bring."""
-        task = self._complete(task)
+        task = self.complete(task)
         self._count += 1
         self._run.results.see(task)
         try:
@@ -38,7 +38,7 @@ class Endings:
         if isinstance(error, OutcomeUnknown) and entry.entry_id is not None:  # there is no --resubmit for one row
             error.hint = FORGET_HINT
         if task is not None and task.task_id:
-            task = self._complete(task)
+            task = self.complete(task)
             self._run.results.see(task)
         request = entry.request
         prompt, watermark = (request.prompt, request.watermark) if request is not None else (None, None)
@@ -58,7 +58,8 @@ class Endings:
         failed = len(self._run.results.errors)
         self._run.report(Tally({**counts, "done": self._count - failed, "failed": failed}))
 
-    def _complete(self, task: Task) -> Task:
+    def complete(self, task: Task) -> Task:
+        """The task with what only the journal knows of it."""
         try:
             row = self._run.journal.known(task.task_id)
         except FileError:

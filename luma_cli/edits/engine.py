@@ -207,7 +207,7 @@ class _Engine:
         entry.task_id = task_id
         entry.age = max(0.0, row.age) if row is not None else 0.0
         if entry.entry_id is None:
-            self._run.results.track(task_id)
+            self._run.results.track(task_id, entry.clip_name, task)
             self._run.report(Submitted(entry.name, task, is_new=False))
             if self._plan.waits:
                 self._go_on(entry)
@@ -237,7 +237,8 @@ class _Engine:
     def _await(self, entry: Entry) -> None:
         if entry.task_id not in self._running:
             self._running[entry.task_id] = entry
-            self._run.results.track(entry.task_id)
+            known = entry.row.task if entry.row is not None else None
+            self._run.results.track(entry.task_id, entry.clip_name, known)
             self._inbox.put(Add(Watched(entry.task_id, entry.age)))
 
     # --- entries end ---
@@ -250,6 +251,7 @@ class _Engine:
         task = poll.task
         if task is not None:
             self._run.journal.learn_if_possible(task)
+            self._run.results.see(self._endings.complete(task))
         if not poll.final:
             self._spending.polled(poll.task_id)
             return
@@ -303,7 +305,7 @@ class _Engine:
             hint = results.wait_command([task_id])
             if entry.entry_id is not None:
                 one = error or StillGenerating(why, hint=hint, task_id=task_id)
-                self._endings.fail(entry, one, Task(task_id))
+                self._endings.fail(entry, one, results.tasks[task_id])
             elif timeout is not None:
                 one = StillGenerating(why, task_id=task_id) if results.count > 1 else timeout
                 one.hint = f"it goes on: {hint}"

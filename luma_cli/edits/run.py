@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from luma_cli.api.task import State, Task
 from luma_cli.config.settings import Settings
 from luma_cli.edits.events import Failed, NotTried, Report
 from luma_cli.edits.request import Finishing
-from luma_cli.errors import FileError, LumaError, MixedOutcomes, OutcomeUnknown, Unavailable
+from luma_cli.errors import FileError, LumaError, MixedOutcomes, OutcomeUnknown, StillGenerating, Unavailable
 from luma_cli.journal.journal import Journal
 
 if TYPE_CHECKING:
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
 STDOUT = "-"
 MAX_NAMED = 20
+RUN_AGAIN = "run the same command again, it goes on where it stopped"
 
 
 class Results:
     """Collects what becomes of `count` edits. Used from one thread.
 
     `next_step` is what to say when the run is stopped, instead of the command that waits for its tasks;
-    `save_option` is the option that saves their videos. `spends`: the command submits; `has_sent`: it may have sent.
+    `save_option` is the option that saves their videos. `spends`: the command submits; `has_sent`: it may have sent;
+    `is_in_doubt`: it was stopped before the reply came. `clips` are the sources by task id, as the user named them;
+    `refused` is what has no task; `shard` is the part of a batch that this run is to make.
     """
 
     def __init__(self, count: int = 1) -> None:
@@ -35,13 +38,16 @@ class Results:
         self.running: dict[str, None] = {}  # an ordered set
         self.next_step: str | None = None
         self.save_option = ""
-        self.spends = self.has_sent = False
-        self.entry_ids: dict[str, str] = {}
+        self.spends = self.has_sent = self.is_in_doubt = False
+        self.clips: dict[str, str] = {}
+        self.refused: list[Failed] = []
+        self.shard: str | None = None
 
-    def track(self, task_id: str) -> None:
-        """Remember a task that runs, so that every way out can say how to go on."""
+    def track(self, task_id: str, clip: str = "", known: Task | None = None) -> None:
+        """Remember a task that runs, so that every way out can say how to go on; its clip, and what is known of it."""
         self.running[task_id] = None
-        self.tasks.setdefault(task_id, Task(task_id, State.GENERATING))
+        self.tasks.setdefault(task_id, known or Task(task_id, State.GENERATING))
+        self.clips[task_id] = clip or self.clips.get(task_id, "")
 
     def untrack(self, task_id: str) -> None:
         self.running.pop(task_id, None)
@@ -49,7 +55,8 @@ class Results:
     def see(self, task: Task) -> None:
         """Remember a task as it was last seen. A link without a task is known by itself."""
         if name := task.task_id or " ".join(task.result_urls):
-            self.tasks[name] = task
+            known = self.tasks.get(name, task).prompt  # what we asked for is ours, whatever the service echoes
+            self.tasks[name] = replace(task, prompt=task.prompt if known is None else known)
 
     def add(self, error: LumaError) -> None:
         self.errors.append(error)
@@ -58,10 +65,24 @@ class Results:
         """The submission of this row of the journal, of unknown outcome until now, has its task after all."""
         self.errors = [error for error in self.errors if not (isinstance(error, OutcomeUnknown) and error.row == row)]
 
+    @property
+    def done(self) -> list[str]:
+        """Those of the running whose edit has ended: what goes on is only that its video is saved."""
+        return [task_id for task_id in self.running if self.tasks[task_id].has_ended]
+
+    def way_on(self, task_ids: Sequence[str] = ()) -> str:
+        """The command that goes on with what runs, or with these tasks."""
+        named = task_ids or list(self.running)
+        is_done = all(self.tasks[task_id].has_ended for task_id in named)
+        return self._command("download" if is_done else "wait", named)
+
     def wait_command(self, task_ids: Iterable[str] | None = None) -> str:
         """The command that waits for tasks, and does with them what this run meant to do."""
-        words = [shlex.quote(task_id) for task_id in islice(task_ids or self.running, MAX_NAMED)]
-        return f"luma wait {'-- ' if words and words[0].startswith('-') else ''}{' '.join(words)}{self.save_option}"
+        return self._command("wait", task_ids or self.running)
+
+    def _command(self, name: str, task_ids: Iterable[str]) -> str:
+        words = [shlex.quote(task_id) for task_id in islice(task_ids, MAX_NAMED)]
+        return f"luma {name} {'-- ' if words and words[0].startswith('-') else ''}{' '.join(words)}{self.save_option}"
 
     def conclude(self) -> None:
         """Raise what went wrong, if anything did.
@@ -133,6 +154,8 @@ class Run:
     def fail(self, failed: Failed) -> None:
         """Count a failure and report it."""
         self.results.add(failed.error)
+        if failed.task is None and not isinstance(failed.error, StillGenerating):
+            self.results.refused.append(failed)
         self.report(failed)
 
     def give_up(self, error: LumaError, left: int) -> None:

@@ -23,7 +23,7 @@ from luma_cli.edits.events import Ended, Failed, Finished, Note, Started, Warned
 from luma_cli.edits.finish import finisher
 from luma_cli.edits.refresh import failure_of, task_now
 from luma_cli.edits.request import EditRequest
-from luma_cli.edits.run import STDOUT, Plan, Run
+from luma_cli.edits.run import RUN_AGAIN, STDOUT, Plan, Run
 from luma_cli.edits.sources.recipes import write_recipe
 from luma_cli.edits.task_references import Reference
 from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, MixedOutcomes, UsageError, reason
@@ -347,6 +347,8 @@ def save_results(run: Run, plan: Plan, references: Sequence[Reference], links: S
     """Save the videos of ended tasks, and of links given as such; report each as it is saved."""
     inbox: queue.Queue[object] = queue.Queue()
     run.report(Started(len(references) + len(links)))
+    if links and not references:
+        run.results.next_step = RUN_AGAIN
     try:
         again = plan.overwrite
         with Saver(
@@ -354,7 +356,9 @@ def save_results(run: Run, plan: Plan, references: Sequence[Reference], links: S
         ) as saver:
             for number, reference in enumerate(references, start=1):
                 try:
-                    saver.start(_ended(run, reference), reference.naming, plan.output or ".")
+                    task = _ended(run, reference)
+                    run.results.track(task.task_id, reference.row.source if reference.row is not None else "", task)
+                    saver.start(task, reference.naming, plan.output or ".")
                 except LumaError as error:
                     run.fail(Failed(reference.task_id, error))
                     if isinstance(error, ACCOUNT_ERRORS):
@@ -381,6 +385,7 @@ def _stems(links: Sequence[str]) -> list[str]:
 def _report_saved(run: Run, plan: Plan, task: Task, error: LumaError | None) -> None:
     name = task.task_id or without_query(task.result_urls[0])
     run.results.see(task)
+    run.results.untrack(task.task_id)
     try:
         if error is None:
             run.report(Ended(name, task, output=plan.output))

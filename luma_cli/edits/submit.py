@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
+from luma_cli import signals
 from luma_cli.api.client import MAX_PAUSE, MAX_RATE_RETRIES
 from luma_cli.api.envelope import NoLongerOffered
 from luma_cli.api.task import Edit, State, Task
@@ -184,12 +185,12 @@ class Submitter:
 
     def _send(self, entry: Entry, edit: Edit, terms: Budget) -> str:
         """The request that costs money. Its id is in sight from here on, whatever happens next."""
-        client = self._run.client
+        client, results = self._run.client, self._run.results
         if terms.has_limit and terms.expected is None:
             what = "what such an edit costs is not known yet: this one may cost more than the limit"
             self._run.report(Note(what, once=True))
         self._spending.before_submission(self._running)
-        self._run.results.has_sent = True
+        before, results.has_sent = results.has_sent, True
         try:
             # Without the client's own pauses at the rate limit when tasks run: they must not wait for them.
             retries = 0 if self._plan.rides_out_limits else MAX_RATE_RETRIES
@@ -199,15 +200,19 @@ class Submitter:
             raise
         except LumaError:
             raise
+        except signals.Stopped:
+            results.is_in_doubt = signals.is_held()
+            results.has_sent = before or results.is_in_doubt
+            raise
         except Exception as error:
             what = f"unexpected error: {type(error).__name__}: nobody knows whether a task was created"
             raise OutcomeUnknown(what, hint=OutcomeUnknown.NEXT_STEP) from error
-        self._run.results.track(entry.task_id)
+        results.track(entry.task_id, entry.clip_name)
         return entry.task_id
 
     def _announce(self, entry: Entry, edit: Edit, task_id: str) -> None:
         """Report an id the moment it is on disk, before a signal that was held back ends the program."""
-        self._run.results.track(task_id)
+        self._run.results.track(task_id, entry.clip_name)
         # Without a look into the journal: the id is reported even when that has just failed.
         task = Task(
             task_id,

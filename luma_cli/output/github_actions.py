@@ -2,11 +2,12 @@
 
 import html
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from luma_cli.api.task import Task, is_link
 from luma_cli.config import settings
+from luma_cli.edits.run import Results
 from luma_cli.errors import FileError, reason
 from luma_cli.output.formats import format_credits, format_span
 from luma_cli.output.task_list import name_of
@@ -16,28 +17,53 @@ MAX_PROMPT = 120
 MAX_SUMMARY = 900_000
 
 
-def write_step(tasks: Sequence[Task], exit_code: int) -> None:
+def write_step(results: Results, exit_code: int) -> None:
     """Append to the files that GitHub names; where it names none, nothing is written.
 
-    Step outputs: `task-id`, `state`, `url`, `path` of the first task, `task-ids`, `urls`, `paths` of all, one a line,
-    and `exit-code`.
+    Step outputs: `task-id`, `state`, `url`, `path`, `prompt`, `clip` and `duration` (seconds) of the first task,
+    `task-ids`, `urls`, `paths` of all, one a line, `cost` of all as far as it is known, `shard` and `exit-code`.
 
     Raises:
         FileError: a file cannot be written.
 
     Source: GitHub's documentation, "Workflow commands for GitHub Actions" (environment files).
     """
-    _append("GITHUB_OUTPUT", "".join(_output(name, lines) for name, lines in _outputs(tasks, exit_code)))
-    _append("GITHUB_STEP_SUMMARY", f"### luma\n\n{_summary(tasks)}" if tasks else "")
+    _append("GITHUB_OUTPUT", "".join(_output(name, lines) for name, lines in outputs(results, exit_code)))
+    if table := summary(results):
+        shard = f", shard {results.shard}" if results.shard is not None else ""
+        again = f"{_code(results.next_step)}\n\n" if results.next_step and results.running else ""
+        _append("GITHUB_STEP_SUMMARY", f"### luma{shard}\n\n{table}{again}")
 
 
-def _outputs(tasks: Sequence[Task], exit_code: int) -> list[tuple[str, list[str]]]:
+def outputs(results: Results, exit_code: int) -> list[tuple[str, list[str]]]:
+    """The name and the lines of each step output."""
+    tasks = list(results.tasks.values())
     ids = [task.task_id for task in tasks if task.task_id]
     urls = [url for task in tasks for url in task.result_urls]
     paths = [file.path for task in tasks for file in task.files]
-    every = [("task-ids", ids), ("urls", urls), ("paths", paths)]
-    first = [("task-id", ids[:1]), ("state", [str(task.state) for task in tasks[:1]])]
-    return [*first, ("url", urls[:1]), ("path", paths[:1]), *every, ("exit-code", [str(exit_code)])]
+    costs = [task.credits for task in tasks if task.credits is not None]
+    first = tasks[0] if tasks else Task("")
+    clip = _clip(results, first)
+    elapsed = first.elapsed if first.task_id else None
+    return [
+        ("task-id", ids[:1]),
+        ("state", [str(first.state)] if tasks else []),
+        ("url", urls[:1]),
+        ("path", paths[:1]),
+        ("prompt", [first.prompt] if first.prompt else []),
+        ("clip", [clip] if clip else []),
+        ("duration", [] if elapsed is None else [f"{elapsed:.3f}"]),
+        ("task-ids", ids),
+        ("urls", urls),
+        ("paths", paths),
+        ("cost", [f"{sum(costs):.12g}"] if costs else []),
+        ("shard", [results.shard] if results.shard is not None else []),
+        ("exit-code", [str(exit_code)]),
+    ]
+
+
+def _clip(results: Results, task: Task) -> str:
+    return results.clips.get(task.task_id) or task.video_url or ""
 
 
 def _output(name: str, lines: Iterable[str]) -> str:
@@ -46,44 +72,50 @@ def _output(name: str, lines: Iterable[str]) -> str:
     return "\n".join((f"{name}<<{delimiter}", *map(_one_line, lines), delimiter, ""))
 
 
-def _summary(tasks: Sequence[Task]) -> str:
-    """A table that stays below the megabyte that GitHub takes of a step."""
-    if not tasks:
+def summary(results: Results) -> str:
+    """A table that stays below the megabyte that GitHub takes of a step; "" if nothing was tried."""
+    rows = [_cells(results, task) for task in results.tasks.values()]
+    rows += [
+        ("", "failed", _name(failed.name), _prompt(failed.prompt), "", "", _text(_one_line(failed.error.message)))
+        for failed in results.refused
+    ]
+    if not rows:
         return ""
     names = ("Task", "State", "Clip", "Prompt", "Cost", "Time", "Result")
     lines = [f"| {' | '.join(names)} |", f"| {' | '.join(['---'] * len(names))} |"]
     size = 0
-    for number, task in enumerate(tasks):
-        row = f"| {' | '.join(_cells(task))} |"
+    for number, cells in enumerate(rows):
+        row = f"| {' | '.join(cells)} |"
         size += len(row.encode("utf-8", "backslashreplace")) + 1
         if size > MAX_SUMMARY:
-            lines += ["", f"… and {len(tasks) - number} more"]
+            lines += ["", f"… and {len(rows) - number} more"]
             break
         lines.append(row)
     return "\n".join((*lines, "", ""))
 
 
-def _cells(task: Task) -> tuple[str, ...]:
-    results = [_code(Path(file.path).name) for file in task.files] or [_link(url) for url in task.result_urls]
-    if not task.has_ended and task.task_id:
-        results = [_code(f"luma wait {task.task_id}")]
-    prompt = _one_line(task.prompt or "")
-    short = prompt if len(prompt) <= MAX_PROMPT else prompt[: MAX_PROMPT - 1] + "…"
-    cost = "" if task.credits is None else format_credits(task.credits)
-    time = "" if task.elapsed is None else format_span(task.elapsed)
+def _cells(results: Results, task: Task) -> tuple[str, ...]:
+    found = [_code(Path(file.path).name) for file in task.files] or [_link(url) for url in task.result_urls]
+    if task.task_id in results.running or (task.task_id and not task.has_ended):
+        found = [_code(results.way_on([task.task_id]))]
     return (
         _code(task.task_id),
         _text(task.state),
-        _text(_one_line(name_of(task.video_url or ""))),
-        _text(short),
-        _text(cost),
-        _text(time),
-        " ".join(results) or _text(_why(task)),
+        _name(_clip(results, task)),
+        _prompt(task.prompt),
+        "" if task.credits is None else _text(format_credits(task.credits)),
+        "" if task.elapsed is None else _text(format_span(task.elapsed)),
+        " ".join(found) or _text(_one_line(task.error_message or "")),
     )
 
 
-def _why(task: Task) -> str:
-    return _one_line(task.error_message or "")
+def _name(clip: str) -> str:
+    return _text(_one_line(name_of(clip)))
+
+
+def _prompt(prompt: str | None) -> str:
+    text = _one_line(prompt or "")
+    return _text(text if len(text) <= MAX_PROMPT else text[: MAX_PROMPT - 1] + "…")
 
 
 def _one_line(text: str) -> str:

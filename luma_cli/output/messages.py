@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from luma_cli.api.hosts import shown
-from luma_cli.errors import Finding, Interrupted, KeyRejected, LumaError
+from luma_cli.errors import Finding, Interrupted, KeyRejected, LumaError, OutcomeUnknown, TaskFailed
 from luma_cli.output import streams
-from luma_cli.output.formats import error_members, finding_members
+from luma_cli.output.formats import error_members, finding_members, format_credits
 
 if TYPE_CHECKING:
+    from luma_cli.api.task import Task
     from luma_cli.edits.run import Results
 
 MAX_LINE = 400
@@ -56,6 +57,13 @@ def name_key_origin(error: LumaError) -> None:
         error.hint = f"the refused key is from {origin}" + (f"; {error.hint}" if error.hint else "")
 
 
+def name_charge(error: LumaError, task: "Task | None") -> None:
+    """Have the hint of a failed edit say whether it was charged, if the balance has shown it."""
+    if isinstance(error, TaskFailed) and task is not None and task.credits is not None:
+        what = f"it was charged: {format_credits(task.credits)} credits" if task.credits else "nothing was charged"
+        error.hint = f"{error.hint}; {what}" if error.hint else what
+
+
 def show_findings(findings: Sequence[Finding], raised: Sequence[Finding] = ()) -> None:
     """What the checks before a submission found: a line each, and with --json one object of all."""
     for finding in findings:
@@ -69,12 +77,13 @@ def show_findings(findings: Sequence[Finding], raised: Sequence[Finding] = ()) -
 
 
 def show_stop(what: str, exit_code: int, results: "Results | None") -> None:
-    """Say that we were stopped, and the command that goes on."""
-    running = list(results.running) if results is not None else []
-    message = what + (f"; {len(running)} task(s) go on" if running else "")
-    if results is not None and results.spends and not results.has_sent and not results.tasks:
-        message += "; nothing was submitted or charged"
-    hint = _next_step(results)
+    """Say that we were stopped, what becomes of the tasks, and the command that goes on."""
+    message, hint, running = what, None, []
+    if results is not None:
+        running = list(results.running)
+        message = "; ".join([what, *_left_behind(results)])
+        hint = OutcomeUnknown.NEXT_STEP if results.is_in_doubt else results.next_step
+        hint = hint or (results.way_on() if running else None)
     streams.say(f"luma: {message}")
     if hint is not None:
         _show_hint(hint)
@@ -83,16 +92,25 @@ def show_stop(what: str, exit_code: int, results: "Results | None") -> None:
         _say_json({"error": error_members(Interrupted(message, exit_code, hint=hint, task_id=task_id))})
 
 
-def _next_step(results: "Results | None") -> str | None:
-    if results is None:
-        return None
-    return results.next_step or (results.wait_command() if results.running else None)
+def _left_behind(results: "Results") -> list[str]:
+    """What becomes of tasks, or that there are none."""
+    done = len(results.done)
+    going = len(results.running) - done
+    words = [f"{going} task(s) go on"] if going else []
+    if done:
+        one = "the edit is done, its video is not saved yet"
+        words.append(one if done == results.count == 1 else f"{done} edit(s) are done and not saved yet")
+    if results.spends and not results.has_sent and not results.tasks:
+        words.append("nothing was submitted or charged")
+    if results.is_in_doubt:
+        words.append("nobody knows whether a task was created")
+    return words
 
 
 def show_running(results: "Results | None") -> None:
     """Tasks that we leave behind on a way out whose last line is about something else."""
     if results is not None and results.running:
-        streams.say(f"luma: {len(results.running)} task(s) go on: {results.wait_command()}")
+        streams.say(f"luma: {'; '.join(_left_behind(results))}: {results.way_on()}")
 
 
 def show_traceback(text: str) -> None:

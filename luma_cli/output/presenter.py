@@ -183,8 +183,9 @@ class Presenter:
             streams.emit_json(entry_members(entry_id, event.line, known, event.error))
 
     def _failed(self, event: Failed) -> None:
-        messages.name_key_origin(event.error)
         task = event.task
+        messages.name_key_origin(event.error)
+        messages.name_charge(event.error, task)
         if event.entry_id is not None:
             self._failed_row(event, event.entry_id)
         elif task is not None:

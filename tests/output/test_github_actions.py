@@ -19,6 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luma_cli.api.task import SavedFile, State, Task
+from luma_cli.edits.events import Failed
+from luma_cli.edits.run import Results
+from luma_cli.errors import UsageError
 from luma_cli.output import github_actions
 from luma_cli.sandbox import Sandbox
 from support.commands import CLIP, CLIP_URL, ROOT, Result
@@ -112,9 +115,41 @@ def test_a_wait_that_ran_out_still_gives_the_id_to_the_next_step(
     assert json.loads(luma("status", "--json").out)["taskId"] == outputs["task-id"][0]
 
 
+def test_a_batch_names_its_shard_and_what_has_no_task(luma: Luma, sandbox: Sandbox, step: Path) -> None:
+    rows = [
+        {"prompt": "Heavy snow", "video": str(CLIP)},
+        {"prompt": "sandbox:withdrawn Heavy rain", "video": str(CLIP)},
+    ]
+    Path("edits.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    luma("batch", "edits.jsonl", "--shard", "1/1", "--github")
+
+    outputs, summary = parse_outputs((step / "output").read_text()), html.unescape((step / "summary.md").read_text())
+    assert (outputs["shard"], outputs["clip"], outputs["prompt"]) == (["1/1"], [str(CLIP)], ["Heavy snow"])
+    assert outputs["cost"] == ["100"]
+    assert float(outputs["duration"][0]) >= 0
+    assert summary.startswith("### luma, shard 1/1\n")
+    assert re.search(r"\| succeeded \| street.mp4 \| Heavy snow \| 100 \| 0s \|", summary)
+    assert re.search(r"\| failed \| street.mp4 \| sandbox:withdrawn Heavy rain \|  \|  \| .*no longer", summary)
+
+
+def test_a_row_that_ran_out_of_time_is_generating_and_says_how_to_go_on(
+    luma: Luma, sandbox: Sandbox, step: Path
+) -> None:
+    sandbox.tasks.duration = 3600
+    Path("edits.jsonl").write_text(json.dumps({"prompt": "Heavy snow", "video": str(CLIP)}))
+    out = luma("batch", "edits.jsonl", "-o", "out/", "--timeout", "1s", "--interval", "1s", "--github").out
+
+    assert json.loads(out)["state"] == "generating"
+    outputs, summary = parse_outputs((step / "output").read_text()), html.unescape((step / "summary.md").read_text())
+    assert (outputs["state"], outputs["cost"]) == (["generating"], ["100"])
+    assert f"luma wait {outputs['task-id'][0]} -o out/" in summary
+
+
 def test_a_summary_stays_below_what_github_takes() -> None:
-    tasks = [Task(f"{number:032}", State.SUCCEEDED, prompt="Heavy & snow" * 10) for number in range(4000)]
-    summary = github_actions._summary(tasks)
+    results = Results()
+    for number in range(4000):
+        results.see(Task(f"{number:032}", State.SUCCEEDED, prompt="Heavy & snow" * 10))
+    summary = github_actions.summary(results)
 
     assert len(summary.encode()) < 1 << 20
     assert re.search(r"… and \d+ more$", summary.rstrip())
@@ -136,19 +171,22 @@ def test_a_file_that_cannot_be_written_is_said(luma: Luma, sandbox: Sandbox, mon
 
 @given(prompt=HOSTILE, message=HOSTILE, name=HOSTILE)
 def test_no_text_leaves_its_place_in_outputs_or_summary(prompt: str, message: str, name: str) -> None:
+    results = Results()
     file = SavedFile(f"/a/{name}", 1, "0" * 64, "https://a.example/b.mp4")
-    task = Task("id1", State.SUCCEEDED, prompt=prompt, error_message=message, files=(file,))
+    results.see(Task("id1", State.SUCCEEDED, prompt=prompt, error_message=message, files=(file,)))
+    results.clips["id1"] = name
+    results.refused.append(Failed(name, UsageError(message), prompt=prompt))
 
-    outputs = parse_outputs("".join(github_actions._output(*each) for each in github_actions._outputs([task], 0)))
-    assert set(outputs) == {"task-id", "state", "url", "path", "task-ids", "urls", "paths", "exit-code"}
+    written = "".join(github_actions._output(*output) for output in github_actions.outputs(results, 0))
+    outputs = parse_outputs(written)
+    assert list(outputs) == [name for name, _ in github_actions.outputs(results, 0)]
     assert len(outputs["path"]) == 1
-    rows = github_actions._summary([task]).rstrip("\n").split("\n")
-    assert len(rows) == 3
-    assert rows[2].count("|") == 8
+    _, _, *rows = github_actions.summary(results).rstrip("\n").split("\n")
+    assert [row.count("|") for row in rows] == [8, 8]
     parser = Tags()
-    parser.feed(rows[2])
+    parser.feed(rows[0])
     assert parser.found == ["code", "code"]
-    assert not re.search(r"[*_`\[\]]", rows[2])
+    assert not re.search(r"[*_`\[\]]", "".join(rows))
 
 
 def test_a_hostile_message_stays_one_annotation(luma: Luma, sandbox: Sandbox, step: Path) -> None:

@@ -109,7 +109,7 @@ def batch(
         run = with_account(run) if dry_run else run.for_account()
         find_task = functools.partial(find_task_clip, run)
         entries = make_entries(run.settings, rows, folder, part, resubmit=resubmit, find_task=find_task)
-        run.results.count = len(entries)
+        run.results.count, run.results.shard = len(entries), shard
         claim_own_tasks(run, [entry.request for entry in entries if entry.request is not None])
         if dry_run:
             show_entries(run, plan, entries)

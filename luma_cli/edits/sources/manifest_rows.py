@@ -15,7 +15,7 @@ from luma_cli.downloads.file_names import why_not
 from luma_cli.edits.events import Checked, Warned
 from luma_cli.edits.finish import check_finishing
 from luma_cli.edits.request import Finishing
-from luma_cli.edits.run import Run
+from luma_cli.edits.run import RUN_AGAIN, Run
 from luma_cli.edits.sources.manifest_file import (
     COLUMNS,
     NEEDED,
@@ -103,7 +103,7 @@ def load_rows(
         run.report(Warned(f"ignored in {name}, which luma does not know: {shown}"))
     _warn_of_watermark(run, rows)
     if run.journal.is_kept:
-        run.results.next_step = "run the same command again, it goes on where it stopped"
+        run.results.next_step = RUN_AGAIN
     elif is_sent:
         off = "LUMA_JOURNAL=off: if this batch is stopped, it cannot go on; run again, it pays for every row anew"
         run.report(Warned(off, once=False))

@@ -19,7 +19,7 @@ from luma_cli.downloads.target import real_target
 from luma_cli.edits import save
 from luma_cli.edits.events import Ended, Event, Failed, Note, PiecesPlanned, Warned, transferring
 from luma_cli.edits.request import KEEP, SILENT, EditRequest, Entry, Finishing, PieceOf
-from luma_cli.edits.run import STDOUT, Plan, Run
+from luma_cli.edits.run import RUN_AGAIN, STDOUT, Plan, Run
 from luma_cli.errors import FileError, UsageError, reason
 from luma_cli.journal.records import Row
 from luma_cli.journal.splits import Piece, Split, SplitState
@@ -215,7 +215,7 @@ class _Work:
         if self._matches:
             self.size = self.cutting.seen_size
         run.results.count = len(self.split.pieces)
-        run.results.next_step = "run the same command again, it goes on where it stopped"
+        run.results.next_step = RUN_AGAIN
         self._pool = ThreadPoolExecutor(1)
         try:
             entries = self._entries(folder, redo)

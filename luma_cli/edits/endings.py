@@ -42,7 +42,7 @@ class Endings:
             self._run.results.see(task)
         request = entry.request
         prompt, watermark = (request.prompt, request.watermark) if request is not None else (None, None)
-        self._run.fail(Failed(entry.name, error, task, entry.entry_id, entry.line, prompt, watermark))
+        self._run.fail(Failed(entry.name, error, task, entry.entry_id, entry.line, prompt, watermark, entry.clip_name))
 
     def unexpected(self, entry: Entry, error: Exception) -> LumaError:
         """What to say of an error that nobody expected: the task's id stays in sight."""

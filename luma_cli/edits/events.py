@@ -176,6 +176,7 @@ class Failed:
     line: int = 0
     prompt: str | None = None
     watermark: str | None = None
+    clip: str = ""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,15 @@ def summary(results: Results) -> str:
     """A table that stays below the megabyte that GitHub takes of a step; "" if nothing was tried."""
     rows = [_cells(results, task) for task in results.tasks.values()]
     rows += [
-        ("", "failed", _name(failed.name), _prompt(failed.prompt), "", "", _text(_one_line(failed.error.message)))
+        (
+            "",
+            "failed",
+            _name(failed.clip or failed.name),
+            _prompt(failed.prompt),
+            "",
+            "",
+            _text(_one_line(failed.error.message)),
+        )
         for failed in results.refused
     ]
     if not rows:

@@ -15,7 +15,7 @@ from luma_cli.api.transport import Session, TransportError, exchange
 from luma_cli.config import settings
 from luma_cli.errors import FileError, Unavailable, UsageError, reason
 from luma_cli.output import messages, streams
-from luma_cli.sandbox import MODEL_NAMES, SCENARIOS, FfmpegMissing, Sandbox
+from luma_cli.sandbox import MODELS, SCENARIOS, FfmpegMissing, Sandbox
 from luma_cli.signals import Stopped
 
 # Four attempts of 15 s each, twice for a duplicate, and the pauses between.
@@ -70,9 +70,9 @@ def parse_prices(words: Iterable[str]) -> dict[str, float]:
         name, _, number = word.rpartition("=")
         if not re.fullmatch(r"\d{1,9}(\.\d{1,4})?", number):
             raise UsageError(f"{word[:40]!a} is not a price", hint="--price 50, or --price luma=50")
-        if name and name not in MODEL_NAMES:
-            raise UsageError(f"no model {name[:40]!a}", hint=f"models: {' '.join(MODEL_NAMES)}")
-        prices |= dict.fromkeys([name] if name else MODEL_NAMES, float(number))
+        if name and name not in MODELS:
+            raise UsageError(f"no model {name[:40]!a}", hint=f"models: {' '.join(MODELS)}")
+        prices |= dict.fromkeys([name] if name else MODELS, float(number))
     return prices
 
 

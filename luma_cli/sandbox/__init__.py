@@ -4,9 +4,9 @@ It imports nothing of luma's own, so that it cannot share its mistakes, and it t
 """
 
 from luma_cli.sandbox.handler import Request
-from luma_cli.sandbox.models import MODEL_NAMES
+from luma_cli.sandbox.models import MODELS
 from luma_cli.sandbox.realistic import FfmpegMissing
 from luma_cli.sandbox.scenarios import SCENARIOS
 from luma_cli.sandbox.server import Sandbox
 
-__all__ = ["MODEL_NAMES", "SCENARIOS", "FfmpegMissing", "Request", "Sandbox"]
+__all__ = ["MODELS", "SCENARIOS", "FfmpegMissing", "Request", "Sandbox"]

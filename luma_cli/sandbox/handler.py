@@ -155,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
         model = find_model(family, params)
         if model is None:
             return self._error(NOT_PUBLISHED)
-        error = find_error(family.name, model.code, params)
+        error = find_error(model, params)
         if error is not None:
             return self._envelope(422, error)
         return self._create(model, params, scenario)
@@ -371,8 +371,8 @@ def _family_route(reply: Callable[[Handler, Family], None], family: Family) -> C
 
 
 _ROUTES: dict[tuple[str, str], Callable[[Handler], None]] = {
-    **{("POST", family.submit_path): _family_route(Handler._submit, family) for family in FAMILIES},
-    **{("GET", family.record_path): _family_route(Handler._record, family) for family in FAMILIES},
+    **{("POST", family.submit_path): _family_route(Handler._submit, family) for family in FAMILIES.values()},
+    **{("GET", family.record_path): _family_route(Handler._record, family) for family in FAMILIES.values()},
     ("GET", "/api/v1/chat/credit"): Handler._credit,
     ("POST", "/api/v1/common/download-url"): Handler._download_url,
     ("POST", STREAM_UPLOAD): Handler._upload_stream,

@@ -1,21 +1,25 @@
-"""The models that the sandbox knows: their addresses, prices, and how each family names a prompt and a clip.
+"""The models that the sandbox knows, one file of `catalogue/` each, and the families whose addresses they share.
 
 From the vendor's OpenAPI pages (August 2026); prices from clients' tables, since the vendor documents none.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+CATALOGUE = Path(__file__).with_name("catalogue")
+DEFAULT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Family:
-    """Models that share addresses and shapes; `video` is the field of the clip's address."""
+    """Models that share addresses and shapes."""
 
     name: str
     submit_path: str
     record_path: str
-    video: str
     unknown_task: str
 
     def edit(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,36 +30,47 @@ class Family:
 
 @dataclass(frozen=True)
 class Model:
-    """One model; `code` is what `createTask` calls it. A price holds for an edit, or for each second of the clip."""
+    """One model; `code` is what `createTask` calls it, `clip` the field of the clip's address.
+
+    `fields` are its other fields, each with what it takes (see `validation`), `example` is a whole submission. A price
+    holds for an edit, or for each second of the clip. `seconds_used`: of a longer clip it edits only the beginning.
+    """
 
     name: str
     code: str
     family: Family
+    clip: str
     price: float
+    fields: Mapping[str, Any] = field(hash=False)
+    example: Mapping[str, Any] = field(hash=False)
     is_per_second: bool = False
     price_at_1080p: float | None = None
+    seconds_used: float | None = None
 
 
-_LUMA = Family("luma", "/api/v1/modify/generate", "/api/v1/modify/record-info", "videoUrl", "recordInfo is null")
-_ALEPH = Family("aleph", "/api/v1/aleph/generate", "/api/v1/aleph/record-info", "videoUrl", "The record does not exist")
-_JOBS = Family("jobs", "/api/v1/jobs/createTask", "/api/v1/jobs/recordInfo", "video_url", "recordInfo is null")
+FAMILIES = {
+    family.name: family
+    for family in (
+        Family("luma", "/api/v1/modify/generate", "/api/v1/modify/record-info", "recordInfo is null"),
+        Family("aleph", "/api/v1/aleph/generate", "/api/v1/aleph/record-info", "The record does not exist"),
+        Family("jobs", "/api/v1/jobs/createTask", "/api/v1/jobs/recordInfo", "recordInfo is null"),
+    )
+}
+SUBMIT_PATHS = frozenset(family.submit_path for family in FAMILIES.values())
 
-LUMA = Model("luma", "luma", _LUMA, 100.0)
-MODELS = (
-    LUMA,
-    Model("aleph", "aleph", _ALEPH, 110.0),
-    Model("wan-2.7-edit", "wan/2-7-videoedit", _JOBS, 100.0),
-    Model("happyhorse", "happyhorse/video-edit", _JOBS, 28.0, is_per_second=True, price_at_1080p=48.0),
-)
-MODEL_NAMES = tuple(model.name for model in MODELS)
-FAMILIES = (_LUMA, _ALEPH, _JOBS)
-SUBMIT_PATHS = frozenset(family.submit_path for family in FAMILIES)
-DEFAULT_SECONDS = 5.0
+
+def _load(path: Path) -> Model:
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    return Model(path.stem, **{**facts, "family": FAMILIES[facts["family"]]})
+
+
+MODELS = {path.stem: _load(path) for path in sorted(CATALOGUE.glob("*.json"))}
+LUMA = MODELS["luma"]
 
 
 def find_model(family: Family, params: Mapping[str, Any]) -> Model | None:
     """The model that a submission is for; None if `createTask` names one that is not there."""
-    named = [model for model in MODELS if model.family is family]
+    named = [model for model in MODELS.values() if model.family is family]
     if len(named) == 1:
         return named[0]
     return next((model for model in named if model.code == params.get("model")), None)
@@ -69,9 +84,9 @@ def read_prices(given: Mapping[str, float] | None) -> dict[str, float]:
     """
     prices = {}
     for name, price in (given or {}).items():
-        model = next((model for model in MODELS if name in (model.name, model.code)), None)
+        model = next((model for model in MODELS.values() if name in (model.name, model.code)), None)
         if model is None:
-            raise ValueError(f"no model {name[:40]!a}; models: {' '.join(MODEL_NAMES)}")
+            raise ValueError(f"no model {name[:40]!a}; models: {' '.join(MODELS)}")
         prices[model.name] = float(price)
     return prices
 

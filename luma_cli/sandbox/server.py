@@ -20,7 +20,6 @@ from luma_cli.sandbox.store import TaskStore
 from luma_cli.sandbox.tasks import SandboxTask
 
 FOR_EVER = float("inf")
-ALEPH_SECONDS = 5.0  # Aleph uses only the first five seconds of a clip
 
 
 class Sandbox:
@@ -181,12 +180,10 @@ class Sandbox:
             if not task.to_render or task.failure or not self.tasks.has_ended(task):
                 return
             source, target = self.files.find(task.result), self.files.new_path()
-            seconds = ALEPH_SECONDS if task.model.name == "aleph" else None
-            keeps_sound = task.edit.get("audio_setting") == "origin"
+            seconds, keeps_sound = task.model.seconds_used, task.edit.get("audio_setting") == "origin"
             try:
                 if source is not None:
-                    words = task.prompt
-                    self._renderer.render(source.path, words, target, seconds=seconds, keeps_sound=keeps_sound)
+                    self._renderer.render(source.path, task.prompt, target, seconds=seconds, keeps_sound=keeps_sound)
                     self.files.add(task.result, target, "result.mp4")
             except RenderFailed as error:
                 task.error = Failure(3, 501, f"Generation failed: {error}")
@@ -219,7 +216,7 @@ class Sandbox:
         return task
 
     def _video(self, model: Model, params: Mapping[str, Any]) -> str:
-        return str(model.family.edit(params).get(model.family.video, ""))
+        return str(model.family.edit(params).get(model.clip, ""))
 
     def _price(self, model: Model, params: Mapping[str, Any]) -> float:
         source = self.files.find(self.path_of(self._video(model, params))) if model.is_per_second else None

@@ -40,7 +40,7 @@ class SandboxTask:
 
     @property
     def video(self) -> str:
-        return str(self.edit.get(self.model.family.video, ""))
+        return str(self.edit.get(self.model.clip, ""))
 
     @property
     def failure(self) -> Failure | None:

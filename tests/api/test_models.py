@@ -19,6 +19,7 @@ from luma_cli.api.models import (
 )
 from luma_cli.api.task import State
 from luma_cli.errors import UsageError
+from luma_cli.sandbox import MODELS as SERVED
 
 ALEPH, WAN, HORSE = (MODELS[name] for name in ("aleph", "wan-2.7-edit", "happyhorse"))
 EACH_MODEL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -26,6 +27,12 @@ EACH_MODEL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 
 def test_luma_is_the_first_and_the_default_row() -> None:
     assert next(iter(MODELS)) == LUMA.name == "luma"
+
+
+def test_every_row_has_its_file_in_the_sandbox() -> None:
+    assert set(MODELS) == set(SERVED)
+    for name, model in MODELS.items():
+        assert (model.family.submit_path, model.clip_field) == (SERVED[name].family.submit_path, SERVED[name].clip)
 
 
 @pytest.mark.parametrize(("name", "near"), [("lumma", "luma"), ("wan-2.7", "wan-2.7-edit"), ("horse", "happyhorse")])
@@ -171,4 +178,4 @@ def test_each_model_is_described_with_its_settings() -> None:
     assert rows["luma"].clip == "1 to 10 s, up to 500 MB, 100 MB as a local file"
     assert rows["wan-2.7-edit"].prompt == "English or Chinese, up to 5000 characters"
     assert ("duration", "0 or 2 to 10") in rows["wan-2.7-edit"].options
-    assert [row.price for row in rows.values()] == ["per edit", "per edit", "per edit", "per second"]
+    assert (rows["luma"].price, rows["happyhorse"].price) == ("per edit", "per second")

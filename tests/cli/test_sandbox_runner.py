@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from luma_cli.sandbox import SCENARIOS
+from luma_cli.sandbox import MODELS, SCENARIOS
 from support.commands import CLIP, KEY, Result
 
 NAMES = ["LUMA_BASE_URL", "LUMA_UPLOAD_URL", "LUMA_API_KEY", "LUMA_STATE_DIR"]
@@ -424,7 +424,7 @@ def test_what_is_not_a_price_exits_2(price: str, run: Callable[..., Result]) -> 
 def test_a_price_for_no_model_exits_2_and_names_the_models(run: Callable[..., Result]) -> None:
     code, _, err = run("sandbox", "--price", "sora=5", "--", "echo")
 
-    assert (code, "hint: models: luma aleph wan-2.7-edit happyhorse" in err) == (2, True)
+    assert (code, f"hint: models: {' '.join(MODELS)}" in err) == (2, True)
 
 
 @pytest.mark.parametrize("words", [["--realistic"], ["--scenario", "realistic"]], ids=" ".join)

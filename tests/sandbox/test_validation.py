@@ -5,58 +5,33 @@ from typing import Any
 
 import pytest
 
+from luma_cli.sandbox import MODELS as SERVED
 from luma_cli.sandbox import Sandbox
+from luma_cli.sandbox.models import Model
 from support.commands import KEY
 from support.service import MODELS, ask, submit
 
-ADDRESS = "https://a.example/b.png"
-TAKEN: dict[str, dict[str, Any]] = {
-    "luma": {"watermark": "mine", "waterMark": "mine"},
-    "aleph": {"waterMark": "", "uploadCn": False, "aspectRatio": "9:16", "seed": 0, "referenceImage": ADDRESS},
-    "wan/2-7-videoedit": {
-        "negative_prompt": "rain",
-        "reference_image": ADDRESS,
-        "resolution": "1080p",
-        "aspect_ratio": "1:1",
-        "duration": 0,
-        "prompt_extend": True,
-        "watermark": False,
-        "seed": 7,
-        "audio_setting": "origin",
-    },
-    "happyhorse/video-edit": {
-        "reference_images": [ADDRESS] * 5,
-        "resolution": "720p",
-        "seed": 7,
-        "audio_setting": "auto",
-    },
+# What is never taken, by the kind of a field: of the file of each model.
+WRONG: dict[str, list[Any]] = {
+    "text": [7, True],
+    "address": ["b.png", 7],
+    "addresses": [["https://a.example/b.png"] * 6, ["b.png"]],
+    "switch": ["true", 1],
+    "number": ["7", True, 1.5],
 }
-REFUSED: list[tuple[str, str, Any]] = [
-    ("luma", "watermark", 7),
-    ("luma", "waterMark", True),
-    ("aleph", "waterMark", 7),
-    ("aleph", "uploadCn", "yes"),
-    ("aleph", "aspectRatio", "16/9"),
-    ("aleph", "seed", "7"),
-    ("aleph", "seed", True),
-    ("aleph", "referenceImage", "b.png"),
-    ("wan/2-7-videoedit", "prompt", "s" * 5001),
-    ("wan/2-7-videoedit", "negative_prompt", 7),
-    ("wan/2-7-videoedit", "reference_image", "b.png"),
-    ("wan/2-7-videoedit", "resolution", "480p"),
-    ("wan/2-7-videoedit", "aspect_ratio", 1),
-    ("wan/2-7-videoedit", "duration", 1),
-    ("wan/2-7-videoedit", "duration", 11),
-    ("wan/2-7-videoedit", "duration", "5"),
-    ("wan/2-7-videoedit", "prompt_extend", "true"),
-    ("wan/2-7-videoedit", "watermark", "mine"),
-    ("wan/2-7-videoedit", "seed", 1.5),
-    ("wan/2-7-videoedit", "audio_setting", "keep"),
-    ("happyhorse/video-edit", "reference_images", [ADDRESS] * 6),
-    ("happyhorse/video-edit", "reference_images", ["b.png"]),
-    ("happyhorse/video-edit", "resolution", "4k"),
-    ("happyhorse/video-edit", "seed", "seven"),
-    ("happyhorse/video-edit", "audio_setting", True),
+
+
+def wrong_values(rule: Any) -> list[Any]:
+    if isinstance(rule, int):
+        return ["s" * (rule + 1)]
+    return ["nosuch", 11, True] if isinstance(rule, list) else WRONG[rule]
+
+
+REFUSED = [
+    (model.code, name, value)
+    for model in SERVED.values()
+    for name, rule in model.fields.items()
+    for value in wrong_values(rule)
 ]
 
 
@@ -66,13 +41,13 @@ def box() -> Iterator[Sandbox]:
         yield server
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_what_a_model_documents_is_taken(box: Sandbox, model: str) -> None:
-    fields = TAKEN[model]
+@pytest.mark.parametrize("model", SERVED.values(), ids=SERVED)
+def test_what_a_model_documents_is_taken(box: Sandbox, model: Model) -> None:
+    fields = {name: value for name, value in model.family.edit(model.example).items() if name in model.fields}
 
-    assert submit(box, model, **fields).code == 200
-    assert [submit(box, model, **{name: value}).code for name, value in fields.items()] == [200] * len(fields)
-    assert [submit(box, model, **{name: None}).code for name in fields] == [200] * len(fields)
+    assert ask(box, model.family.submit_path, model.example).code == 200
+    assert {submit(box, model.code, **{name: value}).code for name, value in fields.items()} == {200}
+    assert {submit(box, model.code, **{name: None}).code for name in fields.keys() - {"prompt"}} == {200}
 
 
 @pytest.mark.parametrize(("model", "name", "value"), REFUSED)
@@ -89,12 +64,10 @@ def test_no_model_edits_without_a_prompt(box: Sandbox, model: str, value: Any) -
     assert submit(box, model, value).code == 422
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", SERVED.values(), ids=SERVED)
 @pytest.mark.parametrize("value", [None, "", "in.mp4", "ftp://a.example/b.mp4", 7], ids=repr)
-def test_no_model_edits_without_a_clip(box: Sandbox, model: str, value: Any) -> None:
-    name = "video_url" if "/" in model else "videoUrl"
-
-    assert submit(box, model, **{name: value}).code == 422
+def test_no_model_edits_without_a_clip(box: Sandbox, model: Model, value: Any) -> None:
+    assert submit(box, model.code, **{model.clip: value}).code == 422
 
 
 @pytest.mark.parametrize("model", MODELS)

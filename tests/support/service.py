@@ -5,23 +5,24 @@ import json
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from luma_cli.sandbox import MODELS as SERVED
 from luma_cli.sandbox import Sandbox
+from luma_cli.sandbox.models import Model
 from support.commands import CLIP_URL, KEY
 
 CREDIT = "/api/v1/chat/credit"
 PROMPT = "Snow falls"
-# Submission and record addresses, and a good submission, of each model.
-MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "luma": ("/api/v1/modify/generate", "/api/v1/modify/record-info", {"prompt": PROMPT, "videoUrl": CLIP_URL}),
-    "aleph": ("/api/v1/aleph/generate", "/api/v1/aleph/record-info", {"prompt": PROMPT, "videoUrl": CLIP_URL}),
-    **{
-        model: (
-            "/api/v1/jobs/createTask",
-            "/api/v1/jobs/recordInfo",
-            {"model": model, "input": {"prompt": PROMPT, "video_url": CLIP_URL}},
-        )
-        for model in ("wan/2-7-videoedit", "happyhorse/video-edit")
-    },
+
+
+def _submission(model: Model) -> dict[str, Any]:
+    """A submission of nothing but a prompt and a clip."""
+    edit = {"prompt": PROMPT, model.clip: CLIP_URL}
+    return {"model": model.code, "input": edit} if model.family.name == "jobs" else edit
+
+
+# Submission and record addresses, and a good submission, of each model by the service's own name.
+MODELS = {
+    model.code: (model.family.submit_path, model.family.record_path, _submission(model)) for model in SERVED.values()
 }
 
 

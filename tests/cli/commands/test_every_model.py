@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from luma_cli.api.models import MODELS, Model
+from luma_cli.sandbox import MODELS as SERVED
 from luma_cli.sandbox import Sandbox
-from luma_cli.sandbox.models import MODELS as SERVED
 from support.commands import CLIP, CLIP_URL, Result, free_port, started
 from support.footage import X264, ffmpeg, picture
 
@@ -40,10 +40,9 @@ def asked(sandbox: Sandbox) -> set[str]:
 
 def foreign_task(sandbox: Sandbox, model: Model) -> str:
     """A task of the account that was submitted by other means than luma."""
-    [served] = [row for row in SERVED if row.name == model.name]
     edit = {model.prompt_field: PROMPT, model.clip_field: CLIP_URL}
     inputs = {model.family.inputs: edit} if model.family.inputs else edit
-    return sandbox.create({**model.fixed, **inputs}, served).task_id
+    return sandbox.create({**model.fixed, **inputs}, SERVED[model.name]).task_id
 
 
 @needs_ffmpeg

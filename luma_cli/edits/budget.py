@@ -118,7 +118,7 @@ class Spending:
         is_alone = all(task_id in self._charged for task_id in running)
         # Who neither waits nor has a limit does not look: it would not see a charge at the end anyway.
         is_seen = (self._plan.waits or self.has_limit) and self._run.journal.is_kept
-        balance = self._look() if is_alone and is_seen else None
+        balance = self.look() if is_alone and is_seen else None
         if balance is not None:
             self._compare(balance)
             self._next = _Balances(self._run.clock.now(), [balance])
@@ -126,7 +126,7 @@ class Spending:
     def accepted(self, task_id: str, *, is_beside_others: bool) -> None:
         """The task was created: from here on its charge may be seen."""
         around, self._next = self._next, None
-        balance = self._look() if around is not None else None
+        balance = self.look() if around is not None else None
         if around is None or balance is None:
             return
         self._balance = balance
@@ -142,21 +142,21 @@ class Spending:
     def balance_after(self) -> tuple[float | None, float | None]:
         """The balance before the submission that has just failed, and now: what became of it may be read from them."""
         before = self._next.seen[0] if self._next is not None else None
-        return before, self._look() if before is not None else None
+        return before, self.look() if before is not None else None
 
     # --- while tasks run, and after them ---
 
     def polled(self, task_id: str) -> None:
         """The task goes on: a charge in between is not its own."""
         around = self._uncharged.get(task_id)
-        balance = self._look() if around is not None else None
+        balance = self.look() if around is not None else None
         if around is not None and balance is not None:
             around.seen.append(balance)
 
     def ended(self, task_id: str, *, has_failed: bool = False, is_beside_others: bool = False) -> float | None:
         """Look for what an ended task has cost; the seconds until the next look, None when there is none."""
         if task_id in self._charged:
-            balance = None if is_beside_others else self._look()
+            balance = None if is_beside_others else self.look()
             if has_failed:
                 self._take_failure(task_id, balance)
             elif balance is not None:
@@ -167,7 +167,7 @@ class Spending:
             return None
         now = self._run.clock.now()
         around.ended_at = around.ended_at if around.ended_at is not None else now
-        waited, balance = now - around.ended_at, self._look()
+        waited, balance = now - around.ended_at, self.look()
         cost = around.cost(balance, waited) if balance is not None else None
         if cost is not None:
             self._record(task_id, cost, around.since)
@@ -201,7 +201,7 @@ class Spending:
         if row is None or row.credits is not None or task_id in self._uncharged:
             return
         before = row.details.balance_before
-        if before is not None and self._look() == before:
+        if before is not None and self.look() == before:
             self._uncharged[task_id] = _Balances(row.submitted_at.timestamp(), [before])
 
     def _compare(self, balance: float) -> None:
@@ -265,7 +265,7 @@ class Spending:
         except FileError as error:
             log.warning("the cost of %s is not saved: %s", task_id, error.message)
 
-    def _look(self) -> float | None:
+    def look(self) -> float | None:
         """The balance; None if the service does not say: a cost that cannot be seen stops no edit."""
         try:
             return self._run.client.credits()
@@ -274,28 +274,29 @@ class Spending:
             return None
 
 
-def describe_cost(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> str:
-    """What edits will probably cost, by what such ones have cost lately."""
+def describe_cost(run: Run, plan: Plan, requests: Sequence[EditRequest], *, with_balance: bool = False) -> str:
+    """What edits will probably cost, by what such ones have cost lately, and what there is to pay it."""
     spending = Spending(run, plan)
     known = [price for price in map(spending.expected, requests) if price is not None]
     if not known:
         return "what it costs is not known: the journal holds no cost of such an edit yet"
     total = round(sum(known), 6)
-    text = f"about {total:.12g} credits{f' for {len(requests)} edits' if len(requests) > 1 else ''}"
+    text = f"about {total:,.12g} credits{f' for {len(requests)} edits' if len(requests) > 1 else ''}"
     kinds = {(request.model.name, request.model.is_priced_per_second, repr(request.options)) for request in requests}
     text += f" ({_last_prices(run, requests[0])})" if len(kinds) == 1 else ""
     if len(known) < len(requests):
         text += f", and {len(requests) - len(known)} at a price that is not known yet"
     if plan.max_credits is not None and total > plan.max_credits:
-        text += f"; more than the limit of {plan.max_credits:.12g}"
-    return text
+        text += f"; more than the limit of {plan.max_credits:,.12g}"
+    balance = spending.look() if with_balance else None
+    return text if balance is None else f"{text}, balance {balance:,.12g}"
 
 
 def _last_prices(run: Run, request: EditRequest) -> str:
     is_per_second = request.model.is_priced_per_second
     prices = run.journal.costs.last_prices(request.model.name, request.options, per_second=is_per_second)
     lowest, highest = round(min(prices), 6), round(max(prices), 6)
-    amount = f"{lowest:.12g}" if lowest == highest else f"{lowest:.12g} to {highest:.12g}"
+    amount = f"{lowest:,.12g}" if lowest == highest else f"{lowest:,.12g} to {highest:,.12g}"
     last = "your last edit" if len(prices) == 1 else f"your last {len(prices)} edits"
     return f"{last}: {amount}{' a second' if is_per_second else '' if len(prices) == 1 else ' each'}"
 

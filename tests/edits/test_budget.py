@@ -1,8 +1,10 @@
 """What tasks have cost, seen or not, and limits that hold: through the command that a user types."""
 
 import json
+import sys
 from collections.abc import Callable
 
+import pexpect
 import pytest
 
 from luma_cli.sandbox import Sandbox
@@ -179,3 +181,31 @@ def test_a_failed_task_costs_nothing_only_if_the_balance_shows_it(
         done = edit(luma, 1, "-w")
 
     assert (done.code, costs(luma)) == (5, [cost])
+
+
+# --- before it is paid ---
+
+
+def test_a_dry_run_says_what_it_will_cost_and_what_there_is(luma: Luma, sandbox: Sandbox) -> None:
+    sandbox.credits = 2540
+    assert edit(luma, 0, "-w", count=2).code == 0
+    _, _, err = edit(luma, 1, "-n", "--takes", "12")
+
+    assert "about 1,200 credits for 12 edits (your last 2 edits: 100 each), balance 2,340\n" in err
+
+
+def test_a_dry_run_without_a_known_price_asks_nobody(luma: Luma, sandbox: Sandbox) -> None:
+    assert "what it costs is not known" in edit(luma, 1, "-n").err
+    assert sandbox.requests == []
+
+
+def test_a_person_hears_the_price_before_the_same_edit_is_paid_again(luma: Luma, sandbox: Sandbox) -> None:
+    assert edit(luma, 1, "-w").code == 0
+    words = ["-m", "luma_cli", "modify", f"{CLIP_URL}?1", "-p", PROMPT, "--no-check"]
+    child = pexpect.spawn(sys.executable, words, encoding="utf-8", timeout=30, dimensions=(24, 300))
+    child.expect(r"about 100 credits \(your last edit: 100\), balance 99,900. Submit it again\? \[y/N\]: ")
+    child.sendline("")
+    child.expect(pexpect.EOF)
+    child.close()
+
+    assert (child.exitstatus, len(sandbox.submissions())) == (3, 1)

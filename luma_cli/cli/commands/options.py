@@ -328,7 +328,7 @@ def carry_out(
         show_requests(run, plan, requests)
         return
     run.connect()
-    refuse_repeats(run, requests)
+    refuse_repeats(run, plan, requests)
     with server:
         see_through_with_callbacks(run, plan, entries_for(plan, requests), server)
     show_results(run, opens=opens, waits=plan.waits)

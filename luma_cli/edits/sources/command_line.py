@@ -8,6 +8,7 @@ from luma_cli.api.models import LUMA, Model
 from luma_cli.config.settings import Settings
 from luma_cli.config.times import format_duration
 from luma_cli.edits import save
+from luma_cli.edits.budget import describe_cost
 from luma_cli.edits.events import (
     Note,
     Warned,
@@ -99,7 +100,7 @@ def claim_own_tasks(run: Run, requests: Sequence[EditRequest]) -> None:
     claim_own(run, rows.values())
 
 
-def refuse_repeats(run: Run, requests: Sequence[EditRequest]) -> None:
+def refuse_repeats(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None:
     """The same edit without a key: a person is asked, elsewhere it is noted.
 
     Raises:
@@ -115,7 +116,8 @@ def refuse_repeats(run: Run, requests: Sequence[EditRequest]) -> None:
         saved = f", saved as {os.path.relpath(row.task.files[-1].path)}" if row.task.files else ""
         what = f"the same edit is task {row.task.task_id} of {format_duration(max(1.0, row.age))} ago{saved}"
         if run.can_ask():
-            if not run.confirm(f"{what}. Submit it again?"):
+            cost = describe_cost(run, plan, [request], with_balance=True)
+            if not run.confirm(f"{what}; {cost}. Submit it again?"):
                 raise Declined("nothing was submitted", hint=f"luma download {row.task.task_id}")
         else:
             run.report(Note(f"{what}; --idempotency-key auto would continue it"))

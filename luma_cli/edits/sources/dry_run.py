@@ -32,7 +32,7 @@ def show_requests(run: Run, plan: Plan, requests: Sequence[EditRequest], *, piec
         run.report(Prepared(run.base_url + request.model.family.submit_path, edit.payload(), request.findings))
     wanted = [request for request in requests if request.error is None]
     if wanted:
-        run.report(Note(describe_cost(run, plan, wanted * pieces)))
+        run.report(Note(describe_cost(run, plan, wanted * pieces, with_balance=True)))
     run.results.conclude()
 
 

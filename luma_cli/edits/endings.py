@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 
 from luma_cli.api.task import Task
-from luma_cli.edits.events import Ended, Failed, Tally
+from luma_cli.edits.events import Ended, Failed, Tally, Warned
 from luma_cli.edits.request import Entry
 from luma_cli.edits.run import Plan, Run
 from luma_cli.errors import FileError, LumaError, OutcomeUnknown
@@ -25,6 +25,9 @@ class Endings:
     def end(self, entry: Entry, task: Task) -> None:
         """The entry has brought what it was to bring."""
         task = self.complete(task)
+        if self._plan.only_reports:  # it runs for ever: what has ended is not kept
+            self._run.report(Ended(entry.name, task, clip=entry.clip_name))
+            return
         self._count += 1
         self._run.results.see(task)
         try:
@@ -34,6 +37,9 @@ class Endings:
             self.fail(entry, self._plan.not_saved(error, task.task_id), task)
 
     def fail(self, entry: Entry, error: LumaError, task: Task | None = None) -> None:
+        if self._plan.only_reports:
+            self._run.report(Warned(f"{entry.name}: {error.message} (luma wait {entry.name})", once=False))
+            return
         self._count += 1
         if isinstance(error, OutcomeUnknown) and entry.entry_id is not None:  # there is no --resubmit for one row
             error.hint = FORGET_HINT

@@ -5,6 +5,7 @@ import queue
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from luma_cli import signals
 from luma_cli.api.task import Task
@@ -13,7 +14,7 @@ from luma_cli.edits import save
 from luma_cli.edits.budget import Spending
 from luma_cli.edits.endings import Endings
 from luma_cli.edits.events import Finished, Note, Polled, Started, StillRunning, Submitted
-from luma_cli.edits.poll import Add, Inbox, Later, Poll, Watched, watch
+from luma_cli.edits.poll import Add, Inbox, Later, Poll, Stopping, Wake, Watched, watch
 from luma_cli.edits.refresh import failure_of
 from luma_cli.edits.request import EditRequest, Entry
 from luma_cli.edits.run import Plan, Run
@@ -34,6 +35,27 @@ class _Look:
     task_id: str
 
 
+@dataclass(frozen=True)
+class Heard:
+    """Somebody says that a task has ended: it is asked for, but not within `pause` seconds after the last time."""
+
+    watched: Watched
+    pause: float = 0.0
+
+
+class Source(Protocol):
+    """Where tasks come from while the loop runs, until a signal ends it."""
+
+    def take(self, event: object) -> Heard | None:
+        """Something that was put into the inbox from outside, and the task that it names."""
+
+    def see(self, task: Task) -> None:
+        """The service has said how a task stands, which is not recorded yet."""
+
+    def stop(self) -> None:
+        """A signal has come: nothing more is to be put into the inbox."""
+
+
 def see_through(run: Run, plan: Plan, entries: Sequence[Entry], inbox: Inbox | None = None) -> None:
     """Submit, await and save entries, and report each as it ends. How each ended goes into the run's results.
 
@@ -51,8 +73,24 @@ def see_through(run: Run, plan: Plan, entries: Sequence[Entry], inbox: Inbox | N
         run.report(Finished())
 
 
+def keep_asking(run: Run, plan: Plan, source: Source, inbox: Inbox, last_work: float) -> None:
+    """Ask for the tasks that a source names, record them, and report each as it ends, until a signal comes.
+
+    `last_work` is how many seconds it may take then to finish what is under way; the rest is in the run's results.
+
+    Raises:
+        KeyRejected, OutOfCredits, Rejected: the service answers no question of ours.
+        Stopped: the signal.
+    """
+    _Engine(run, plan, inbox, source, last_work).process(())
+
+
 class _Engine:
-    def __init__(self, run: Run, plan: Plan, inbox: Inbox) -> None:
+    def __init__(
+        self, run: Run, plan: Plan, inbox: Inbox, source: Source | None = None, last_work: float = 0.0
+    ) -> None:
+        self._source = source
+        self._last_work = last_work
         self._run = run
         self._plan = plan
         self._inbox = inbox
@@ -75,7 +113,8 @@ class _Engine:
             if self._fails_fast():
                 self._leave(ANOTHER_FAILED)
                 return
-            self._inbox.put(Turn())
+            if self._source is None:
+                self._inbox.put(Turn())
             fatal = self._loop()
             self._drain()
         if fatal is not None:
@@ -91,6 +130,7 @@ class _Engine:
             timeout=self._plan.timeout,
             inbox=self._inbox,
             stays_open=True,
+            last_work=self._last_work,
             clock=self._run.clock.monotonic,
         )
         try:
@@ -133,7 +173,7 @@ class _Engine:
         except BrokenPipeError:
             raise
         except Exception as error:
-            if isinstance(error, LumaError) and not entries:
+            if isinstance(error, LumaError) and (not entries or self._source is not None):
                 raise
             for entry in entries:
                 self._abandon(entry, error)
@@ -174,6 +214,10 @@ class _Engine:
                 self._look_for_cost(event.task_id)
             case Poll():
                 self._take_poll(event)
+            case Stopping():
+                self._stop()
+            case _ if self._source is not None:
+                self._hear(self._source.take(event))
         waiting, running, saving = len(self._submitter.queue), len(self._running), len(self._saving)
         self._endings.tally({"to submit": waiting, "running": running, "saving": saving})
 
@@ -241,6 +285,17 @@ class _Engine:
             self._run.results.track(entry.task_id, entry.clip_name, known)
             self._inbox.put(Add(Watched(entry.task_id, entry.age)))
 
+    def _hear(self, heard: Heard | None) -> None:
+        if heard is None:
+            return
+        watched = heard.watched
+        if watched.task_id in self._running:
+            self._inbox.put(Wake(watched.task_id, heard.pause))
+            return
+        row = self._run.journal.known(watched.task_id)
+        self._running[watched.task_id] = Entry(watched.task_id, row=row, task_id=watched.task_id)
+        self._inbox.put(Add(watched))
+
     # --- entries end ---
 
     def _take_poll(self, poll: Poll) -> None:
@@ -250,6 +305,8 @@ class _Engine:
         self._run.report(Polled(entry.name, poll, entry.clip_name, entry.prompt, entry.age))
         task = poll.task
         if task is not None:
+            if self._source is not None:
+                self._source.see(task)
             self._run.journal.learn_if_possible(task)
             self._run.results.see(self._endings.complete(task))
         if not poll.final:
@@ -268,7 +325,8 @@ class _Engine:
 
     def _finish(self, entry: Entry, task: Task | None, error: LumaError | None) -> None:
         """A task has ended, or cannot be asked for any more."""
-        error = error or (failure_of(task) if task is not None else None)
+        if task is not None and not (self._plan.only_reports and task.has_ended):
+            error = failure_of(task)
         if task is not None and entry.entry_id is None and "callback_failed" in task.warnings and task.has_video:
             self._run.report(Note(f"{task.task_id}: the video is there, but kie.ai could not deliver the callback"))
         if error is None and task is not None and entry.output is not None:
@@ -294,6 +352,13 @@ class _Engine:
         self._run.results.untrack(task.task_id)
 
     # --- leaving ---
+
+    def _stop(self) -> None:
+        """After a signal: every task that is still to be asked for is in sight of the last words."""
+        for task_id in self._running:
+            self._run.results.track(task_id)
+        if self._source is not None:
+            self._source.stop()
 
     def _fails_fast(self) -> bool:
         return self._plan.fail_fast and bool(self._run.results.errors)

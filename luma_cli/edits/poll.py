@@ -4,13 +4,16 @@ import heapq
 import queue
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from luma_cli import signals
 from luma_cli.api.task import VISIBILITY_GRACE, Task
 from luma_cli.errors import ACCOUNT_ERRORS, LumaError, Rejected, StillGenerating, Unavailable
+from luma_cli.signals import Stopped
 
 MAX_PAUSE = 120.0
+# How often whoever holds signals back looks for them.
+TICK = 0.25
 # A poll in flight at the deadline is given this long; a dribbling server must not hold a wait for ever.
 LAST_POLL_GRACE = 8.0
 # Few connections carry thousands of tasks: a response takes a fraction of the interval.
@@ -22,10 +25,16 @@ MAX_WORKERS = 64
 
 @dataclass(frozen=True)
 class Watched:
-    """A task to wait for; `age` is how many seconds ago it was submitted, as far as we know."""
+    """A task to wait for; `age` is how many seconds ago it was submitted, as far as we know.
+
+    With `pauses` it is asked once more after each of them and not after every interval, and after so many errors in a
+    row (`patience`) no more.
+    """
 
     task_id: str
     age: float = 0.0
+    pauses: tuple[float, ...] | None = None
+    patience: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,9 +49,10 @@ class Poll:
 
 @dataclass(frozen=True)
 class Wake:
-    """Ask for this task now: somebody heard that it has ended."""
+    """Ask for this task now: somebody heard that it has ended. Not within `pause` seconds after the last time."""
 
     task_id: str
+    pause: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,11 @@ class Close:
     """No task is going to be added."""
 
 
+@dataclass(frozen=True)
+class Stopping:
+    """A signal has come: what is under way is finished as far as that goes quickly, and nothing new is to come."""
+
+
 Inbox = queue.Queue[object]
 
 
@@ -76,6 +91,7 @@ def watch(
     timeout: float,
     inbox: Inbox | None = None,
     stays_open: bool = False,
+    last_work: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] | None = None,
 ) -> Iterator[object]:
@@ -83,27 +99,33 @@ def watch(
 
     Passing errors are forgiven until the timeout. What others put into `inbox` is handed on as it comes, a `Wake`
     is obeyed. The last poll is made at the deadline, none after it. With `stays_open` tasks may be added through the
-    inbox until a `Close` comes.
+    inbox until a `Close` comes. With `last_work` a signal is held back while an event is dealt with, and that many
+    seconds are left after it for what is under way.
 
     Raises:
         StillGenerating: the timeout came first; the tasks go on.
         KeyRejected, OutOfCredits, Rejected: the service will not answer any of our questions (401, 402, 403, 505).
+        Stopped: the signal.
 
     Source: vendor guide "Luma Modify Quickstart" (10 s, 15 min).
     """
     inbox = inbox if inbox is not None else queue.Queue()
-    return _Watch(watched, fetch, interval, timeout, inbox, stays_open, clock, sleep).run()
+    return _Watch(watched, fetch, interval, timeout, inbox, stays_open, last_work, clock, sleep).run()
 
 
 @dataclass
 class _State:
-    """What we know of one task between polls."""
+    """What we know of one task between polls. `rounds` counts its own pauses, `asked` is a clock reading."""
 
+    watched: Watched
     age: float
     turn: int = 0
+    rounds: int = 0
     failures: int = 0
+    asked: float = float("-inf")
+    planned: float = float("inf")
     in_flight: bool = False
-    woken: bool = False
+    woken: Wake | None = None
     last_error: LumaError | None = None
 
 
@@ -115,6 +137,7 @@ class _Watch:
     timeout: float
     inbox: Inbox
     stays_open: bool
+    last_work: float
     clock: Callable[[], float]
     sleep: Callable[[float], None] | None
     flying: int = 0
@@ -124,23 +147,25 @@ class _Watch:
     later: list[tuple[float, int, object]] = field(default_factory=list)
     began: dict[str, float] = field(default_factory=dict)
     orders: "queue.SimpleQueue[str | None]" = field(default_factory=queue.SimpleQueue)
+    stop: Stopped | None = None
+    stop_at: float = float("inf")
 
     def run(self) -> Iterator[object]:
         self.started = self.clock()
         self.deadline = self.started + self.timeout if self.timeout else float("inf")
-        self.open = {watched.task_id: _State(watched.age) for watched in self.watched}
+        self.open = {watched.task_id: _State(watched, watched.age) for watched in self.watched}
         self.turn = 0
         for task_id in self.open:
             self._push(self.started, task_id)
         try:
-            while self.open or self.stays_open:
+            while self._goes_on():
                 self._order_due()
                 event = self._next_event()
                 match event:
                     case Poll():
                         yield self._judge(event)
                     case Wake():
-                        self._wake(event.task_id)
+                        self._wake(event)
                     case Add():
                         self._add(event.watched)
                     case Later():
@@ -153,6 +178,15 @@ class _Watch:
         finally:
             for _ in range(self.workers):
                 self.orders.put(None)
+
+    def _goes_on(self) -> bool:
+        """Raises Stopped after a signal, when there is nothing left to do, or no time."""
+        if self.stop is not None:
+            now = self.clock()
+            is_busy = self.flying or not self.inbox.empty() or (self.due and self.due[0][0] <= now)
+            if not is_busy or now >= self.stop_at:
+                raise self.stop
+        return bool(self.open) or self.stays_open
 
     def _work(self) -> None:
         """In a thread: poll the tasks that are ordered."""
@@ -177,7 +211,7 @@ class _Watch:
             _, turn, task_id = heapq.heappop(self.due)
             state = self.open.get(task_id)
             if state is not None and state.turn == turn:  # else it was woken, and has been asked since
-                state.in_flight = True
+                state.in_flight, state.asked, state.planned = True, now, float("inf")
                 self.flying += 1
                 self.asked_last = now
                 self.orders.put(task_id)
@@ -208,12 +242,29 @@ class _Watch:
         if self.flying > self.workers:
             until = min(until, now + SLOW)  # to see whether the workers are stuck
         try:
-            event = signals.next_of(self.inbox, until - now)
+            event = self._held_next(until - now) if self.last_work else signals.next_of(self.inbox, until - now)
         except queue.Empty:
             return None
         if isinstance(event, Exception):
             raise event
         return event
+
+    def _held_next(self, patience: float) -> object:
+        """The next event. Signals come through only here: torn away with one in hand we would lose it.
+
+        Raises:
+            queue.Empty: nothing came.
+        """
+        try:
+            signals.release()
+        except Stopped as stop:
+            if self.stop is not None:
+                raise
+            self.stop, self.stop_at = stop, self.clock() + self.last_work
+            return Stopping()
+        finally:
+            signals.hold()
+        return self.inbox.get(timeout=max(0.0, min(patience, TICK)))
 
     def _judge(self, poll: Poll) -> Poll:
         """Decide whether this task is asked again, and when."""
@@ -226,7 +277,8 @@ class _Watch:
         if error is not None and not self._is_passing(error, state):
             if not (isinstance(error, Rejected) and error.is_not_found):
                 raise error
-            poll = Poll(poll.task_id, error=error, final=True)
+            poll = replace(poll, final=True)
+        poll = replace(poll, final=poll.final or self._is_exhausted(poll, state))
         if poll.final:
             del self.open[poll.task_id]
         else:
@@ -240,22 +292,41 @@ class _Watch:
             return False
         return isinstance(error, Unavailable)
 
+    def _is_exhausted(self, poll: Poll, state: _State) -> bool:
+        """Whether a task has been asked as often as its own pauses say."""
+        if state.watched.pauses is None or state.woken is not None:
+            return False
+        if poll.error is not None:
+            return state.failures >= state.watched.patience
+        return state.rounds >= len(state.watched.pauses)
+
     def _schedule(self, poll: Poll, state: _State) -> None:
-        is_passing = isinstance(poll.error, Unavailable)
-        state.failures = state.failures + 1 if is_passing else 0
+        pause = self._pause_after(poll, state)
         state.last_error = poll.error
-        pause = min(self.interval * 2.0 ** min(state.failures, 8), max(MAX_PAUSE, self.interval))
         if isinstance(poll.error, Unavailable):
             pause = max(pause, poll.error.retry_after or 0.0)
-        if state.woken:
-            state.woken, pause = False, 0.0
         now = self.clock()
+        if state.woken is not None:
+            pause, state.woken = max(0.0, state.asked + state.woken.pause - now), None
         if now < self.deadline:
             self._push(min(now + pause, self.deadline), poll.task_id)
 
+    def _pause_after(self, poll: Poll, state: _State) -> float:
+        own = state.watched.pauses
+        if own is None:
+            state.failures = state.failures + 1 if isinstance(poll.error, Unavailable) else 0
+            return min(self.interval * 2.0 ** min(state.failures, 8), max(MAX_PAUSE, self.interval))
+        if poll.error is not None:
+            state.failures += 1
+            return min(2.0 ** min(state.failures - 1, 8), MAX_PAUSE)
+        if state.woken is not None:
+            return 0.0
+        state.rounds += 1
+        return own[state.rounds - 1]
+
     def _add(self, watched: Watched) -> None:
         now = self.clock()
-        self.open[watched.task_id] = _State(watched.age - (now - self.started))
+        self.open[watched.task_id] = _State(watched, watched.age - (now - self.started))
         if self.timeout:
             self.deadline = now + self.timeout
         self._push(now, watched.task_id)
@@ -264,19 +335,21 @@ class _Watch:
         self.turn += 1
         heapq.heappush(self.later, (self.clock() + later.seconds, self.turn, later.event))
 
-    def _wake(self, task_id: str) -> None:
-        state = self.open.get(task_id)
+    def _wake(self, wake: Wake) -> None:
+        state = self.open.get(wake.task_id)
         if state is None:
             return
+        state.rounds = 0
+        when = max(self.clock(), state.asked + wake.pause)
         if state.in_flight:
-            state.woken = True  # the poll under way may have been answered before the end
-        else:
-            self._push(self.clock(), task_id)
+            state.woken = wake  # the poll under way may have been answered before the end
+        elif when < state.planned:
+            self._push(when, wake.task_id)
 
     def _push(self, when: float, task_id: str) -> None:
         """Plan the next poll of a task; one that was planned before does not count any more."""
         self.turn += 1
-        self.open[task_id].turn = self.turn
+        self.open[task_id].turn, self.open[task_id].planned = self.turn, when
         heapq.heappush(self.due, (when, self.turn, task_id))
 
     def _give_up_when_late(self) -> None:

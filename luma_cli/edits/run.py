@@ -173,7 +173,8 @@ class Plan:
     `waits`: their end is waited for. `paid`: this very command submits them, and would pay again if it were run again.
     `max_active` tasks run at once. `rides_out_limits`: the service's rate limit is waited out beside other work.
     `finishing` says what is made of results before they are saved.
-    `writes_recipe`: what made a video is written beside its file.
+    `writes_recipe`: what made a video is written beside its file. `only_reports`: a task that has failed is reported as
+    any other that has ended, and is no failure of this run.
     """
 
     interval: float
@@ -192,6 +193,7 @@ class Plan:
     is_strict: bool = False
     finishing: Finishing = field(default_factory=Finishing)
     writes_recipe: bool = False
+    only_reports: bool = False
 
     @property
     def option(self) -> str:

@@ -94,8 +94,6 @@ class Transfer:
         self._limits = limits
 
     def run(self) -> None:
-        if self.resumed_from:
-            log.info("%s: goes on after %d bytes", self._part.target.name, self.resumed_from)
         best, fruitless, attempts = self._part.offset, 0, 0
         while not self._is_done and (failure := self._try_once()) is not None:
             log.info("%s: %s", self._part.target.name, failure)
@@ -112,6 +110,8 @@ class Transfer:
         return self._part.is_complete and not self._is_unproven
 
     def _try_once(self) -> _AttemptFailed | None:
+        if self._part.offset:
+            log.info("%s: goes on after %d bytes", self._part.target.name, self._part.offset)
         try:
             self._attempt()
         except _AttemptFailed as failure:

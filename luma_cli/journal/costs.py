@@ -198,7 +198,8 @@ class Costs:
         self, limit: float, period: str, rows: list[dict[str, Any]], expected: float | None, details: Details
     ) -> None:
         spent = sum(_cost(row, expected, details) for row in rows)
-        _log.info("credits of %s: %g spent or expected, limit %g, next %s", period, spent, limit, expected)
+        price = "at an unknown price" if expected is None else f"about {expected:g}"
+        _log.info("credits of %s: %g spent or expected, limit %g, the next %s", period, spent, limit, price)
         # Costs are sums of floats: a hair over the limit is not over it.
         if spent + (expected or 0.0) > limit + 1e-6 or (expected is None and spent >= limit):
             next_one = "" if expected is None else f", and one more costs about {expected:g}"

@@ -72,6 +72,10 @@ def is_quiet() -> bool:
     return _mode.quiet
 
 
+def is_verbose() -> bool:
+    return _mode.verbosity > 0
+
+
 def is_first(text: str) -> bool:
     """Whether these words were not said in this run before."""
     if text in _mode.warned:
@@ -328,12 +332,20 @@ def write(text: str) -> None:
 
 
 def show_log() -> None:
-    """Have what the rooms below log shown on stderr: warnings, with -v requests and decisions, with -vv bodies."""
+    """Have what the rooms below log shown on stderr: warnings, with -v requests and decisions, with -vv bodies.
+
+    A decision that a room makes again and again while it waits is one line.
+    """
     import logging
+
+    latest: dict[str, str] = {}
 
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            say(f"luma: {clean(record.getMessage())}")
+            text = clean(record.getMessage())
+            if latest.get(record.name) != text:
+                latest[record.name] = text
+                say(f"luma: {text}")
 
     logger = logging.getLogger("luma_cli")
     logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(_mode.verbosity, 2)])

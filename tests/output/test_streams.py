@@ -1,10 +1,12 @@
 """What leaves the program: cleaned text, JSON, tab-separated lines, and no way for outside text to steer anything."""
 
 import json
+import logging
 import os
 import re
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 
 import pyte
 import pytest
@@ -14,7 +16,8 @@ from hypothesis import strategies as st
 from luma_cli.errors import FileError, KeyRejected, LumaError
 from luma_cli.output import messages, streams, tables
 from luma_cli.output.formats import format_bytes, format_json, format_span, format_time
-from support.commands import KEY, Result
+from luma_cli.sandbox import Sandbox
+from support.commands import CLIP_URL, KEY, Result
 from support.fault_server import Answer, FaultServer, envelope
 
 Luma = Callable[..., Result]
@@ -369,3 +372,27 @@ def test_the_key_that_the_service_echoes_is_not_shown(luma: Luma, monkeypatch: p
         results = [luma("status", ID), luma("status", ID, "--json"), luma("status", ID, "-v")]
 
     assert all("Bearer [key] is odd" in result.err for result in results)
+
+
+def test_verbose_says_where_key_and_settings_are_from_and_where_a_download_goes_on(
+    luma: Luma, sandbox: Sandbox, home: Path
+) -> None:
+    (home / "config").mkdir()
+    (home / "config" / "config.toml").write_text('interval = "1s"\n')
+    sandbox.scenario = "cut-transfer"
+    err = luma("modify", CLIP_URL, "-p", "Heavy snow", "-o", "a.mp4", "-v").err
+
+    assert f"luma: the setting interval is from {home / 'config' / 'config.toml'}\n" in err
+    assert "luma: the setting base_url is from LUMA_BASE_URL\n" in err
+    assert err.count("luma: the API key is from LUMA_API_KEY\n") == 1
+    assert re.search(r"^luma: a\.mp4: goes on after \d+ bytes$", err, re.M)
+
+
+def test_a_decision_that_is_made_again_and_again_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    streams.reset()
+    streams.configure(verbosity=1)
+    streams.show_log()
+    for text in ("waiting", "waiting", "going on", "waiting"):
+        logging.getLogger("luma_cli.journal.costs").info(text)
+
+    assert capsys.readouterr().err.splitlines() == ["luma: waiting", "luma: going on", "luma: waiting"]

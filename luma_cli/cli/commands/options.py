@@ -5,6 +5,7 @@ import functools
 import inspect
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
+from luma_cli import __version__
 from luma_cli.api.models import Model, find_model, parse_options
 from luma_cli.config import settings
 from luma_cli.config.environment import expand_home
@@ -291,7 +293,7 @@ def open_run(
     clock, results = here.clock or Clock(), Results()
     here.results = results
     streams.show_log()
-    ours = settings.load_settings()
+    ours = _load_settings()
     if model is not None:
         ours = replace(ours, model=model.name)
     with ExitStack() as stack:
@@ -300,6 +302,17 @@ def open_run(
         connect = functools.cache(lambda: stack.enter_context(closing(_connect(ours, clock))))
         report = _with_command(_present(results, prints), on_done)
         yield Run(ours, journal, results, connect, report, clock, _confirm, streams.can_ask, streams.protect)
+
+
+def _load_settings() -> settings.Settings:
+    """The settings in force; with -v also where each came from."""
+    ours = settings.load_settings()
+    messages.explain(f"luma {__version__}, Python {sys.version.split()[0]}, {sys.platform}")
+    for key, origin in ours.origins.items():
+        if origin != "default":
+            messages.explain(f"the setting {key} is from {origin}")
+    messages.explain(f"settings are kept in {ours.config_dir}; those not named here are luma's own")
+    return ours
 
 
 def _with_command(report: "Report", command: str | None) -> "Report":
@@ -381,7 +394,7 @@ def client_when_asked() -> "Iterator[Callable[[], Client]]":
     with ExitStack() as stack:
         streams.show_log()
         clock = invocation.get().clock or Clock()
-        yield functools.cache(lambda: stack.enter_context(closing(_connect(settings.load_settings(), clock))))
+        yield functools.cache(lambda: stack.enter_context(closing(_connect(_load_settings(), clock))))
 
 
 def _present(results: "Results", prints: dict[str, bool]) -> "Report":
@@ -410,6 +423,7 @@ def _connect(ours: settings.Settings, clock: "Clock") -> "Client":
     addresses.ca_bundle()
     key = key_store.load_key(ours)
     streams.protect(key.value, origin=key.origin)
+    messages.explain(f"the API key is from {key.origin}")
     if settings.environment("SSLKEYLOGFILE"):
         messages.warn("SSLKEYLOGFILE is set: whoever reads that file can read the key")
     return Client(
@@ -431,6 +445,7 @@ def _open_journal(ours: settings.Settings, clock: "Clock", *, needed: bool, kept
         return journal.open_journal(None, **service)
     try:
         path = settings.state_dir() / journal.NAME
+        messages.explain(f"the journal is {path}")
         if not kept and not path.exists():
             return journal.open_journal(None, **service)
         return journal.open_journal(path, messages.warn_once, **service)

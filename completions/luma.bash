@@ -39,7 +39,7 @@ _luma_flags() {
     case "$1" in
     '') echo '-V --version --json -q --quiet -v --verbose -h --help' ;;
     'modify') echo '-p --prompt -F --prompt-file --takes --model --set --audio --match --fit --split --redo-piece --keep-pieces --as-delivered --watermark --callback-url -w --wait -o --output -f --force --interval --timeout --no-check --strict --trim --max-credits -n --dry-run --idempotency-key --resubmit --listen --public-url --on-done --recipe --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
-    'redo') echo '-p --prompt -F --prompt-file --takes --model --set --audio --match --as-delivered --watermark --callback-url -w --wait -o --output -f --force --interval --timeout --no-check --strict --trim --max-credits -n --dry-run --idempotency-key --resubmit --listen --public-url --on-done --recipe --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
+    'redo') echo '-p --prompt -F --prompt-file --takes --model --set --audio --match --fit --split --redo-piece --keep-pieces --as-delivered --watermark --callback-url -w --wait -o --output -f --force --interval --timeout --no-check --strict --trim --max-credits -n --dry-run --idempotency-key --resubmit --listen --public-url --on-done --recipe --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'status') echo '--exit-status --model --cached --json -q --quiet -v --verbose -h --help' ;;
     'wait') echo '-o --output -f --force --interval --timeout --audio --match --as-delivered --fail-fast --parallel --model --listen --public-url --on-done --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
     'download') echo '-o --output -f --force --skip-existing --audio --match --as-delivered --parallel --all-missing --model --open --github --notify --json -q --quiet -v --verbose -h --help' ;;
@@ -105,6 +105,7 @@ _luma_value() {
     'redo:--model') echo 'luma aleph wan-2.7-edit happyhorse' ;;
     'redo:--set') echo 'aspect_ratio= seed= reference_image= uploadCn= negative_prompt= resolution= duration= audio_setting= prompt_extend= watermark=' ;;
     'redo:--audio') echo 'keep none @files' ;;
+    'redo:--redo-piece') echo '' ;;
     'redo:--watermark') echo '' ;;
     'redo:--callback-url') echo '' ;;
     'redo:-o') echo '@files' ;;

@@ -32,9 +32,10 @@ class OnDone:
             self._run_once(event.task)
 
     def _run_once(self, task: Task) -> None:
-        if not task.task_id or task.task_id in self._done:
+        name = task.task_id or "".join(file.path for file in task.files)  # a clip of several tasks has no id
+        if not name or name in self._done:
             return
-        self._done.add(task.task_id)
+        self._done.add(name)
         log.info("running the command of --on-done for %s", task.task_id)
         try:
             status = self._run(task)

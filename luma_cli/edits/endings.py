@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Mapping
 
-from luma_cli.api.task import Task
+from luma_cli.api.task import SavedFile, Task
 from luma_cli.edits.events import Ended, Failed, Tally, Warned
 from luma_cli.edits.request import Entry
-from luma_cli.edits.run import Plan, Run
+from luma_cli.edits.run import RUN_AGAIN, Plan, Run
+from luma_cli.edits.sources.pieces import Joiner, Whole
 from luma_cli.errors import FileError, LumaError, OutcomeUnknown
 
 log = logging.getLogger(__name__)
@@ -17,13 +18,18 @@ FORGET_HINT = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or forge
 class Endings:
     """Used from one thread."""
 
-    def __init__(self, run: Run, plan: Plan) -> None:
+    def __init__(self, run: Run, plan: Plan, joiner: Joiner) -> None:
         self._run = run
         self._plan = plan
+        self._joiner = joiner
         self._count = 0
 
     def end(self, entry: Entry, task: Task) -> None:
-        """The entry has brought what it was to bring."""
+        """The entry has brought what it was to bring. The end of a piece is not one of its own."""
+        if entry.whole is not None:
+            self._joiner.ended(entry.whole, entry, task)
+            self._look_at_whole(entry.whole)
+            return
         task = self.complete(task)
         if self._plan.only_reports:  # it runs for ever: what has ended is not kept
             self._run.report(Ended(entry.name, task, clip=entry.clip_name))
@@ -40,6 +46,10 @@ class Endings:
         if self._plan.only_reports:
             self._run.report(Warned(f"{entry.name}: {error.message} (luma wait {entry.name})", once=False))
             return
+        if entry.whole is not None:
+            self._joiner.failed(entry.whole, entry, error, task=task)
+            self._look_at_whole(entry.whole)
+            return
         self._count += 1
         if isinstance(error, OutcomeUnknown) and entry.entry_id is not None:  # there is no --resubmit for one row
             error.hint = FORGET_HINT
@@ -49,6 +59,25 @@ class Endings:
         request = entry.request
         prompt, watermark = (request.prompt, request.watermark) if request is not None else (None, None)
         self._run.fail(Failed(entry.name, error, task, entry.entry_id, entry.line, prompt, watermark, entry.clip_name))
+
+    def end_whole(self, whole: Whole, file: SavedFile | None) -> None:
+        """A clip that was edited in pieces has one result: its file, or what went wrong with them."""
+        self._joiner.close(whole)
+        task, pieces = self._joiner.result(whole, file)
+        entry, request = whole.entry, whole.request
+        self._count += 1
+        if file is None:
+            texts = (request.prompt, request.watermark, request.clip.name)
+            self._run.fail(Failed(entry.name, whole.error, task, entry.entry_id, entry.line, *texts, pieces))
+            return
+        self._run.results.next_step = None if entry.entry_id is None else RUN_AGAIN
+        self._run.results.see(task)
+        self._run.report(Ended(entry.name, task, entry.entry_id, entry.line, entry.output, request.clip.name, pieces))
+
+    def _look_at_whole(self, whole: Whole) -> None:
+        """Pieces that have all ended, and not all well, are the end of a clip that is not made."""
+        if whole.has_ended and whole.errors:
+            self.end_whole(whole, None)
 
     def unexpected(self, entry: Entry, error: Exception) -> LumaError:
         """What to say of an error that nobody expected: the task's id stays in sight."""

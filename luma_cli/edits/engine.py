@@ -17,8 +17,9 @@ from luma_cli.edits.events import Finished, Note, Polled, Started, StillRunning,
 from luma_cli.edits.poll import Add, Inbox, Later, Poll, Stopping, Wake, Watched, watch
 from luma_cli.edits.refresh import failure_of
 from luma_cli.edits.request import EditRequest, Entry
-from luma_cli.edits.run import Plan, Run
+from luma_cli.edits.run import RUN_AGAIN, Plan, Run
 from luma_cli.edits.save import Saved, Saver
+from luma_cli.edits.sources.pieces import Joined, Joiner, counted
 from luma_cli.edits.submit import AGAIN_HINT, Submitter, Turn
 from luma_cli.edits.task_references import Reference
 from luma_cli.edits.uploads import UploadEnded
@@ -66,7 +67,8 @@ def see_through(run: Run, plan: Plan, entries: Sequence[Entry], inbox: Inbox | N
     """
     estimate = run.journal.median_duration() if plan.waits else None
     is_manifest = any(entry.entry_id is not None for entry in entries)
-    run.report(Started(len(entries), plan.timeout if plan.waits else 0.0, estimate, is_manifest, plan.output))
+    count = sum(entry.request.pieces if entry.request else 1 for entry in entries)
+    run.report(Started(count, plan.timeout if plan.waits else 0.0, estimate, is_manifest, plan.output))
     try:
         _Engine(run, plan, inbox if inbox is not None else queue.Queue()).process(entries)
     finally:
@@ -97,14 +99,23 @@ class _Engine:
         self._running: dict[str, Entry] = {}
         self._saving: dict[str, Entry] = {}
         self._spending = Spending(run, plan)
-        self._endings = Endings(run, plan)
+        self._joiner = Joiner(run, plan, inbox)
+        self._endings = Endings(run, plan, self._joiner)
         self._submitter = Submitter(
-            run, plan, inbox, self._spending, self._endings, self._running.keys(), on_task=self._await
+            run,
+            plan,
+            inbox,
+            self._spending,
+            self._endings,
+            self._running.keys(),
+            on_task=self._await,
+            on_split=self._cut,
         )
 
     def process(self, entries: Sequence[Entry]) -> None:
         fatal: LumaError | None = None
-        with Saver(self._run, self._plan, self._inbox, self._saved) as self._saver, self._submitter.uploads:
+        saver = Saver(self._run, self._plan, self._inbox, self._saved)
+        with saver as self._saver, self._submitter.uploads, self._joiner:
             for number, entry in enumerate(entries):
                 if not self._guard([entry], functools.partial(self._admit, entry)):
                     self._submitter.queue.extend(entries[number + 1 :])
@@ -152,10 +163,10 @@ class _Engine:
         return self._run.client.task(task_id, known or self._run.settings.model)
 
     def _drain(self) -> None:
-        """Wait until every download has ended."""
-        while self._saving:
+        """Wait until every download has ended, and everything is joined."""
+        while self._saving or self._joiner.is_busy:
             event = signals.next_of(self._inbox)
-            if isinstance(event, Saved):
+            if isinstance(event, Saved | Joined):
                 self._take_safely(event)
 
     # --- one net around every event ---
@@ -200,6 +211,8 @@ class _Engine:
                 return [self._running[event.task_id]]
             case Saved() if event.task.task_id in self._saving:
                 return [self._saving[event.task.task_id]]
+            case Joined():
+                return [event.whole.entry]
         return []
 
     def _take(self, event: object) -> None:
@@ -214,6 +227,8 @@ class _Engine:
                 self._look_for_cost(event.task_id)
             case Poll():
                 self._take_poll(event)
+            case Joined():
+                self._endings.end_whole(event.whole, self._joiner.publish(event))
             case Stopping():
                 self._stop()
             case _ if self._source is not None:
@@ -231,6 +246,13 @@ class _Engine:
             return
         if request.error is not None:
             raise request.error
+        if request.is_split and request.pieces == 1:
+            entry.request = request = counted(self._run, entry.output, request)
+        if request.is_split:
+            self._submitter.add(entry)
+            if entry.entry_id is not None:
+                _check_output(str(entry.output), overwrite=True)  # of the same pieces it may be there
+            return
         try:
             earlier = self._run.journal.earlier(
                 request.submission(), resubmit=request.resubmit, repeat=request.is_repeat
@@ -243,6 +265,24 @@ class _Engine:
         if entry.entry_id is not None and entry.output is not None:
             _check_output(entry.output, overwrite=self._plan.overwrite)
         self._submitter.add(entry)
+
+    def _cut(self, entry: Entry) -> None:
+        """Put the pieces of a clip into its stead, or report the file that an earlier run has made of them.
+
+        Raises BeingMade while another process is at it.
+        """
+        whole, file = self._joiner.cut(entry)
+        self._submitter.remove(entry)
+        if file is not None:
+            self._run.report(Note(f"{entry.output} is saved already"))
+            self._endings.end_whole(whole, file)
+            return
+        self._run.results.next_step = RUN_AGAIN
+        others = list(self._submitter.queue)
+        self._submitter.queue.clear()
+        for piece in self._joiner.entries(whole):
+            self._guard([piece], functools.partial(self._admit, piece))
+        self._submitter.queue.extend(others)
 
     def _resume(self, entry: Entry, task_id: str) -> None:
         """An entry that has its task: report its end if that is known, else wait for it."""
@@ -343,7 +383,7 @@ class _Engine:
         entry = self._saving.pop(task.task_id)
         if error is None:
             self._endings.end(entry, task)
-        elif entry.entry_id is not None:
+        elif entry.entry_id is not None or entry.whole is not None:
             self._endings.fail(entry, error, task)
         else:
             if task.files:
@@ -361,7 +401,7 @@ class _Engine:
             self._source.stop()
 
     def _fails_fast(self) -> bool:
-        return self._plan.fail_fast and bool(self._run.results.errors)
+        return self._plan.fail_fast and (bool(self._run.results.errors) or self._joiner.has_failed)
 
     def _leave(self, why: str, *, timeout: StillGenerating | None = None, error: LumaError | None = None) -> None:
         """Report what still runs and what was not submitted; the same command goes on with both."""

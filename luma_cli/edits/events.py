@@ -167,7 +167,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Failed:
-    """An entry did not come to its end. `task` is what is known of it, None when there is none."""
+    """An entry did not come to its end. `task` is what is known of it, None when there is none. `pieces` as `Ended`."""
 
     name: str
     error: LumaError
@@ -177,6 +177,7 @@ class Failed:
     prompt: str | None = None
     watermark: str | None = None
     clip: str = ""
+    pieces: tuple[Mapping[str, object], ...] | None = None
 
 
 @dataclass(frozen=True)

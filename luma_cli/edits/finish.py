@@ -94,7 +94,9 @@ def finisher(run: Run, plan: Plan, task_id: str, request: EditRequest | None, pa
         log.info("saved as delivered, since the journal cannot be read: %s", error.message)
         run.report(Note("saved as delivered: what was submitted cannot be read from the journal", once=True))
         return None
-    wish = _wish(run, plan.finishing, request, row)
+    said = [request.finishing] if request is not None else []
+    recorded = [Finishing(row.details.audio, row.details.match)] if row is not None else []
+    wish = wish_of(run, *said, plan.finishing, *recorded)
     if (wish.audio == SILENT and not wish.match) or (row is not None and row.details.piece_of is not None):
         return None
     found = list(_sources(run, row, request))
@@ -106,10 +108,8 @@ def finisher(run: Run, plan: Plan, task_id: str, request: EditRequest | None, pa
     return Finisher(run, wish, sources, task_id, path, model.limits.max_seconds, is_stdout=plan.output == STDOUT)
 
 
-def _wish(run: Run, option: Finishing, request: EditRequest | None, row: Row | None) -> Finishing:
-    """What the entry says, else the command's option, else what was recorded at the submission, else the setting."""
-    said = [request.finishing] if request is not None else []
-    said += [option] + ([Finishing(row.details.audio, row.details.match)] if row is not None else [])
+def wish_of(run: Run, *said: Finishing) -> Finishing:
+    """What the first says that says it (the entry, the command, the journal), else the setting."""
     audio = next((one.audio for one in said if one.audio), run.settings.audio or KEEP)
     return Finishing(audio, next((one.match for one in said if one.match is not None), False))
 

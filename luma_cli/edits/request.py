@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from luma_cli.api.canonical import canonical_link
 from luma_cli.api.models import LUMA, Model, canonical_options, check_watermark
@@ -21,6 +22,9 @@ from luma_cli.journal.records import Details, Row
 from luma_cli.journal.submissions import Submission
 from luma_cli.video import headers
 from luma_cli.video.trim_range import Trim
+
+if TYPE_CHECKING:
+    from luma_cli.edits.sources.pieces import Whole
 
 AUTO = "auto"
 KEEP, SILENT = "keep", "none"  # of --audio
@@ -87,6 +91,7 @@ class PieceOf:
     count: int
     first_frame: int
     frames: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,8 @@ class EditRequest:
     `trim` is the part that is cut from a local clip. `take` counts repeats of the same edit from 1.
     `key` is the idempotency key, `old_keys` what an older luma has made of it. `repeats`: another take is meant.
     `names_prompt`: the prompt's first words stand in the names of its files. `fit`: a clip that does not fit the model
-    is made to. `is_split`: it is edited in pieces, each of which is a request of its own with its `piece`.
+    is made to. `is_split`: it is edited in pieces, each of which is a request of its own with its `piece`;
+    `pieces` is how many, if they are counted, `redo_piece` is one that is made again.
     `findings` are those of the checks; `error` says why it is not to be sent.
     """
 
@@ -116,6 +122,8 @@ class EditRequest:
     finishing: Finishing = field(default_factory=Finishing)
     fit: bool = False
     is_split: bool = False
+    pieces: int = 1
+    redo_piece: int | None = None
     piece: PieceOf | None = None
     findings: tuple[Finding, ...] = ()
     error: UsageError | None = None
@@ -147,6 +155,8 @@ class EditRequest:
         """The length that is edited, for models whose price goes by it; None if it is not known."""
         if not self.model.is_priced_per_second or self.clip.path is None:
             return None
+        if self.piece is not None:
+            return self.piece.seconds
         return length_of(self.clip.path, self.trim, self.model.limits.max_seconds)
 
     @property
@@ -210,7 +220,8 @@ class Entry:
     """One edit on its way. Without `request` it is a task that exists already, with the `row` that the journal has.
 
     `name` stands before its errors, `naming` names its files, `output` is where its video goes (None: nowhere).
-    `age` is seconds since its submission. `entry_id` and `line` are those of a manifest.
+    `age` is seconds since its submission. `entry_id` and `line` are those of a manifest. `whole` is what it is a piece
+    of.
     """
 
     name: str
@@ -225,10 +236,13 @@ class Entry:
     is_checked: bool = False
     link: str | None = None
     waited: float = 0.0
+    whole: "Whole | None" = None
 
     @property
     def clip_name(self) -> str:
-        """The clip as the user knows it, "" if nobody knows."""
+        """The clip as the user knows it, "" if nobody knows, or of a piece, which has a name of its own."""
+        if self.whole is not None:
+            return ""
         return self.request.clip.name if self.request is not None else self.row.source if self.row is not None else ""
 
     @property
@@ -244,7 +258,7 @@ class Entry:
     @property
     def upload_key(self) -> UploadKey | None:
         """Equal for entries that one upload serves; None when there is nothing to upload."""
-        if self.request is None or self.request.clip.path is None:
+        if self.request is None or self.request.clip.path is None or self.request.is_split:
             return None
         return self.request.clip.sha256 or "", self.request.variant
 

@@ -53,8 +53,8 @@ class Results:
         self.running.pop(task_id, None)
 
     def see(self, task: Task) -> None:
-        """Remember a task as it was last seen. A link without a task is known by itself."""
-        if name := task.task_id or " ".join(task.result_urls):
+        """Remember a task as it was last seen. A link without a task is known by itself, a joined clip by its file."""
+        if name := task.task_id or " ".join(task.result_urls) or " ".join(file.path for file in task.files):
             known = self.tasks.get(name, task).prompt  # what we asked for is ours, whatever the service echoes
             self.tasks[name] = replace(task, prompt=task.prompt if known is None else known)
 
@@ -175,6 +175,7 @@ class Plan:
     `finishing` says what is made of results before they are saved.
     `writes_recipe`: what made a video is written beside its file. `only_reports`: a task that has failed is reported as
     any other that has ended, and is no failure of this run.
+    `keeps_pieces`: the work folder of a clip in pieces stays.
     """
 
     interval: float
@@ -194,6 +195,7 @@ class Plan:
     finishing: Finishing = field(default_factory=Finishing)
     writes_recipe: bool = False
     only_reports: bool = False
+    keeps_pieces: bool = False
 
     @property
     def option(self) -> str:

@@ -15,7 +15,8 @@ from luma_cli.edits.events import Checked, Note, Submitted
 from luma_cli.edits.poll import Close, Inbox, Later
 from luma_cli.edits.preflight import look_here, look_there, strictly, unfit
 from luma_cli.edits.request import EditRequest, Entry, UploadKey
-from luma_cli.edits.run import Plan, Run
+from luma_cli.edits.run import RUN_AGAIN, Plan, Run
+from luma_cli.edits.sources.pieces import BeingMade
 from luma_cli.edits.uploads import UploadEnded, Uploads
 from luma_cli.errors import ACCOUNT_ERRORS, Finding, LumaError, OutcomeUnknown, StillGenerating, Unavailable
 from luma_cli.journal.costs import Budget, PriceUnknown
@@ -40,7 +41,10 @@ class Turn:
 
 
 class Submitter:
-    """Used from one thread. `running` holds the ids of the tasks that run; `on_task` takes an entry with a new task."""
+    """Used from one thread. `running` holds the ids of the tasks that run.
+
+    `on_task` takes an entry with a new task, `on_split` one whose clip is to be cut into pieces.
+    """
 
     def __init__(
         self,
@@ -50,7 +54,9 @@ class Submitter:
         spending: Spending,
         endings: Endings,
         running: Collection[str],
+        *,
         on_task: Callable[[Entry], None],
+        on_split: Callable[[Entry], None],
     ) -> None:
         self._run = run
         self._plan = plan
@@ -59,6 +65,7 @@ class Submitter:
         self._endings = endings
         self._running = running
         self._on_task = on_task
+        self._on_split = on_split
         self._limited = 0
         self._held_since: float | None = None
         self.uploads = Uploads(run, inbox)
@@ -83,7 +90,7 @@ class Submitter:
         """Nothing more is submitted: each entry that waits gets the same reason."""
         left = list(self.queue)
         self.queue.clear()
-        rows = [entry for entry in left if entry.entry_id is not None]
+        rows = [entry for entry in left if entry.entry_id is not None or entry.whole is not None]
         for entry in rows:
             self._endings.fail(entry, error)
         self._run.give_up(error, len(left) - len(rows))
@@ -97,6 +104,10 @@ class Submitter:
             return  # the next end of a task gives the turn
         entry = self.queue[0]
         try:
+            if entry.request is not None and entry.request.is_split:
+                self._on_split(entry)
+                self._inbox.put(Turn())
+                return
             if not self._is_ready(entry):
                 return  # the end of its upload gives the turn
             self._submit(entry)
@@ -105,7 +116,9 @@ class Submitter:
         except PriceUnknown as price:
             self._wait_for_price(price)
         except BeingSent as error:
-            self._wait_for_other(entry, error)
+            self._wait_for_other(entry, f"{error.message}: waiting for its response")
+        except BeingMade as error:
+            self._wait_for_file(entry, str(error))
         except LumaError as error:
             self._take_refusal(entry, error)
         else:
@@ -272,10 +285,17 @@ class Submitter:
             self._run.report(Note(why))
         self._turn_in(1.0)
 
-    def _wait_for_other(self, entry: Entry, error: BeingSent) -> None:
-        """Another process is submitting the same: the others first, then see what came of it."""
+    def _wait_for_other(self, entry: Entry, why: str) -> None:
+        """Another process is doing the same: the others first, then see what came of it."""
         self.queue.rotate(-1)
-        self._wait(entry, f"{error.message}: waiting for its response")
+        self._wait(entry, why)
+
+    def _wait_for_file(self, entry: Entry, why: str) -> None:
+        """A clip in pieces may take another process long: the limit on waiting holds for it, too."""
+        if self._plan.timeout and entry.waited > self._plan.timeout:
+            self._take_refusal(entry, StillGenerating(why, hint=RUN_AGAIN))
+        else:
+            self._wait_for_other(entry, f"{why}: waiting for it")
 
     def _wait_for_price(self, price: PriceUnknown) -> None:
         """With a limit and no price known, one task goes first, and the rest follow when its cost is seen."""

@@ -85,7 +85,7 @@ class Journal(Submissions):
         super().__init__(database, claims, scope, now)
         self.on_warning = on_warning
         self.uploads = Uploads(database, self._scope, claims, now)
-        self.splits = Splits(database, self._scope, now)
+        self.splits = Splits(database, self._scope, self._claims, now)
 
     def close(self) -> None:
         self._claims.close()

@@ -1,13 +1,17 @@
 """Edits in pieces: the cuts are on disk before the first piece is submitted, and every later run keeps them."""
 
+import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from luma_cli.journal.accounts import Scope
+from luma_cli.journal.claims import Claims
 from luma_cli.journal.database import Database
 from luma_cli.journal.records import path_from, stored_path
 
@@ -43,9 +47,10 @@ class Split:
 class Splits:
     """The split edits of one account; see `Scope`. The tasks of a piece are rows of the journal: `pieces_of`."""
 
-    def __init__(self, database: Database, scope: Scope, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, scope: Scope, claims: Claims, now: Callable[[], float] = time.time) -> None:
         self._db = database
         self._scope = scope
+        self._claims = claims
         self._now = now
 
     def create(
@@ -57,11 +62,8 @@ class Splits:
         settings: Mapping[str, Any],
         pieces: Sequence[Piece],
     ) -> Split:
-        """Record the cuts. If another process has recorded some for this edit meanwhile, those count."""
+        """Record the cuts."""
         with self._db.transaction():
-            there = self.find(identity)
-            if there is not None:
-                return there
             cursor = self._db.execute(
                 "INSERT INTO split (base_url, account, identity, source, target, facts, settings, state, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -82,11 +84,14 @@ class Splits:
             self._db.executemany("INSERT INTO piece VALUES (?, ?, ?, ?)", rows)
             return self._load("number = :number", {"number": number})[0]
 
-    def find(self, identity: str) -> Split | None:
-        """The newest split of this edit."""
-        condition = f"{self._scope.owned} AND identity = :identity ORDER BY number DESC LIMIT 1"
-        found = self._load(condition, {**self._scope.values, "identity": identity})
-        return found[0] if found else None
+    def of(self, identity: str) -> list[Split]:
+        """The splits of this edit, the newest first."""
+        condition = f"{self._scope.owned} AND identity = :identity ORDER BY number DESC"
+        return self._load(condition, {**self._scope.values, "identity": identity})
+
+    def only_one(self, what: str) -> AbstractContextManager[bool]:
+        """True: no other process is at work on this edit, or this file; see `Claims`."""
+        return self._claims.only_one(f"split-{hashlib.sha256(os.fsencode(what)).hexdigest()[:32]}")
 
     def get(self, number: int) -> Split | None:
         found = self._load("number = :number", {"number": number})

@@ -57,10 +57,16 @@ def row_members(row: Row) -> dict[str, Any]:
     }
 
 
-def entry_members(row_id: str, line: int, task: Task, error: LumaError | None) -> dict[str, Any]:
+def entry_members(
+    row_id: str,
+    line: int,
+    task: Task,
+    error: LumaError | None,
+    pieces: Sequence[Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
     """The line of a row of a batch: the task's object (without an id where none came of it), and what went wrong."""
-    members = task_members(task)
-    if not task.task_id:
+    members = task_members(task, pieces)
+    if not task.task_id and not task.files:
         members["state"] = None
     return {"id": row_id, "line": line, **members, "error": error and error_members(error)}
 

@@ -161,9 +161,9 @@ class Presenter:
     def _ended(self, event: Ended) -> None:
         task = event.task
         if self._batch is not None:
-            self._batch.ended(task)
+            self._batch.ended(event)
         if event.entry_id is not None and (streams.wants_json() or not streams.stdout_is_terminal()):
-            streams.emit_json(entry_members(event.entry_id, event.line, task, None))
+            streams.emit_json(entry_members(event.entry_id, event.line, task, None, event.pieces))
         elif event.entry_id is not None:
             _emit_for_person(event)
         elif self._prints_json:
@@ -180,7 +180,7 @@ class Presenter:
             self._batch.failed(event)
         if streams.wants_json() or not streams.stdout_is_terminal():
             known = event.task or Task("", prompt=event.prompt, watermark=event.watermark)
-            streams.emit_json(entry_members(entry_id, event.line, known, event.error))
+            streams.emit_json(entry_members(entry_id, event.line, known, event.error, event.pieces))
 
     def _failed(self, event: Failed) -> None:
         task = event.task
@@ -189,7 +189,7 @@ class Presenter:
         if event.entry_id is not None:
             self._failed_row(event, event.entry_id)
         elif task is not None:
-            emit_task(task, [_as_named(file.path, None) for file in task.files])
+            emit_task(task, [_as_named(file.path, None) for file in task.files], event.pieces)
         if self._results.count > 1:
             messages.show_failure(f"{shown(event.name)}: {event.error.message}", event.error.hint)
 
@@ -223,16 +223,16 @@ class Batch:
         self._started = clock()
         self._done = 0
         self._failed: list[str] = []
-        self._credits: dict[str, float | None] = {}
+        self._credits: dict[str | int, float | None] = {}
 
-    def ended(self, task: Task) -> None:
+    def ended(self, event: Ended) -> None:
         self._done += 1
-        self._credits[task.task_id] = task.credits
+        self._credits[event.task.task_id or event.line] = event.task.credits
 
     def failed(self, event: Failed) -> None:
         self._failed.append(f"line {event.line}: {event.error.message}")
         if event.task is not None:
-            self._credits[event.task.task_id] = event.task.credits
+            self._credits[event.task.task_id or event.line] = event.task.credits
 
     def show(self) -> None:
         """What was done, and what was not once more."""

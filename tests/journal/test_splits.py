@@ -10,21 +10,21 @@ from support.journals import BASE, submission
 PIECES = (Piece(1, 0, 299), Piece(2, 299, 280))
 
 
-def test_the_first_cuts_count_for_every_later_run(file: Path) -> None:
+def test_the_cuts_of_an_edit_are_there_for_every_later_run(file: Path) -> None:
     book = journal.open_journal(file, service=BASE, account="mine")
     made = book.splits.create("edit", "/a/caf\udce9.mp4", "/b/out.mp4", {"rate": "30000/1001"}, {"match": True}, PIECES)
     again = book.splits.create("edit", "/a/other.mp4", "/b/out.mp4", {}, {}, PIECES[:1])
-    assert again == made == book.splits.find("edit") == book.splits.get(made.number)
+    assert book.splits.of("edit") == [again, made]
+    assert book.splits.get(made.number) == made
     assert (made.source, made.facts, made.pieces, made.state) == (
         "/a/caf\udce9.mp4",
         {"rate": "30000/1001"},
         PIECES,
         SplitState.OPEN,
     )
-    assert book.for_account("theirs").splits.find("edit") is None
+    assert book.for_account("theirs").splits.of("edit") == []
     book.splits.set_state(made.number, SplitState.FINISHED, "/c/out.mp4")
-    found = book.splits.find("edit")
-    assert found is not None
+    found = book.splits.of("edit")[-1]
     assert (found.state, found.target) == (SplitState.FINISHED, "/c/out.mp4")
     book.close()
 

@@ -66,7 +66,7 @@ def modify(
     (luma help exit-codes)
     """
     from luma_cli.callbacks.wake import open_server, pace
-    from luma_cli.edits.sources import command_line, pieces
+    from luma_cli.edits.sources import command_line
     from luma_cli.edits.sources.command_line import Asked, make_requests
     from luma_cli.output.questions import ask_prompts
 
@@ -87,21 +87,14 @@ def modify(
             finishing=finishing,
             max_credits=max_credits,
             writes_recipe=recipe or run.settings.recipe,
+            keeps_pieces=keep_pieces,
         )
         texts = ask_prompts(prompts, prompt_file, run.settings.prompt)
         options.check_key(idempotency_key)
         row, values = options.choose_model(run, model, setting)
         texts_of = (watermark, server.callback_url, row, values, trim, takes, idempotency_key, resubmit)
-        asked = Asked(*texts_of, finishing, fit, split or redo_piece is not None)
+        asked = Asked(*texts_of, finishing, fit, split or redo_piece is not None, redo_piece)
         run = command_line.with_account(run)
         requests = make_requests(run.settings, command_line.find_clips(run, videos), texts, asked)
-        if asked.is_split:
-            pieces.check_split(run, plan, requests, redo_piece)
         requests = command_line.make_ready(run, plan, requests, skips_checks=no_check, is_strict=strict, makes=kept)
-        if asked.is_split:
-            cutting = pieces.cutting_of(run, requests[0])
-            if cutting is not None:
-                options.cut_up(run, plan, cutting, server, redo_piece, dry_run=dry_run, keeps=keep_pieces)
-                return
-            requests = command_line.as_one_piece(run, plan, requests, makes=kept)
         options.carry_out(run, plan, requests, server, dry_run=dry_run, opens=open_)

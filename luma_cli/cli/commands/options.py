@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from luma_cli.edits.events import Report
     from luma_cli.edits.request import EditRequest, Finishing
     from luma_cli.edits.run import Clock, Plan, Results, Run
-    from luma_cli.edits.sources.pieces import Cutting
     from luma_cli.journal.journal import Journal
 
 # On fewer columns the boxes of rich leave no room for words.
@@ -346,31 +345,6 @@ def carry_out(
         see_through_with_callbacks(run, plan, entries_for(plan, requests), server)
     show_results(run, opens=opens, waits=plan.waits)
     run.results.conclude()
-
-
-def cut_up(
-    run: "Run",
-    plan: "Plan",
-    cutting: "Cutting",
-    server: "CallbackServer",
-    redo: int | None,
-    *,
-    dry_run: bool,
-    keeps: bool,
-) -> None:
-    """Edit a clip in pieces, or only show where it is cut."""
-    from luma_cli.callbacks.wake import see_through_with_callbacks
-    from luma_cli.edits.sources import pieces
-    from luma_cli.edits.sources.dry_run import show_requests
-
-    if dry_run:
-        count = pieces.show_cuts(run, cutting)
-        show_requests(run, plan, [cutting.request], pieces=count)
-        return
-    run.connect()
-    with server:
-        see = functools.partial(see_through_with_callbacks, server=server)
-        pieces.edit_in_pieces(run, plan, cutting, see, redo=redo, keeps=keeps)
 
 
 def show_results(run: "Run", *, opens: bool, waits: bool = True) -> None:

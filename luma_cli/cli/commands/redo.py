@@ -23,6 +23,10 @@ def redo(
     setting: options.Setting = None,
     audio: options.Audio = None,
     match: options.Match = None,
+    fit: options.Fit = False,
+    split: options.Split = False,
+    redo_piece: options.RedoPiece = None,
+    keep_pieces: options.KeepPieces = False,
     as_delivered: options.AsDelivered = False,
     watermark: options.Watermark = None,
     callback_url: options.CallbackUrl = None,
@@ -46,9 +50,10 @@ def redo(
 ) -> None:
     """Submit the edit of a task once more. It is a new task; the earlier take stays.
 
-    Source, prompt, watermark, trim, model, its settings and sound are the same, unless options say otherwise. A local
-    source is taken from its path if it has not changed since, else from its uploaded link while that lives; changed
-    bytes are never sent in its name. The idempotency key or batch row of a task that failed passes to its redo.
+    Source, prompt, watermark, trim, fit, model, its settings, sound and match are the same, unless options say
+    otherwise. A local source is taken from its path if it has not changed since, else from its uploaded link while that
+    lives; changed bytes are never sent in its name. Of a clip that was edited in pieces all are made again: the cost is
+    said, and a terminal is asked. The idempotency key or batch row of a task that failed passes to its redo.
 
     \b
     Examples:
@@ -80,20 +85,11 @@ def redo(
             finishing=finishing,
             max_credits=max_credits,
             writes_recipe=recipe or run.settings.recipe,
+            keeps_pieces=keep_pieces,
         )
         texts = ask_prompts(prompts, prompt_file, run.settings.prompt) if prompts or prompt_file else ()
-        changes = Changes(
-            texts,
-            watermark,
-            server.callback_url,
-            model,
-            setting or (),
-            trim,
-            takes,
-            idempotency_key,
-            resubmit,
-            finishing,
-        )
+        how = (trim, takes, idempotency_key, resubmit, finishing, fit, split or redo_piece is not None, redo_piece)
+        changes = Changes(texts, watermark, server.callback_url, model, setting or (), *how)
         run = run.for_account()
         requests = make_redo(run, find_made(run, task), changes)
         requests = command_line.make_ready(run, plan, requests, skips_checks=no_check, is_strict=strict, makes=kept)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from luma_cli.api.models import LUMA, Model
 from luma_cli.config.settings import Settings
@@ -28,6 +28,7 @@ from luma_cli.edits.request import (
     with_auto_key,
 )
 from luma_cli.edits.run import Plan, Run
+from luma_cli.edits.sources.pieces import check_split, counted, is_new_repeat
 from luma_cli.edits.sources.task_clips import find_task_clip
 from luma_cli.errors import Declined, KeyRejected, LumaError, UsageError
 from luma_cli.journal.records import Row
@@ -72,7 +73,10 @@ def make_ready(
             run.report(Warned(f"{model.name} takes no text as watermark: the setting is left out"))
     if any(request.fit for request in requests):
         find_ffmpeg(run.settings.ffmpeg, fit.NEEDS, option="--fit")
+    if any(request.is_split for request in requests):
+        check_split(run, plan, requests)
     requests = prepare(run, requests, skips_checks=skips_checks, is_strict=is_strict)
+    requests = [counted(run, plan.output, request) if request.is_split else request for request in requests]
     check_targets(run, plan, requests, makes=makes)
     return requests
 
@@ -101,13 +105,15 @@ def claim_own_tasks(run: Run, requests: Sequence[EditRequest]) -> None:
 
 
 def refuse_repeats(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None:
-    """The same edit without a key: a person is asked, elsewhere it is noted.
+    """The same edit without a key, or all pieces of one again: a person is asked, elsewhere it is noted.
 
     Raises:
         Declined: the person does not want it again.
     """
     for request in requests:
-        if request.key is not None or request.resubmit or request.is_repeat:
+        if is_new_repeat(run, plan.output, request):
+            _confirm_repeat(run, plan, request)
+        if request.key is not None or request.resubmit or request.is_repeat or request.is_split:
             continue
         rows = run.journal.find_by_identity(request.identity, request.legacy_digest)
         row = next((row for row in rows if row.task.task_id and not row.task.has_failed), None)
@@ -123,6 +129,15 @@ def refuse_repeats(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> Non
             run.report(Note(f"{what}; --idempotency-key auto would continue it"))
 
 
+def _confirm_repeat(run: Run, plan: Plan, request: EditRequest) -> None:
+    cost = describe_cost(run, plan, [request] * request.pieces)
+    what = f"all {request.pieces} pieces are submitted again: {cost}"
+    if not run.can_ask():
+        run.report(Note(what))
+    elif not run.confirm(f"{what}. Go on?"):
+        raise Declined("nothing was submitted", hint="luma redo --redo-piece I makes one of them again")
+
+
 def check_targets(run: Run, plan: Plan, requests: Sequence[EditRequest], *, makes: bool) -> None:
     """`save.check_output` for what is asked for; an idempotency key may have its files there already.
 
@@ -136,13 +151,6 @@ def check_targets(run: Run, plan: Plan, requests: Sequence[EditRequest], *, make
     if not makes and any(request.key for request in requests):
         return  # the file may be there already, as the journal would say
     save.check_output(plan, len(requests), lambda: _saved_before(run, requests), makes=makes)
-
-
-def as_one_piece(run: Run, plan: Plan, requests: Sequence[EditRequest], *, makes: bool) -> list[EditRequest]:
-    """Requests whose clips need no cut. Raises what `check_targets` does."""
-    whole = [replace(request, is_split=False) for request in requests]
-    check_targets(run, plan, whole, makes=makes)
-    return whole
 
 
 def entries_for(plan: Plan, requests: Sequence[EditRequest]) -> list[Entry]:
@@ -209,6 +217,7 @@ class Asked:
     finishing: Finishing = field(default_factory=Finishing)
     fit: bool = False
     is_split: bool = False
+    redo_piece: int | None = None
 
 
 def make_requests(settings: Settings, clips: Sequence[Clip], prompts: Sequence[str], asked: Asked) -> list[EditRequest]:
@@ -243,6 +252,7 @@ def make_requests(settings: Settings, clips: Sequence[Clip], prompts: Sequence[s
             finishing=asked.finishing,
             fit=asked.fit,
             is_split=asked.is_split,
+            redo_piece=asked.redo_piece,
             repeats=asked.takes > 1 and asked.key is None,
             names_prompt=len(prompts) * asked.takes > 1,
         )

@@ -15,25 +15,30 @@ from luma_cli.edits.events import (
 from luma_cli.edits.preflight import look_at_each, unfit
 from luma_cli.edits.request import EditRequest, Entry
 from luma_cli.edits.run import Plan, Run
+from luma_cli.edits.sources.pieces import counted, pieces_made, show_cuts
 from luma_cli.errors import Finding, LumaError
 
 
-def show_requests(run: Run, plan: Plan, requests: Sequence[EditRequest], *, pieces: int = 1) -> None:
-    """For --dry-run: report what would be sent for each clip; the rejected ones do not cost the others.
-
-    `pieces`: each is submitted in so many.
-    """
+def show_requests(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None:
+    """For --dry-run: report what would be sent for each clip; the rejected ones do not cost the others."""
     for request in requests:
         if request.error is not None:
             run.fail(Failed(request.clip.name, request.error))
             continue
+        if request.is_split:
+            show_cuts(run, plan.output, request)
         link = None if request.clip.path is None else f"(upload of {request.clip.name})"
         edit = request.submission(link).edit
         run.report(Prepared(run.base_url + request.model.family.submit_path, edit.payload(), request.findings))
     wanted = [request for request in requests if request.error is None]
     if wanted:
-        run.report(Note(describe_cost(run, plan, wanted * pieces, with_balance=True)))
+        run.report(Note(describe_cost(run, plan, _submissions(wanted), with_balance=True)))
     run.results.conclude()
+
+
+def _submissions(requests: Sequence[EditRequest]) -> list[EditRequest]:
+    """Each as often as it is submitted: an edit in pieces for each of them."""
+    return [request for request in requests for _ in range(request.pieces)]
 
 
 def show_entries(run: Run, plan: Plan, entries: Sequence[Entry]) -> None:
@@ -53,7 +58,8 @@ def show_entries(run: Run, plan: Plan, entries: Sequence[Entry]) -> None:
             run.results.add(row.error)
         elif row.task is None:
             new.append(request)
-            row = replace(row, expected_credits=spending.expected(request))
+            price = spending.expected(request)
+            row = replace(row, expected_credits=None if price is None else price * request.pieces)
         run.report(row)
     run.report(Note(_summary(run, plan, planned, new)))
     run.results.conclude()
@@ -64,12 +70,25 @@ def _planned(run: Run, entry: Entry) -> Planned:
     assert request is not None  # noqa: S101  a row of a manifest asks for an edit
     row = Planned(entry.entry_id or "", entry.line, request.clip.name, request.prompt, error=request.error)
     try:
+        if request.is_split and request.error is None:
+            entry.request = request = counted(run, entry.output, request)
+        if request.is_split and request.error is None:
+            return _planned_in_pieces(run, entry, request, row)
         earlier = run.journal.earlier(request.submission(), resubmit=request.resubmit)
     except LumaError as error:
         return replace(row, error=row.error or error)
     known = run.journal.known(earlier) if earlier is not None else None
     if earlier is not None:
         return replace(row, task=known.task if known is not None else Task(earlier), error=None)
+    return row
+
+
+def _planned_in_pieces(run: Run, entry: Entry, request: EditRequest, row: Planned) -> Planned:
+    """Only pieces that no earlier run has submitted are still to be paid."""
+    made = pieces_made(run, entry.output, request)
+    if len(made) == request.pieces:
+        return replace(row, task=made[-1])
+    entry.request = replace(request, pieces=request.pieces - len(made))
     return row
 
 
@@ -83,7 +102,7 @@ def _summary(run: Run, plan: Plan, planned: Sequence[Planned], new: Sequence[Edi
     paid = sum(row.task is not None for row in planned)
     text = f"{len(planned)} row{'s' if len(planned) != 1 else ''}: {len(new)} to submit, {paid} submitted before"
     text += f", {failed} with a fault" if failed else ""
-    text += f"; {describe_cost(run, plan, new)}" if new else "; nothing to pay"
+    text += f"; {describe_cost(run, plan, _submissions(new))}" if new else "; nothing to pay"
     try:
         return f"{text}; the balance is {run.client.credits():.12g}"
     except LumaError:

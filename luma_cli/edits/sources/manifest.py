@@ -121,6 +121,7 @@ def _request_of(
         trim=row.trim,
         fit=bool(row.fit),
         finishing=Finishing(row.audio, row.match),
+        is_split=bool(row.split),
         error=fault,
     )
 
@@ -138,12 +139,3 @@ def _output_of(row: ManifestEntry, folder: str | None) -> str | None:
     if row.output is not None:
         return str(Path(folder or ".", row.output))
     return None if folder is None else f"{folder.rstrip('/')}/"
-
-
-# --- the file ---
-
-
-# --- a row ---
-
-
-# --- rows beside each other ---

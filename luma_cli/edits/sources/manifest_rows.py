@@ -28,6 +28,7 @@ from luma_cli.edits.sources.manifest_file import (
     nearest_column,
     unknown_column,
 )
+from luma_cli.edits.sources.pieces import check_tools
 from luma_cli.errors import Finding, UsageError
 from luma_cli.video import fit
 from luma_cli.video.ffmpeg import find_ffmpeg
@@ -41,12 +42,9 @@ SWITCHES = ("match", "fit", "split")
 
 MAX_ID = 200
 
-
 MAX_OUTPUT = 1000
 
-
 MAX_TAKES = 100
-
 
 MAX_FAULTS = 20
 _YES, _NO = ("true", "yes", "y", "on", "1"), ("false", "no", "n", "off", "0")
@@ -120,6 +118,8 @@ def _with_checked_finishing(run: Run, name: str, rows: Sequence[ManifestEntry]) 
             checked = check_finishing(run, Finishing(audio, row.match)) if audio or row.match else Finishing()
             if row.fit:
                 find_ffmpeg(run.settings.ffmpeg, fit.NEEDS, option="fit")
+            if row.split:
+                check_tools(run, "split")
             found.append(replace(row, audio=checked.audio))
         except UsageError as error:
             faults.append((row.line, error.message))
@@ -286,12 +286,14 @@ def _model_and_options(given: dict[str, Any], default: str) -> dict[str, Any]:
 
 def _check_together(entry: ManifestEntry) -> None:
     """What does not go together with what."""
-    if entry.split:
-        raise BadRow("a batch does not edit in pieces: luma modify --split -o FILE does")
-    if entry.fit and "://" in entry.video:
-        raise BadRow("fit is for local clips: download the video first and give the file")
-    if entry.trim is not None and "://" in entry.video:
-        raise BadRow("trim is for local clips: download the video first and give the file")
+    for name in ("fit", "trim", "split"):
+        if getattr(entry, name) and "://" in entry.video:
+            raise BadRow(f"{name} is for local clips: download the video first and give the file")
+    if entry.split and entry.output is None:
+        raise BadRow("split needs output, the file for the whole clip")
+    for name, is_given in (("takes", entry.takes > 1), ("trim", entry.trim is not None)):
+        if entry.split and is_given:
+            raise BadRow(f"split and {name} do not go together")
     if entry.takes > 1 and entry.output is not None:
         raise BadRow(f"output names one file for {entry.takes} takes: leave it out, and use -o DIR")
 

@@ -3,24 +3,26 @@
 import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
 
 from luma_cli import files
 from luma_cli.api.task import SavedFile, State, Task
 from luma_cli.config.settings import journal_is_off
 from luma_cli.downloads import part_file
 from luma_cli.downloads.file_names import Naming
-from luma_cli.downloads.target import real_target
+from luma_cli.downloads.target import check_target, real_target
 from luma_cli.edits import save
-from luma_cli.edits.events import Ended, Event, Failed, Note, PiecesPlanned, Warned, transferring
-from luma_cli.edits.request import KEEP, SILENT, EditRequest, Entry, Finishing, PieceOf
-from luma_cli.edits.run import RUN_AGAIN, STDOUT, Plan, Run
-from luma_cli.errors import FileError, UsageError, reason
+from luma_cli.edits.events import PiecesPlanned, Warned, transferring
+from luma_cli.edits.finish import wish_of
+from luma_cli.edits.poll import Inbox
+from luma_cli.edits.request import AUTO, KEEP, SILENT, EditRequest, Entry, Finishing, PieceOf
+from luma_cli.edits.run import STDOUT, Plan, Run
+from luma_cli.errors import FileError, LumaError, MixedOutcomes, UsageError, reason
 from luma_cli.journal.records import Row
 from luma_cli.journal.splits import Piece, Split, SplitState
 from luma_cli.video import headers, join, match
@@ -34,128 +36,425 @@ from luma_cli.video.split import find_scenes, plan_cuts
 log = logging.getLogger(__name__)
 
 NEEDS = CUT_NEEDS | match.NEEDS | join.NEEDS
-See = Callable[[Run, Plan, Sequence[Entry]], None]
+PieceFacts = tuple[Mapping[str, object], ...]
+
+
+class BeingMade(Exception):
+    """Another process is at work on the same file."""
 
 
 @dataclass(frozen=True)
-class Cutting:
-    """A clip that is to be edited in pieces, and what cuts it."""
+class Joined:
+    """The pieces of a clip are joined in `path`, or cannot be."""
 
-    request: EditRequest
-    tool: Ffmpeg
-    footage: Footage
-
-    @property
-    def rate(self) -> Fraction:
-        return self.footage.rate
-
-    @property
-    def seen_size(self) -> tuple[int, int]:
-        return even((self.footage.picture.width, self.footage.picture.height))
+    whole: "Whole"
+    path: Path
+    error: LumaError | None = None
 
 
-def check_split(run: Run, plan: Plan, requests: Sequence[EditRequest], redo: int | None) -> EditRequest:
-    """The one edit that is to be made in pieces.
+def check_split(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None:
+    """Return if a command line asks for one edit in pieces that can be made.
 
     Raises:
         UsageError: there are several, there is no file for the result, no journal, or no ffmpeg.
     """
-    if journal_is_off():
-        raise UsageError("without the journal nobody knows which pieces are paid", hint="unset LUMA_JOURNAL")
     if len(requests) != 1:
         raise UsageError("--split is for one VIDEO, one prompt and one take", hint="one command for each")
-    request = requests[0]
     if plan.output is None or plan.output == STDOUT or save.is_folder(plan.output):
         raise UsageError("--split needs a file for the whole clip", hint="-o FILE")
+    request = requests[0]
+    check_clip(request)
+    if plan.finishing.as_delivered:
+        raise UsageError("--split and --as-delivered are both given", hint="use one of them")
+    if request.redo_piece is not None and request.redo_piece < 1:
+        raise UsageError("--redo-piece counts from 1")
+    check_tools(run, "--split")
+
+
+def check_tools(run: Run, option: str) -> None:
+    """Raises UsageError without what every edit in pieces needs: a journal, and an ffmpeg that can do it."""
+    if journal_is_off():
+        raise UsageError("without the journal nobody knows which pieces are paid", hint="unset LUMA_JOURNAL")
+    find_ffmpeg(run.settings.ffmpeg, NEEDS, option=option)
+
+
+def check_clip(request: EditRequest) -> None:
+    """Raises UsageError for a clip that cannot be cut."""
     if request.clip.path is None or request.trim is not None:
         what = "cuts local clips" if request.clip.path is None else "and --trim cut the same clip"
         raise UsageError(f"--split {what}", hint="give the clip as a file of its own")
-    if plan.finishing.as_delivered:
-        raise UsageError("--split and --as-delivered are both given", hint="use one of them")
-    if redo is not None and redo < 1:
-        raise UsageError("--redo-piece counts from 1")
-    find_ffmpeg(run.settings.ffmpeg, NEEDS, option="--split")
-    return request
 
 
-def cutting_of(run: Run, request: EditRequest) -> Cutting | None:
-    """How a clip is cut; None if it needs no cut.
+def counted(run: Run, output: str | None, request: EditRequest) -> EditRequest:
+    """A request with the number of its pieces, or of those of an earlier run; a plain one if it needs no cut.
 
     Raises:
-        UsageError: it is not fit for it.
+        UsageError: the clip cannot be read or cut, or it has no such piece as is to be made again.
     """
+    footage = _look(run, request)
+    if footage is None:
+        return replace(request, is_split=False)
+    there = _recorded(run, request, real_target(Path(output or "")))
+    count = len(there.pieces if there else plan_cuts(footage.frame_count, footage.rate, request.model.limits))
+    if request.redo_piece is not None and request.redo_piece > count:
+        raise UsageError(f"the clip has {count} pieces", hint=f"--redo-piece 1 to {count}")
+    return replace(request, pieces=count)
+
+
+def pieces_made(run: Run, output: str | None, request: EditRequest) -> list[Task]:
+    """The tasks of those pieces that earlier runs have submitted."""
+    there = _recorded(run, request, real_target(Path(output or "")))
+    rows = run.journal.pieces_of(there.number) if there is not None else []
+    return [row.task for row in _newest(rows).values()]
+
+
+def is_new_repeat(run: Run, output: str | None, request: EditRequest) -> bool:
+    """Whether all pieces of an edit that was made are paid again, and no earlier run has begun with that."""
+    return request.is_split and request.repeats and _recorded(run, request, real_target(Path(output or ""))) is None
+
+
+def show_cuts(run: Run, output: str | None, request: EditRequest) -> None:
+    """For --dry-run: where the clip is cut, or was cut by an earlier run."""
+    footage = _look(run, request)
+    assert footage is not None  # noqa: S101  counted before
+    there = _recorded(run, request, real_target(Path(output or "")))
+    pieces = there.pieces if there is not None else _plan_pieces(run, request, footage)
+    run.report(PiecesPlanned(request.clip.name, footage.rate, tuple(pieces)))
+
+
+def _look(run: Run, request: EditRequest) -> Footage | None:
+    """The clip as ffmpeg sees it; None if it needs no cut."""
     if request.error is not None:
         raise request.error
-    path = request.clip.path
-    assert path is not None  # noqa: S101  checked before
-    tool = find_ffmpeg(run.settings.ffmpeg, NEEDS, option="--split")
-    footage = look(tool, path, verb="split")
+    check_clip(request)
+    assert request.clip.path is not None  # noqa: S101
+    footage = look(find_ffmpeg(run.settings.ffmpeg, NEEDS, option="--split"), request.clip.path, verb="split")
     if float(footage.seconds) <= request.model.limits.max_seconds + headers.ROUNDING:
         log.info("%s needs no cut", request.clip.name)
         return None
-    return Cutting(request, tool, footage)
+    return footage
 
 
-def show_cuts(run: Run, cutting: Cutting) -> int:
-    """For --dry-run: where the clip is cut, or was cut by an earlier run. Returns the number of pieces."""
-    there = run.journal.splits.find(cutting.request.identity)
-    pieces = there.pieces if there is not None else _plan_pieces(run, cutting)
-    run.report(PiecesPlanned(cutting.request.clip.name, cutting.rate, tuple(pieces)))
-    return len(pieces)
-
-
-def edit_in_pieces(
-    run: Run, plan: Plan, cutting: Cutting, see: See, *, redo: int | None = None, keeps: bool = False
-) -> None:
-    """Edit a clip in pieces and save the whole; run again, it goes on where it stopped.
-
-    `see` is the engine. `redo` is a piece that is made again; `keeps` leaves the work folder.
-
-    Raises:
-        FileError: the frames are not exact, or the file cannot be saved.
-        LumaError: a piece has failed, as `Results.conclude`.
-    """
-    target = real_target(Path(plan.output or ""))
-    split = _recorded(run, cutting, target)
-    if redo is not None and redo > len(split.pieces):
-        raise UsageError(f"the clip has {len(split.pieces)} pieces", hint=f"--redo-piece 1 to {len(split.pieces)}")
-    ours = _own_file(run, split, target)
-    if ours is not None and redo is None:
-        run.journal.splits.set_state(split.number, SplitState.FINISHED, str(target))
-        run.report(Note(f"{plan.output} is saved already"))
-        _end(run, plan, cutting, split, ours)
-        return
-    save.check_output(plan, 1, lambda: frozenset({str(target)} if ours is not None else ()))
-    _Work(run, plan, cutting, split, target, ours is not None).process(see, redo, keeps=keeps)
-
-
-def _recorded(run: Run, cutting: Cutting, target: Path) -> Split:
-    """The cuts, on disk before anything is sent; those of an earlier run are kept."""
-    request, footage = cutting.request, cutting.footage
-    there = run.journal.splits.find(request.identity)
-    if there is not None:
-        return there
-    facts = {"rate": str(footage.rate), "frames": footage.frame_count, "is_variable": footage.is_variable}
-    settings = {"prompt": request.prompt, "audio": request.finishing.audio, "match": request.finishing.match}
-    pieces = _plan_pieces(run, cutting)
-    return run.journal.splits.create(request.identity, request.clip.source, str(target), facts, settings, pieces)
-
-
-def _plan_pieces(run: Run, cutting: Cutting) -> list[Piece]:
-    footage, limits = cutting.footage, cutting.request.model.limits
+def _plan_pieces(run: Run, request: EditRequest, footage: Footage) -> list[Piece]:
+    tool = find_ffmpeg(run.settings.ffmpeg, NEEDS, option="--split")
     with transferring(run.report, f"find the scenes of {footage.path.name}", "seconds") as on_seconds:
-        scenes = find_scenes(cutting.tool, footage, on_seconds)
-    planned = plan_cuts(footage.frame_count, footage.rate, limits, scenes)
+        scenes = find_scenes(tool, footage, on_seconds)
+    planned = plan_cuts(footage.frame_count, footage.rate, request.model.limits, scenes)
     return [Piece(piece.index + 1, piece.first_frame, piece.frame_count) for piece in planned]
 
 
-def _own_file(run: Run, split: Split, target: Path) -> SavedFile | None:
-    """The file at the target, if it is what an earlier run has made of these very pieces."""
-    known = run.journal.file_at(str(target))
-    rows = run.journal.pieces_of(split.number)
-    if known is None or known[0] not in {row.task.task_id for row in rows}:
-        return None
-    return save.already_saved(target, known[1])
+def _recorded(run: Run, request: EditRequest, target: Path) -> Split | None:
+    """The cuts of an earlier run that this one goes on with: of the same row or key, else the best for this file."""
+    found = run.journal.splits.of(request.identity)
+    if request.repeats:  # another take is meant: only one that was stopped is gone on with
+        return next((it for it in found if _is_stopped_repeat(it, target)), None)
+    if (key := _own_key(request)) is not None:
+        return next((it for it in found if it.settings.get("key") == key), None)
+    return next((it for it in found if it.target == str(target)), found[0] if found else None)
+
+
+def _is_stopped_repeat(split: Split, target: Path) -> bool:
+    is_repeat = bool(split.settings.get("repeats"))
+    return is_repeat and split.state is SplitState.OPEN and split.target == str(target)
+
+
+def _own_key(request: EditRequest) -> str | None:
+    """What tells this edit from the same one elsewhere; a key that is made of its identity does not."""
+    return None if request.key is None or request.key.startswith(f"{AUTO}:") else request.key
+
+
+@dataclass
+class Whole:
+    """A clip that is edited in pieces, and what has become of them. `replaces`: the target is of an earlier run."""
+
+    entry: Entry
+    request: EditRequest
+    footage: Footage
+    split: Split
+    finishing: Finishing
+    target: Path
+    claim: ExitStack
+    replaces: bool = False
+    size: tuple[int, int] | None = None
+    tasks: dict[int, Task] = field(default_factory=dict)
+    errors: dict[int, LumaError] = field(default_factory=dict)
+    brought: "dict[int, Future[Path]]" = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """For the pieces, beside the target."""
+        return self.target.with_name(f".{self.target.name}.luma-pieces")
+
+    @property
+    def has_ended(self) -> bool:
+        return len(self.tasks) + len(self.errors) == len(self.split.pieces)
+
+    @property
+    def error(self) -> LumaError:
+        """What went wrong with the pieces: of the kind of theirs if all failed alike."""
+        found, count = list(self.errors.values()), len(self.split.pieces)
+        alike = len(found) == count and len({error.exit_code for error in found}) == 1
+        kind = type(found[0]) if alike else MixedOutcomes
+        return kind(f"{len(found)} of {count} pieces did not succeed", hint="each has its own line above")
+
+
+class Joiner:
+    """Cuts clips into pieces and joins what comes of them: in a thread, while others are still generated.
+
+    What is joined goes through `inbox` back to the thread that owns the journal.
+    """
+
+    def __init__(self, run: Run, plan: Plan, inbox: Inbox) -> None:
+        self._run = run
+        self._plan = plan
+        self._inbox = inbox
+        self._open: list[Whole] = []
+        self._joining = 0
+        self._pool = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for whole in list(self._open):
+            self.close(whole)
+
+    @property
+    def is_busy(self) -> bool:
+        return self._joining > 0
+
+    @property
+    def has_failed(self) -> bool:
+        return any(whole.errors for whole in self._open)
+
+    # --- before the pieces ---
+
+    def cut(self, entry: Entry) -> tuple[Whole, SavedFile | None]:
+        """A clip with its pieces, planned or those of an earlier run, and its file if that has made it already.
+
+        The cuts are on disk before anything is sent.
+
+        Raises:
+            BeingMade: another process is at it.
+            LumaError: the clip cannot be cut, or the whole not be saved.
+        """
+        request, target = entry.request, real_target(Path(entry.output or ""))
+        footage = _look(self._run, request) if request is not None else None
+        assert request is not None and footage is not None  # noqa: S101, PT018  only what needs a cut comes here
+        with ExitStack() as claim:
+            for what in (f"{request.identity} {_own_key(request)}", str(target)):
+                if not claim.enter_context(self._run.journal.splits.only_one(what)):
+                    raise BeingMade(f"another luma is making {entry.output}")
+            whole = self._whole(entry, request, footage, target)
+            ours = self._own_file(whole)
+            if ours is None:
+                check_target(target, overwrite=self._plan.overwrite)
+            elif request.redo_piece is None:
+                self._run.journal.splits.set_state(whole.split.number, SplitState.FINISHED, str(target))
+                return whole, ours
+            whole.replaces = ours is not None
+            _make_folder(whole.folder)
+            whole.claim.push(claim.pop_all())
+        self._open.append(whole)
+        return whole, None
+
+    def _whole(self, entry: Entry, request: EditRequest, footage: Footage, target: Path) -> Whole:
+        run = self._run
+        split = _recorded(run, request, target)
+        recorded = split.settings if split is not None else {}
+        finishing = wish_of(
+            run, request.finishing, self._plan.finishing, Finishing(recorded.get("audio"), recorded.get("match"))
+        )
+        if split is None:
+            facts = {"rate": str(footage.rate), "frames": footage.frame_count, "is_variable": footage.is_variable}
+            settings = {"prompt": request.prompt, "audio": finishing.audio, "match": finishing.match}
+            settings |= {"key": _own_key(request), "repeats": request.repeats}
+            pieces = _plan_pieces(run, request, footage)
+            create = run.journal.splits.create
+            split = create(request.identity, request.clip.source, str(target), facts, settings, pieces)
+        whole = Whole(entry, request, footage, split, finishing, target, ExitStack())
+        whole.size = even((footage.picture.width, footage.picture.height)) if finishing.match else None
+        return whole
+
+    def _own_file(self, whole: Whole) -> SavedFile | None:
+        """The file at the target, if it is what an earlier run has made of these very pieces."""
+        known = self._run.journal.file_at(str(whole.target))
+        rows = self._run.journal.pieces_of(whole.split.number)
+        if known is None or known[0] not in {row.task.task_id for row in rows}:
+            return None
+        return save.already_saved(whole.target, known[1])
+
+    def entries(self, whole: Whole) -> list[Entry]:
+        """The pieces as the engine takes them."""
+        request, split, entry = whole.request, whole.split, whole.entry
+        redo, count = request.redo_piece, len(split.pieces)
+        repeated = redo if redo is not None and self._submits_again(split, redo) else None
+        found = []
+        for piece in split.pieces:
+            seconds = float(piece.frames / whole.footage.rate)
+            part = PieceOf(split.number, piece.index, count, piece.first_frame, piece.frames, seconds)
+            one = replace(
+                request,
+                piece=part,
+                is_split=False,
+                key=f"split:{split.number}:{piece.index}",
+                old_keys=(),
+                repeats=piece.index == repeated,
+                finishing=Finishing(),
+            )
+            name = f"piece {piece.index} of {count}" if entry.entry_id is None else f"{entry.name} piece {piece.index}"
+            naming = Naming(f"piece-{piece.index:03}")
+            made = Entry(name, naming, one, output=f"{whole.folder}/", is_checked=True, whole=whole)
+            found.append(replace(made, entry_id=entry.entry_id, line=entry.line))
+        return found
+
+    def _submits_again(self, split: Split, index: int) -> bool:
+        """Whether piece `index` is to be paid again, or an earlier run that was stopped has done so already."""
+        rows = [row for row in self._run.journal.pieces_of(split.number) if row.details.piece_index == index]
+        if not rows:
+            return False
+        is_stopped_redo = split.state is SplitState.OPEN and len(rows) > 1 and not rows[0].task.has_failed
+        if split.state is SplitState.FINISHED:
+            self._run.journal.splits.set_state(split.number, SplitState.OPEN)
+        return not is_stopped_redo
+
+    # --- after the pieces ---
+
+    def failed(self, whole: Whole, entry: Entry, error: LumaError, *, task: Task | None) -> None:
+        """A piece did not come to its end; the others go on."""
+        index = _index_of(entry)
+        whole.errors[index] = error
+        hint = error.hint
+        if task is not None and task.has_failed:
+            again = f"the same command with --redo-piece {index}"
+            if entry.entry_id is not None:
+                again = f"luma tasks forget {task.task_id}, and the same command again"
+            hint = f"{f'{hint}; ' if hint else ''}this piece again: {again}"
+        self._run.report(Warned(f"{entry.name}: {error.message}{f' ({hint})' if hint else ''}", once=False))
+
+    def ended(self, whole: Whole, entry: Entry, task: Task) -> None:
+        """A piece is saved in the work folder: it is brought back beside the others, and all are joined at the end."""
+        index = _index_of(entry)
+        whole.tasks[index] = task
+        if index == whole.split.pieces[0].index and whole.size is None:
+            picture = look(self._tool, Path(task.files[0].path), failure=FileError).picture
+            whole.size = even((picture.width, picture.height))
+        if whole.size is not None:  # else the first piece has not come yet, whose size the others get
+            for number, ended in whole.tasks.items():
+                if number not in whole.brought:
+                    whole.brought[number] = self._pool.submit(self._bring_back, whole, number, ended, whole.size)
+        if whole.has_ended and not whole.errors:
+            self._joining += 1
+            self._pool.submit(lambda: self._inbox.put(self._join(whole)))
+
+    @property
+    def _tool(self) -> Ffmpeg:
+        return find_ffmpeg(self._run.settings.ffmpeg, NEEDS, option="--split")
+
+    def _bring_back(self, whole: Whole, index: int, task: Task, size: tuple[int, int]) -> Path:
+        """The piece at exactly the frames that it had, in the pool's thread."""
+        delivered = Path(task.files[0].path)
+        piece = whole.split.pieces[index - 1]
+        made = delivered.with_name(f"back-{index:03}-{task.task_id[:32]}-{size[0]}x{size[1]}.mp4")
+        if not made.is_file():
+            part = made.with_suffix(".part")
+            goal = match.Goal(whole.footage.rate, piece.frames, size, whole.footage.is_variable)
+            label = f"bring back piece {index} of {len(whole.split.pieces)}"
+            with transferring(self._run.report, label, "seconds") as on_seconds:
+                match.bring_back(self._tool, delivered, goal, part, on_seconds=on_seconds)
+            os.replace(part, made)
+        return made
+
+    def _join(self, whole: Whole) -> Joined:
+        """In the pool's thread, after the last piece is brought back."""
+        joined = whole.folder / "joined.mp4"
+        try:
+            pieces = [whole.brought[piece.index].result() for piece in whole.split.pieces]
+            count = sum(piece.frames for piece in whole.split.pieces)
+            files.remove(joined)
+            with transferring(self._run.report, f"join {whole.request.clip.name}", "pieces") as on_piece:
+                sound = self._sound(whole)
+                join.join(self._tool, pieces, whole.footage.rate, count, joined, sound=sound, on_seconds=on_piece)
+        except LumaError as error:
+            return Joined(whole, joined, error)
+        except OSError as error:
+            return Joined(whole, joined, FileError(f"cannot join the pieces: {reason(error)}"))
+        except Exception as error:
+            log.debug("unexpected", exc_info=error)
+            return Joined(whole, joined, LumaError(f"internal error: {type(error).__name__}"))
+        return Joined(whole, joined)
+
+    def _sound(self, whole: Whole) -> Sound | None:
+        audio = whole.finishing.audio or KEEP
+        if audio == SILENT:
+            return None
+        return find_sound(self._tool, whole.footage.path if audio == KEEP else Path(audio))
+
+    def publish(self, joined: Joined) -> SavedFile:
+        """Give the whole its name. Recorded before: a run that is stopped in between finds it to be its own.
+
+        Raises:
+            LumaError: it was not joined, or cannot be saved.
+        """
+        self._joining -= 1
+        try:
+            return self._published(joined)
+        finally:
+            self.close(joined.whole)
+
+    def _published(self, joined: Joined) -> SavedFile:
+        if joined.error is not None:
+            raise joined.error
+        whole, journal = joined.whole, self._run.journal
+        size, digest = part_file.measure(joined.path)
+        file = SavedFile(str(whole.target), size, digest, "")
+        for task in whole.tasks.values():
+            journal.save_file(task.task_id, file)
+        try:
+            with joined.path.open("rb+") as opened:
+                files.sync_file(opened.fileno())
+            files.publish(joined.path, whole.target, overwrite=self._plan.overwrite or whole.replaces)
+            files.sync_folder(whole.target.parent)
+        except FileExistsError as error:
+            raise files.exists(whole.target) from error
+        except OSError as error:
+            raise files.file_error(whole.target, error) from error
+        journal.splits.set_state(whole.split.number, SplitState.FINISHED, str(whole.target))
+        with suppress(FileError):
+            journal.forget_files([one.path for task in whole.tasks.values() for one in task.files])
+        if not self._plan.keeps_pieces:
+            shutil.rmtree(whole.folder, ignore_errors=True)
+        return file
+
+    def close(self, whole: Whole) -> None:
+        """Nothing more is done for it by this run: another process may."""
+        whole.claim.close()
+        if whole in self._open:
+            self._open.remove(whole)
+
+    def result(self, whole: Whole, file: SavedFile | None) -> tuple[Task, PieceFacts]:
+        """The one result of all pieces, and the facts of each as JSON has them."""
+        newest = _newest(self._run.journal.pieces_of(whole.split.number))
+        rows = [newest.get(piece.index) for piece in whole.split.pieces]
+        costs = [row.credits for row in rows if row is not None and row.credits is not None]
+        task = Task(
+            "",
+            State.SUCCEEDED if file is not None else State.UNKNOWN,
+            prompt=whole.request.prompt,
+            watermark=whole.request.watermark,
+            files=(file,) if file is not None else (),
+            model=whole.request.model.name,
+            credits=sum(costs) if len(costs) == len(rows) else None,
+        )
+        return task, tuple(_facts(piece, row) for piece, row in zip(whole.split.pieces, rows, strict=True))
+
+
+def _index_of(entry: Entry) -> int:
+    assert entry.request is not None and entry.request.piece is not None  # noqa: S101, PT018
+    return entry.request.piece.index
 
 
 def _newest(rows: Sequence[Row]) -> dict[int, Row]:
@@ -163,195 +462,22 @@ def _newest(rows: Sequence[Row]) -> dict[int, Row]:
     return {row.details.piece_index or 0: row for row in reversed(rows)}
 
 
-def _end(run: Run, plan: Plan, cutting: Cutting, split: Split, file: SavedFile) -> None:
-    """Report the one result of all pieces."""
-    newest, request = _newest(run.journal.pieces_of(split.number)), cutting.request
-    rows = [newest.get(piece.index) for piece in split.pieces]
-    costs = [None if row is None else row.credits for row in rows]
-    known = [cost for cost in costs if cost is not None]
-    whole = Task(
-        "",
-        State.SUCCEEDED,
-        prompt=request.prompt,
-        watermark=request.watermark,
-        files=(file,),
-        model=request.model.name,
-        credits=sum(known) if len(known) == len(costs) else None,
-    )
-    pieces = tuple(
-        {
-            "index": piece.index,
-            "firstFrame": piece.first_frame,
-            "frames": piece.frames,
-            "taskId": row.task.task_id if row is not None else None,
-            "state": str(row.task.state) if row is not None else None,
-            "credits": row.credits if row is not None else None,
-            "resultUrls": list(row.task.result_urls) if row is not None else [],
-        }
-        for piece, row in zip(split.pieces, rows, strict=True)
-    )
-    run.results.count = 1
-    run.results.next_step = None
-    run.report(Ended(request.clip.name, whole, output=plan.output, pieces=pieces))
+def _facts(piece: Piece, row: Row | None) -> Mapping[str, object]:
+    return {
+        "index": piece.index,
+        "firstFrame": piece.first_frame,
+        "frames": piece.frames,
+        "taskId": row.task.task_id or None if row is not None else None,
+        "state": str(row.task.state) if row is not None else None,
+        "credits": row.credits if row is not None else None,
+        "resultUrls": list(row.task.result_urls) if row is not None else [],
+    }
 
 
-@dataclass
-class _Work:
-    """One run over the pieces of a split edit. `replaces`: the target is the file of an earlier run."""
-
-    run: Run
-    plan: Plan
-    cutting: Cutting
-    split: Split
-    target: Path
-    replaces: bool
-    tasks: dict[int, Task] = field(default_factory=dict)
-    brought: "dict[int, Future[Path]]" = field(default_factory=dict)
-    size: tuple[int, int] | None = None
-
-    def process(self, see: See, redo: int | None, *, keeps: bool) -> None:
-        run = self.run
-        folder = self._folder()
-        if self._matches:
-            self.size = self.cutting.seen_size
-        run.results.count = len(self.split.pieces)
-        run.results.next_step = RUN_AGAIN
-        self._pool = ThreadPoolExecutor(1)
-        try:
-            entries = self._entries(folder, redo)
-            see(replace(run, report=self._take), replace(self.plan, finishing=Finishing(as_delivered=True)), entries)
-            run.results.conclude()
-            file = self._join(folder)
-        finally:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-        if not keeps:
-            shutil.rmtree(folder, ignore_errors=True)
-        _end(run, self.plan, self.cutting, self.split, file)
-
-    @property
-    def _matches(self) -> bool:
-        return bool(self.cutting.request.finishing.match or self.split.settings.get("match"))
-
-    def _folder(self) -> Path:
-        folder = self.target.with_name(f".{self.target.name}.luma-pieces")
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if folder.is_symlink():  # somebody else's wish for where our pieces go
-                raise files.refused_link(folder)
-        except OSError as error:
-            raise FileError(f"cannot make the folder {folder}: {reason(error)}") from error
-        return folder
-
-    def _entries(self, folder: Path, redo: int | None) -> list[Entry]:
-        request, count = self.cutting.request, len(self.split.pieces)
-        repeated = redo if redo is not None and self._submits_again(redo) else None
-        entries = []
-        for piece in self.split.pieces:
-            part = PieceOf(self.split.number, piece.index, count, piece.first_frame, piece.frames)
-            one = replace(
-                request,
-                piece=part,
-                key=f"split:{self.split.number}:{piece.index}",
-                repeats=piece.index == repeated,
-                finishing=Finishing(),
-            )
-            name = f"piece {piece.index} of {count}"
-            naming = Naming(f"piece-{piece.index:03}")
-            entries.append(Entry(name, naming, one, output=f"{folder}/", is_checked=True))
-        return entries
-
-    def _submits_again(self, index: int) -> bool:
-        """Whether piece `index` is to be paid again, or an earlier run that was stopped has done so already."""
-        rows = [row for row in self.run.journal.pieces_of(self.split.number) if row.details.piece_index == index]
-        if not rows:
-            return False
-        is_stopped_redo = self.split.state is SplitState.OPEN and len(rows) > 1 and not rows[0].task.has_failed
-        if self.split.state is SplitState.FINISHED:
-            self.run.journal.splits.set_state(self.split.number, SplitState.OPEN)
-        return not is_stopped_redo
-
-    def _take(self, event: Event) -> None:
-        """Facts of the pieces: what ended is brought back beside the others, and is no result of its own."""
-        match event:
-            case Ended():
-                self._bring_back_soon(int(event.name.split()[1]), event.task)
-            case Failed():
-                index = event.name.split()[1]
-                hint = f"{event.error.hint}; " if event.error.hint else ""
-                again = f"{hint}this piece again: the same command with --redo-piece {index}"
-                if event.task is not None and event.task.has_failed:
-                    self.run.report(Warned(f"{event.name}: {event.error.message} ({again})", once=False))
-                else:
-                    self.run.report(Warned(f"{event.name}: {event.error.message}", once=False))
-            case _:
-                self.run.report(event)
-
-    def _bring_back_soon(self, index: int, task: Task) -> None:
-        self.tasks[index] = task
-        if index == self.split.pieces[0].index and self.size is None:
-            picture = look(self.cutting.tool, Path(task.files[0].path), failure=FileError).picture
-            self.size = even((picture.width, picture.height))
-        if self.size is None:
-            return  # the first piece has not come yet, whose size the others get
-        for number, ended in self.tasks.items():
-            if number not in self.brought:
-                self.brought[number] = self._pool.submit(self._bring_back, number, ended, self.size)
-
-    def _bring_back(self, index: int, task: Task, size: tuple[int, int]) -> Path:
-        """The piece at exactly the frames that it had, in the pool's thread."""
-        delivered = Path(task.files[0].path)
-        piece = self.split.pieces[index - 1]
-        made = delivered.with_name(f"back-{index:03}-{task.task_id[:32]}-{size[0]}x{size[1]}.mp4")
-        if not made.is_file():
-            part = made.with_suffix(".part")
-            goal = match.Goal(self.cutting.rate, piece.frames, size, self.cutting.footage.is_variable)
-            label = f"bring back piece {index} of {len(self.split.pieces)}"
-            with transferring(self.run.report, label, "seconds") as on_seconds:
-                match.bring_back(self.cutting.tool, delivered, goal, part, on_seconds=on_seconds)
-            os.replace(part, made)
-        return made
-
-    def _join(self, folder: Path) -> SavedFile:
-        pieces = [self._brought(piece.index) for piece in self.split.pieces]
-        count = sum(piece.frames for piece in self.split.pieces)
-        joined, request = folder / "joined.mp4", self.cutting.request
-        files.remove(joined)
-        with transferring(self.run.report, f"join {request.clip.name}", "pieces") as on_piece:
-            sound = self._sound()
-            tool, rate = self.cutting.tool, self.cutting.rate
-            join.join(tool, pieces, rate, count, joined, sound=sound, on_seconds=on_piece)
-        return self._publish(joined)
-
-    def _brought(self, index: int) -> Path:
-        try:
-            return self.brought[index].result()
-        except OSError as error:
-            raise FileError(f"cannot bring back piece {index}: {reason(error)}") from error
-
-    def _sound(self) -> Sound | None:
-        audio = self.cutting.request.finishing.audio or self.run.settings.audio or KEEP
-        if audio == SILENT:
-            return None
-        path = self.cutting.footage.path if audio == KEEP else Path(audio)
-        return find_sound(self.cutting.tool, path)
-
-    def _publish(self, joined: Path) -> SavedFile:
-        """Recorded before it has its name: a run that is stopped in between finds it to be its own."""
-        size, digest = part_file.measure(joined)
-        file = SavedFile(str(self.target), size, digest, "")
-        work = [Path(one.path) for task in self.tasks.values() for one in task.files]
-        for task in self.tasks.values():
-            self.run.journal.save_file(task.task_id, file)
-        try:
-            with joined.open("rb+") as opened:
-                files.sync_file(opened.fileno())
-            files.publish(joined, self.target, overwrite=self.plan.overwrite or self.replaces)
-            files.sync_folder(self.target.parent)
-        except FileExistsError as error:
-            raise files.exists(self.target) from error
-        except OSError as error:
-            raise files.file_error(self.target, error) from error
-        self.run.journal.splits.set_state(self.split.number, SplitState.FINISHED, str(self.target))
-        with suppress(FileError):
-            self.run.journal.forget_files([str(path) for path in work])
-        return file
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.is_symlink():  # somebody else's wish for where our pieces go
+            raise files.refused_link(folder)
+    except OSError as error:
+        raise FileError(f"cannot make the folder {folder}: {reason(error)}") from error

@@ -43,6 +43,8 @@ class Made:
     uploaded: str | None = None
     audio: str | None = None
     match: bool | None = None
+    fit: bool = False
+    is_split: bool = False
     beside: Path | None = None
     row: Row | None = None
 

@@ -22,12 +22,6 @@ from luma_cli.video.trim_range import Trim, parse_trim
 log = logging.getLogger(__name__)
 
 
-# --- a task as the source of an edit ---
-
-
-# --- what was made ---
-
-
 @dataclass(frozen=True)
 class Changes:
     """What the options of a redo say differently; None is as it was."""
@@ -42,6 +36,9 @@ class Changes:
     key: str | None = None
     resubmit: bool = False
     finishing: Finishing = field(default_factory=Finishing)
+    fit: bool = False
+    is_split: bool = False
+    redo_piece: int | None = None
 
 
 def find_made(run: Run, word: str) -> Made:
@@ -59,7 +56,7 @@ def find_made(run: Run, word: str) -> Made:
     if not task.prompt or not (row.source or task.video_url):
         raise UsageError(f"the journal does not know what made {row.label}", hint="luma modify VIDEO -p TEXT")
     details = row.details
-    return Made(
+    made = Made(
         row.label,
         task.prompt,
         row.source or task.video_url or "",
@@ -72,12 +69,19 @@ def find_made(run: Run, word: str) -> Made:
         task.video_url,
         details.audio,
         details.match,
+        details.fit is not None,
         row=row,
     )
+    split = run.journal.splits.get(details.piece_of) if details.piece_of is not None else None
+    if split is None:
+        return made
+    # Of a piece the whole is made again. What was uploaded is only a part of its clip.
+    audio, match = split.settings.get("audio"), split.settings.get("match")
+    return replace(made, is_split=True, uploaded=None, audio=audio, match=match)
 
 
 def make_redo(run: Run, made: Made, changes: Changes) -> list[EditRequest]:
-    """The edit once more, as the options change it, as often as there are takes.
+    """The edit once more, as the options change it, as often as there are takes; of a piece the whole edit.
 
     Raises:
         UsageError: what made it is not there any more, or cannot be changed so.
@@ -93,12 +97,19 @@ def make_redo(run: Run, made: Made, changes: Changes) -> list[EditRequest]:
     clip = _source_of(run, made, replace(base, prompt=made.prompt), may_cut=changes.trim is None)
     if trim is not None and clip.path is None and clip.origin is None:
         raise UsageError("--trim is for local clips", hint="download the video first and give the file")
+    if changes.fit and clip.path is None:
+        raise UsageError("--fit is for local clips", hint="download the video first and give the file")
     if changes.key == AUTO:
         raise UsageError("redo means another take: auto cannot stand for it", hint="a key of your own, or none")
     if changes.key is not None and len(prompts) * changes.takes > 1:
         raise UsageError("one idempotency key cannot stand for several edits", hint="leave it out: redo means a repeat")
+    how: dict[str, Any] = {
+        "fit": changes.fit or (made.fit and clip.path is not None),
+        "is_split": changes.is_split or made.is_split,
+        "redo_piece": changes.redo_piece,
+    }
     return [
-        _as_repeat(run, made, replace(base, clip=clip, prompt=prompt), number, changes)
+        _as_repeat(run, made, replace(base, clip=clip, prompt=prompt, **how), number, changes)
         for prompt in prompts
         for number in range(changes.takes)
     ]
@@ -117,7 +128,7 @@ def _as_repeat(run: Run, made: Made, request: EditRequest, number: int, changes:
         take=take,
         key=key,
         resubmit=changes.resubmit,
-        repeats=changes.key is None,
+        repeats=changes.key is None and changes.redo_piece is None,
         finishing=_finishing_of(made, changes.finishing),
         names_prompt=several,
     )
@@ -180,6 +191,3 @@ def _is_same_clip(made: Made, request: EditRequest, clip: Clip) -> bool:
         return clip.sha256 == made.sha256
     digest = made.row.digest if made.row is not None else None  # of a journal that did not keep the hash itself
     return digest is not None and replace(request, clip=clip).legacy_digest == digest
-
-
-# --- recipes ---

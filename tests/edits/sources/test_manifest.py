@@ -234,6 +234,13 @@ def test_an_id_that_is_made_does_not_depend_on_the_spelling(old: str, new: str) 
         ('{"prompt": "a", "video": "c", "takes": 0}', "takes is not a number from 1 to 100"),
         ('{"prompt": "a", "video": "c", "takes": true}', "takes is not a number from 1 to 100"),
         ('{"prompt": "a", "video": "c", "takes": 2, "output": "x.mp4"}', "output names one file for 2 takes"),
+        ('{"prompt": "a", "video": "c", "split": true}', "split needs output, the file for the whole clip"),
+        (
+            '{"prompt": "a", "video": "c", "split": true, "takes": 2, "output": "x"}',
+            "split and takes do not go together",
+        ),
+        ('{"prompt": "a", "video": "c", "split": true, "trim": 5, "output": "x"}', "split and trim do not go together"),
+        ('{"prompt": "a", "video": "https://e.com/a.mp4", "split": 1, "output": "x"}', "split is for local clips"),
         ('{"prompt": "a", "video": "c", "trim": "5-2"}', "'5-2' ends before it begins"),
         ('{"prompt": "a", "video": "http://c/d", "trim": 1}', "trim is for local clips"),
         ('{"prompt": "a", "video": "c", "model": "lumma"}', "there is no model 'lumma'"),

@@ -1,8 +1,11 @@
 """Edits of clips that are longer than the model takes, and of clips that do not fit it."""
 
+import contextlib
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +19,17 @@ from support import footage
 from support.commands import KEY, Result
 
 Luma = Callable[..., Result]
+SEED = int(os.environ.get("LUMA_TEST_SEED", random.randrange(10**6)))
+KILLS = int(os.environ.get("LUMA_TEST_KILLS", "2"))
+# What the log says at the beginning of each phase.
+PHASES = {
+    "submit": r"uploaded clip-002",
+    "match": r"run .*-frames:v .*back-001",
+    "upload": r"run .*clip-001",
+    "wait": r"task \w+ is submitted",
+    "download": r"GET .*/files/results/",
+    "join": r"run .*-framerate",
+}
 SPLIT = ("modify", "clip.mp4", "-p", "Snow falls", "-o", "out.mp4", "--split", "--interval", "1s")
 
 
@@ -87,25 +101,51 @@ def test_the_size_is_the_first_piece_s_or_with_match_the_source_s(luma: Luma, re
     assert "96x54" in footage.described(Path("out.mp4"))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_killed_at_any_moment_and_run_again_no_piece_is_paid_twice(
-    luma: Luma, realistic: Sandbox, clip: Path, seed: int
-) -> None:
-    moment = random.Random(seed).uniform(0.5, 5.0)
-    process = subprocess.Popen([sys.executable, "-m", "luma_cli", *SPLIT], start_new_session=True)
-    try:
-        process.wait(moment)
-    except subprocess.TimeoutExpired:
+def stop_at(line: "re.Pattern[str]", delay: float) -> None:
+    """Start the edit, and kill it so many seconds after it has logged such a line; or let it end."""
+    command = [sys.executable, "-m", "luma_cli", *SPLIT, "-v"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stderr is not None
+    for text in process.stderr:
+        if line.search(text):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(delay)
+            break
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+    process.communicate(timeout=60)
 
-    code, _, err = luma(*SPLIT)
-    if code == 12:  # the reply to a submission was lost with the process: never sent again unasked
-        assert "unknown outcome" in err
-        return
-    assert code == 0, err
-    assert submissions(realistic) == 2
-    assert footage.frame_times(Path("out.mp4")) == footage.frame_times(clip)
+
+def adopt_all(luma: Luma, server: Sandbox) -> None:
+    """What a user does with submissions whose response died with the process."""
+    known = {json.loads(line)["taskId"] for line in luma("tasks", "--json").out.splitlines()}
+    for task_id in {task.task_id for task in server.tasks._tasks.values()} - known:
+        assert luma("tasks", "adopt", task_id).code == 0
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_run_again_no_piece_is_paid_twice(
+    luma: Luma, realistic: Sandbox, clip: Path, home: Path
+) -> None:
+    """LUMA_TEST_KILLS moments, of every phase in turn, LUMA_TEST_SEED repeats them."""
+    print(f"LUMA_TEST_SEED={SEED}")
+    chance = random.Random(SEED)
+    assert luma(*SPLIT).code == 0
+    whole = Path("out.mp4").read_bytes()
+    for number in range(KILLS):
+        Path("out.mp4").unlink()
+        shutil.rmtree(home / "state")
+        before = submissions(realistic)
+        phase = list(PHASES)[number % len(PHASES)]
+
+        stop_at(re.compile(PHASES[phase]), chance.choice([0.0, 0.02, 0.1, 0.3]))
+        adopt_all(luma, realistic)
+        code, _, err = luma(*SPLIT)
+
+        assert (phase, code) == (phase, 0), err
+        assert (phase, submissions(realistic) - before) == (phase, 2)
+        assert Path("out.mp4").read_bytes() == whole
+        assert sorted(path.name for path in Path().iterdir()) == ["clip.mp4", "out.mp4"]
 
 
 def test_failed_pieces_say_how_they_are_done_again(luma: Luma, realistic: Sandbox, clip: Path) -> None:
@@ -165,6 +205,88 @@ def test_a_clip_that_needs_no_cut_is_a_plain_edit(luma: Luma, realistic: Sandbox
     assert code == 0
     assert json.loads(out)["pieces"] is None
     assert json.loads(out)["taskId"]
+
+
+def test_redo_of_a_piece_makes_the_whole_again_and_goes_on_if_it_was_stopped(
+    luma: Luma, realistic: Sandbox, clip: Path
+) -> None:
+    assert luma(*SPLIT, "--match", "--audio", "none").code == 0
+    again = ("redo", "@last", "-o", "again.mp4", "--interval", "1s")
+    stopped = luma(*again, "--max-credits", "100")
+
+    code, out, err = luma(*again)
+
+    assert stopped.code == 9
+    assert "all 2 pieces are submitted again: about 200 credits for 2 edits" in stopped.err
+    assert (code, out) == (0, "again.mp4\n"), err
+    assert "submitted again" not in err
+    assert submissions(realistic) == 4
+    assert footage.frame_times(Path("again.mp4")) == footage.frame_times(clip)
+    assert "96x54" in footage.described(Path("again.mp4"))
+    assert "Audio" not in footage.described(Path("again.mp4"))
+    assert luma("redo", "@last").code == 2
+
+
+def test_a_row_of_a_batch_is_edited_in_pieces_beside_plain_ones(luma: Luma, realistic: Sandbox, clip: Path) -> None:
+    Path("short.mp4").write_bytes(footage.clip("fifty.mp4").read_bytes())
+    rows = [
+        {
+            "id": "long",
+            "prompt": "Snow falls",
+            "video": "clip.mp4",
+            "output": "deep/out.mp4",
+            "split": True,
+            "match": True,
+        },
+        {"id": "plain", "prompt": "Rain falls", "video": "short.mp4", "output": "plain.mp4"},
+        {"id": "uncut", "prompt": "Fog rises", "video": "short.mp4", "output": "uncut.mp4", "split": True},
+    ]
+    Path("edits.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+    first, again = (luma("batch", "edits.jsonl", "--interval", "1s") for _ in range(2))
+
+    assert (first.code, again.code) == (0, 0), first.err
+    found = {row["id"]: row for row in map(json.loads, first.out.splitlines())}
+    assert {name: row["pieces"] and len(row["pieces"]) for name, row in found.items()} == {
+        "long": 2,
+        "plain": None,
+        "uncut": None,
+    }
+    assert (found["long"]["taskId"], found["long"]["state"]) == (None, "succeeded")
+    assert footage.frame_times(Path("deep/out.mp4")) == footage.frame_times(clip)
+    assert "96x54" in footage.described(Path("deep/out.mp4"))
+    assert sorted(first.out.splitlines()) == sorted(again.out.splitlines())
+    assert submissions(realistic) == 4
+    assert os.listdir("deep") == ["out.mp4"]
+
+
+def test_a_row_whose_pieces_failed_says_so_once_with_its_pieces(luma: Luma, realistic: Sandbox, clip: Path) -> None:
+    realistic.scenario = "flag3"
+    Path("edits.csv").write_text("id,prompt,video,output,split\na,Snow falls,clip.mp4,out.mp4,yes\n")
+
+    code, out, err = luma("batch", "edits.csv", "--interval", "1s")
+
+    [row] = map(json.loads, out.splitlines())
+    assert (code, row["state"], row["error"]["exitCode"]) == (5, None, 5)
+    assert [piece["state"] for piece in row["pieces"]] == ["generate_failed"] * 2
+    assert "luma tasks forget" in err
+    assert luma("batch", "edits.csv", "--interval", "1s").code == 5
+    assert submissions(realistic) == 2
+
+
+def test_rows_in_pieces_are_counted_in_the_cost_and_not_sent_by_a_dry_run(
+    luma: Luma, realistic: Sandbox, clip: Path
+) -> None:
+    assert luma(*SPLIT).code == 0
+    rows = [{"prompt": word, "video": "clip.mp4", "output": f"{word}.mp4", "split": True} for word in ("a snow", "b")]
+    Path("edits.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+    code, out, err = luma("batch", "edits.jsonl", "--dry-run", "--json")
+
+    assert code == 0
+    assert [json.loads(line)["expectedCredits"] for line in out.splitlines()] == [200, 200]
+    assert "about 400 credits for 4 edits" in err
+    assert submissions(realistic) == 2
 
 
 @pytest.mark.parametrize("name", ["odd.webm", "pq.mp4", "stream.ts", "timecode.mov", "opus.mkv"])

@@ -60,6 +60,11 @@ class Scope:
         return self.here if self.account is None else f"{self.here} AND (account IS NULL OR {_SAME})"
 
     @property
+    def perhaps_mine(self) -> str:
+        """`mine`, and what has no task to be asked for, under a key that is not known to be another account's."""
+        return "1" if self.account is None else f"({self.mine} OR (task_id IS NULL AND NOT account IN ({_OTHERS})))"
+
+    @property
     def in_question(self) -> str:
         """The rows that somebody else's key, or one that nobody knows, has submitted, as far as not asked yet."""
         return "0" if self.account is None else f"(account IS NULL OR NOT {_SAME}) AND NOT {_DENIED}"
@@ -70,6 +75,10 @@ _OWNED = (
     " WHERE me.fingerprint = :account"
 )
 _SAME = f"(account = :account OR account IN ({_OWNED}))"
+_OTHERS = (
+    "SELECT other.account FROM task AS other JOIN account_check USING (number)"
+    " WHERE fingerprint = :account AND other.account IS NOT NULL"
+)
 _DENIED = "number IN (SELECT number FROM account_check WHERE fingerprint = :account)"
 
 

@@ -120,7 +120,9 @@ class Lookups:
 
     def unsettled(self) -> list[Row]:
         """Submissions that nobody knows the outcome of, the newest first."""
-        rows = self._here("outcome IN ('sending', 'unknown')")
+        scope = self._scope
+        condition = f"{scope.here} AND {scope.perhaps_mine} AND outcome IN ('sending', 'unknown')"
+        rows = self._rows(condition, scope.values)
         return [row for row in rows if row.outcome_now is Outcome.UNKNOWN]
 
     def find_by_key(self, *keys: str) -> Row | None:
@@ -154,12 +156,15 @@ class Lookups:
     ) -> list[Row]:
         """Tasks at this service of which nobody knows whether they are this account's: to be asked for once.
 
-        With keys or an identity those of that edit, else the unfinished and unsaved ones. Whoever has asked calls
-        `claim_for_account` or `deny_for_account`.
+        With keys or an identity those of that edit, and one of each key that has left it unresolved; else the
+        unfinished and unsaved ones. Whoever has asked calls `claim_for_account` or `deny_for_account`.
         """
         condition = f"task_id IS NOT NULL AND {self._scope.here} AND {self._scope.in_question}"
         if keys or identity or digest:
-            of_edit = f"idempotency_key IN ({key_marks(keys)}) OR identity = :identity OR digest = :digest"
+            of_edit = (
+                f"idempotency_key IN ({key_marks(keys)}) OR identity = :identity OR digest = :digest"
+                f" OR number IN ({_ONE_OF_EACH_KEY})"
+            )
         else:
             of_edit = f"({_UNFINISHED}) OR ({_UNSAVED})"
         values = {**self._scope.values, **key_values(keys), "identity": identity, "digest": digest}
@@ -221,6 +226,11 @@ class Lookups:
         return is_young and self._claims.is_held(columns["holder"])
 
 
+# Whose a submission without a task is can only be told by another task of the same key.
+_ONE_OF_EACH_KEY = (
+    "SELECT max(number) FROM task WHERE task_id IS NOT NULL AND account IN (SELECT account FROM task"
+    " WHERE (identity = :identity OR digest = :digest) AND outcome IN ('sending', 'unknown')) GROUP BY account"
+)
 _SELECT = "SELECT task.*, file.url, file.path, file.bytes, file.sha256, file.delivered_sha256 FROM"
 _WITH_FILES = "LEFT JOIN file ON file.number = task.number ORDER BY task.number DESC, file.saved_at"
 _FOUND = (

@@ -191,16 +191,20 @@ class Submissions(Lookups):
 
     def _alike(self, submission: Submission) -> list[Row]:
         """The submissions that this one must not repeat, the newest first."""
-        marks = key_marks(submission.keys)
-        numbers = (
-            f"SELECT number FROM task WHERE idempotency_key IN ({marks})"  # noqa: S608  our own literals
-            " UNION SELECT number FROM task WHERE identity = :identity AND outcome IN ('sending', 'unknown')"
+        scope, marks = self._scope_of(submission.base_url), key_marks(submission.keys)
+        unresolved = (
+            "SELECT number FROM task WHERE identity = :identity AND outcome IN ('sending', 'unknown')"
             " UNION SELECT number FROM task WHERE digest = :digest AND outcome IN ('sending', 'unknown')"
         )
-        return self._here(
-            f"outcome != 'refused' AND number IN ({numbers})",
-            submission.base_url,
-            {**key_values(submission.keys), "identity": submission.identity, "digest": submission.digest},
+        of_key = f"idempotency_key IN ({marks}) AND outcome != 'refused' AND {scope.mine}"
+        return self._rows(
+            f"{scope.here} AND (({of_key}) OR (number IN ({unresolved}) AND {scope.perhaps_mine}))",
+            {
+                **scope.values,
+                **key_values(submission.keys),
+                "identity": submission.identity,
+                "digest": submission.digest,
+            },
         )
 
     def _task_of_key(self, row: Row, submission: Submission, *, resubmit: bool, repeat: bool) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from luma_cli.api.task import State, Task
+from luma_cli.errors import OutcomeUnknown
 from luma_cli.journal import journal
 from luma_cli.journal.journal import Journal
 from support.commands import KEY
@@ -91,10 +92,23 @@ def test_a_row_of_an_older_journal_is_everybodys_until_that_is_denied(book: Jour
     assert (row.account, mine.earlier(submission(key="k"))) == ("mine", ID)
 
 
+def test_an_unknown_outcome_of_a_key_that_nobody_knows_may_be_ours(both: tuple[Journal, Journal]) -> None:
+    old, new = both
+    with pytest.raises(OutcomeUnknown):
+        old.record(submission(), lost)
+    assert new.foreign_rows(digest="digest-a") == []
+    with pytest.raises(OutcomeUnknown, match="unknown outcome"):
+        new.record(submission(), lambda _: pytest.fail("sent"))
+    assert len(new.unsettled()) == 1
+
+
 def test_an_unknown_outcome_of_another_account_is_not_ours(both: tuple[Journal, Journal]) -> None:
     mine, theirs = both
-    with pytest.raises(Exception, match="lost"):
+    mine.record(submission("b"), lambda _: OTHER_ID)
+    with pytest.raises(OutcomeUnknown):
         mine.record(submission(), lost)
+    [row] = theirs.foreign_rows(digest="digest-a")
+    theirs.deny_for_account(row.number)
     assert theirs.record(submission(), lambda _: ID) == ID
     assert len(mine.unsettled()) == 1
     assert theirs.unsettled() == []

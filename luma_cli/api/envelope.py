@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from luma_cli.api.models import MODELS, Model, describe_clip
 from luma_cli.api.redaction import scrub
@@ -11,6 +11,7 @@ from luma_cli.api.task import as_int, as_text
 from luma_cli.errors import KeyRejected, LumaError, OutOfCredits, Rejected, TaskFailed, Unavailable
 
 MAX_MESSAGE = 240
+MAX_DIGITS = 400
 
 KEY_HINT = "luma config check; keys are made at https://kie.ai/api-key"
 
@@ -85,13 +86,14 @@ def parse_envelope(body: bytes, secret: str = "") -> Envelope:
     """Read a reply's body, whatever its Content-Type says, and take out the secret if the service quotes it.
 
     Strict where leniency costs money (measured): of duplicate keys the last would win (500, then 200, reads as 200),
-    and True, 200.0 and NaN would pass for numbers. A code as decimal text counts.
+    and True and 200.0 would pass for numbers. A code as decimal text counts. A number that is none (NaN, or of
+    thousands of digits) is absent, wherever it stands: a cost that nobody can read must not hide a finished task.
 
     Raises:
         NotAnEnvelope: anything else.
     """
     try:
-        reply = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        reply = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique, parse_int=_int, parse_constant=_absent)
         reply = scrub(reply, secret)
     except RecursionError:
         raise NotAnEnvelope("nested too deeply") from None
@@ -173,5 +175,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise NotAnEnvelope(f"{name} is not a number")
+def _int(digits: str) -> int | None:
+    return int(digits) if len(digits) <= MAX_DIGITS else None
+
+
+def _absent(_: str) -> None:
+    return None

@@ -114,7 +114,8 @@ _MODIFY = Family(
     error_code="errorCode",
     error_message="errorMessage",
     fails_by_error=False,
-    callback_ids=("data.taskId",),
+    # The vendor's prose, code and examples of the signature name different fields.
+    callback_ids=("data.taskId", "data.task_id", "taskId", "task_id"),
 )
 # A failure may keep flag 0 and set only code or message (seen by a client).
 _ALEPH = Family(

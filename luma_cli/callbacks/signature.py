@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from luma_cli.api.models import MODELS
 from luma_cli.api.task import is_task_id
 
 # No skew is documented; the contract grants five minutes either way.
@@ -18,8 +19,8 @@ MAX_DELIVERIES = 20_000
 SIGNATURE = "x-webhook-signature"
 TIMESTAMP = "x-webhook-timestamp"
 PASSED_ON = ("content-type", TIMESTAMP, SIGNATURE)
-# In this order: the vendor's prose, code and examples name different fields.
-ID_PLACES = (("data", "taskId"), ("data", "task_id"), ("taskId",), ("task_id",))
+# A callback does not say which family it is of.
+ID_PATHS = tuple(dict.fromkeys(path for model in MODELS.values() for path in model.family.callback_ids))
 
 Headers = Mapping[str, list[str]]
 
@@ -82,9 +83,9 @@ def find_task_id(body: bytes) -> str:
         json.dumps(payload, ensure_ascii=False).encode("utf-8")  # lone surrogates would crash whoever prints them
     except (ValueError, RecursionError) as error:
         raise InvalidCallback(400) from error
-    for place in ID_PLACES:
+    for path in ID_PATHS:
         value: Any = payload
-        for name in place:
+        for name in path.split("."):
             value = value.get(name) if isinstance(value, dict) else None
         if value is not None:
             if not is_task_id(value):

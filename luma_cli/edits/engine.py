@@ -159,8 +159,14 @@ class _Engine:
     def _ask(self, task_id: str) -> Task:
         """In a thread."""
         entry = self._running.get(task_id)
-        known = None if entry is None else entry.model_name
-        return self._run.client.task(task_id, known or self._run.settings.model)
+        *others, last = (entry.models if entry is not None else ()) or (self._run.settings.model,)
+        for model in others:
+            try:
+                return self._run.client.task(task_id, model)
+            except Rejected as error:
+                if not error.is_not_found:
+                    raise
+        return self._run.client.task(task_id, last)
 
     def _drain(self) -> None:
         """Wait until every download has ended, and everything is joined."""
@@ -333,7 +339,12 @@ class _Engine:
             self._inbox.put(Wake(watched.task_id, heard.pause))
             return
         row = self._run.journal.known(watched.task_id)
-        self._running[watched.task_id] = Entry(watched.task_id, row=row, task_id=watched.task_id)
+        # One that the journal does not hold may be the task of any submission whose response was lost.
+        lost = [] if row is not None else [row.task.model for row in self._run.journal.unsettled()]
+        models = tuple(dict.fromkeys([self._run.settings.model, *lost]))
+        self._running[watched.task_id] = Entry(
+            watched.task_id, row=row, task_id=watched.task_id, possible_models=models
+        )
         self._inbox.put(Add(watched))
 
     # --- entries end ---

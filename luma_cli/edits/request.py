@@ -221,7 +221,7 @@ class Entry:
 
     `name` stands before its errors, `naming` names its files, `output` is where its video goes (None: nowhere).
     `age` is seconds since its submission. `entry_id` and `line` are those of a manifest. `whole` is what it is a piece
-    of.
+    of. `possible_models` are those of a task that the journal does not hold.
     """
 
     name: str
@@ -237,6 +237,7 @@ class Entry:
     link: str | None = None
     waited: float = 0.0
     whole: "Whole | None" = None
+    possible_models: tuple[str, ...] = ()
 
     @property
     def clip_name(self) -> str:
@@ -251,9 +252,11 @@ class Entry:
         return (known.prompt if known is not None else None) or ""
 
     @property
-    def model_name(self) -> str | None:
-        """None if nobody knows."""
-        return self.request.model.name if self.request is not None else self.row.task.model if self.row else None
+    def models(self) -> tuple[str, ...]:
+        """In which its task is asked for, one after the other."""
+        if self.request is not None:
+            return (self.request.model.name,)
+        return (self.row.task.model,) if self.row is not None else self.possible_models
 
     @property
     def upload_key(self) -> UploadKey | None:

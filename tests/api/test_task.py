@@ -148,6 +148,74 @@ def test_every_field_of_the_table_is_an_attribute_of_a_task() -> None:
     assert set(vars(task)) - {field.name for field in FIELDS} <= {"files", "pieces"}
 
 
+def with_result(model: Model, value: object) -> dict[str, Any]:
+    """The recorded success with something else where its links stand."""
+    record = recorded(model)["success"]
+    *folders, name = model.family.results[0].split(".")
+    if folders == ["resultJson"]:
+        return {**record, "resultJson": json.dumps({name: value})}
+    return {**record, folders[0]: {**record[folders[0]], name: value}}
+
+
+@EACH_MODEL
+@pytest.mark.parametrize(
+    "value",
+    [None, "", 7, {}, [], [7], "not JSON", ["ftp://a/b"], [OUT] * 101, "x" * 10**6],
+    ids=lambda value: repr(value)[:20],
+)
+def test_a_result_without_a_usable_link_is_no_video(model: Model, value: object) -> None:
+    task = from_api(with_result(model, value), ID, model)
+    assert (task.state, task.result_urls, task.has_video) == (State.SUCCEEDED, (), False)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", f'["{OUT}"]', "[" * 10**5, json.dumps({"urls": [OUT]})])
+def test_a_result_that_is_another_json_is_no_video(text: str) -> None:
+    model = MODELS["wan-2.7-edit"]
+    assert not from_api({**recorded(model)["success"], "resultJson": text}, ID, model).has_video
+
+
+@EACH_MODEL
+@pytest.mark.parametrize("state", [5, -1, "paused", "", None, True, 1.0, [], {}, "9" * 30], ids=repr)
+def test_an_unknown_state_goes_on(model: Model, state: object) -> None:
+    task = from_api({model.family.state: state}, ID, model)
+    assert (task.state, task.has_ended) == (State.UNKNOWN, False)
+
+
+@EACH_MODEL
+@pytest.mark.parametrize("cost", [-1, 1e15, 10**30, "free", "-3", True, None, [], float("inf")], ids=repr)
+def test_a_cost_that_cannot_be_one_is_unknown(model: Model, cost: object) -> None:
+    assert from_api({**recorded(model)["success"], "creditsConsumed": cost}, ID, model).credits is None
+
+
+@EACH_MODEL
+@pytest.mark.parametrize("time", [-1, 10**30, "tomorrow", "9999-12-31", "2500-01-01", 4 * 10**17, True, {}], ids=repr)
+def test_a_time_that_no_calendar_holds_is_absent(model: Model, time: object) -> None:
+    task = from_api({**recorded(model)["success"], "createTime": time, "completeTime": time}, ID, model)
+    assert (task.create_time, task.complete_time, task.elapsed, task.expires_at) == (None, None, None, None)
+
+
+@EACH_MODEL
+def test_a_task_that_ended_before_it_began_took_no_time(model: Model) -> None:
+    record = recorded(model)["success"]
+    begun = {"createTime": record["completeTime"], "completeTime": record["createTime"]}
+    assert from_api({**record, **begun}, ID, model).elapsed == 0.0
+
+
+@EACH_MODEL
+@pytest.mark.parametrize(
+    ("value", "code"), [("E-42", "E-42"), ("501", 501), (-7, -7), ([501], None), ({}, None), (True, None), (1.5, None)]
+)
+def test_an_error_code_is_a_number_or_a_text(model: Model, value: object, code: object) -> None:
+    assert from_api({model.family.error_code: value}, ID, model).error_code == code
+
+
+def test_a_record_of_the_jobs_family_names_its_own_model() -> None:
+    record = {"model": "happyhorse/video-edit", "state": "success"}
+    assert from_api(record, ID, MODELS["wan-2.7-edit"]).model == "happyhorse"
+    assert from_api({"model": ["wan/2-7-videoedit"]}, ID, MODELS["happyhorse"]).model == "happyhorse"
+    assert from_api(record, ID).model == "luma", "of another family"
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from([OUT, "http://["]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),

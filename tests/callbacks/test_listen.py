@@ -663,11 +663,11 @@ def test_listen_gives_a_submission_of_unknown_outcome_its_task(
     sandbox.callbacks.webhook_key = WEBHOOK_KEY
     words = ("modify", CLIP_URL, "-p", "sandbox:lost-answer Snow", "--callback-url", listening.url)
 
-    assert luma(*words).code == 12
+    assert luma(*words, "--model", "aleph", "--no-check").code == 12
 
     task_id = listening.task()["taskId"]
     [row] = journal.rows()
-    assert (row.task.task_id, row.outcome) == (task_id, "accepted")
+    assert (row.task.task_id, row.task.model, row.outcome) == (task_id, "aleph", "accepted")
 
 
 def test_a_lost_answer_whose_callback_does_not_come_stays_unknown(sandbox: Sandbox, run: Luma) -> None:
@@ -678,15 +678,21 @@ def test_a_lost_answer_whose_callback_does_not_come_stays_unknown(sandbox: Sandb
     assert run(*words)[:2] == (12, "")
 
 
-def test_wait_with_listen_is_open_where_modify_said(sandbox: Sandbox, luma: Luma, run: Luma) -> None:
+def test_wait_with_listen_is_open_where_modify_said(sandbox: Sandbox, luma: Luma) -> None:
     """The first `modify` was interrupted: its callback URL stands in the journal, tag and all."""
-    sandbox.tasks.duration, port = 2.0, free_port()
+    sandbox.tasks.duration, port = 3600.0, free_port()
     url = f"http://127.0.0.1:{port}/kie/0123456789abcdef"
     task_id = luma("modify", CLIP_URL, "-p", "Snow falls", "--callback-url", url).out.strip()
 
-    result = run("wait", task_id, "--listen", port)
+    process = Process("wait", task_id, "--listen", port)
+    try:
+        process.line("stderr", "generating")
+        sandbox.finish(task_id)
 
-    assert (result.code, result.out.startswith(sandbox.url)) == (0, True)
+        assert process.line().startswith(sandbox.url)
+        assert process.end() == 0
+    finally:
+        process.kill()
     assert sandbox.callbacks.deliveries[-1].status == 200
     assert asked(sandbox, task_id) == 2
 

@@ -211,7 +211,7 @@ def _entry(line: int, values: Any, model: str, on_ignored: OnIgnored) -> Manifes
         )
         check_watermark(find_model(entry.model), entry.watermark)
     except UsageError as error:
-        raise BadRow(error.message) from error
+        raise BadRow(f"{error.message}: {error.hint}" if error.hint else error.message) from error
     _check_together(entry)
     return entry
 

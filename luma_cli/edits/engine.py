@@ -318,8 +318,7 @@ class _Engine:
     def _saved_before(self, entry: Entry, task: Task) -> Task:
         """The task with its files under the entry's output, if all of them are there still; else with none."""
         recorded = {file.path: file for file in task.files}
-        others = save.ids_alike(self._run.journal, task.task_id)
-        paths = [path.absolute() for path in save.paths_of(task, entry.naming, str(entry.output), others)]
+        paths = [path.absolute() for path in save.paths_of(self._run, task, entry.naming, str(entry.output))]
         found = [save.already_saved(path, recorded.get(str(path))) for path in paths]
         files = tuple(file for file in found if file is not None)
         return replace(task, files=files if len(files) == len(found) else ())
@@ -358,8 +357,9 @@ class _Engine:
         if task is not None:
             if self._source is not None:
                 self._source.see(task)
-            self._run.journal.learn_if_possible(task)
-            self._run.results.see(self._endings.complete(task))
+            entry.row = self._run.journal.learn_if_possible(task, entry.row)
+            if self._source is None:  # which runs for ever
+                self._run.results.see(task if entry.row is None else entry.row.complete(task))
         if not poll.final:
             self._spending.polled(poll.task_id)
             return
@@ -382,7 +382,7 @@ class _Engine:
             self._run.report(Note(f"{task.task_id}: the video is there, but kie.ai could not deliver the callback"))
         if error is None and task is not None and entry.output is not None:
             self._saving[task.task_id] = entry
-            self._saver.start(task, entry.naming, entry.output, entry.request)
+            self._saver.start(task, entry.naming, entry.output, entry.request, entry.row)
             return
         self._run.results.untrack(entry.task_id)
         if error is not None:

@@ -83,12 +83,14 @@ def _check_sound(path: Path) -> None:
         raise UsageError(f"{path.name} has no sound", hint="--audio keep, none or FILE")
 
 
-def finisher(run: Run, plan: Plan, task_id: str, request: EditRequest | None, path: Path) -> "Finisher | None":
+def finisher(
+    run: Run, plan: Plan, task_id: str, request: EditRequest | None, row: Row | None, path: Path
+) -> "Finisher | None":
     """What finishes a task's results, None if they are saved as they are delivered. Read in the journal's thread."""
     if plan.finishing.as_delivered or not task_id:
         return None
     try:
-        row = run.journal.known(task_id)
+        row = row or run.journal.known(task_id)
     except FileError as error:
         # It failed while we waited. A result without its finish is worth more than none.
         log.info("saved as delivered, since the journal cannot be read: %s", error.message)

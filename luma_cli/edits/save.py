@@ -28,6 +28,7 @@ from luma_cli.edits.sources.recipes import write_recipe
 from luma_cli.edits.task_references import Reference
 from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, MixedOutcomes, UsageError, reason
 from luma_cli.journal.journal import Journal
+from luma_cli.journal.records import Row
 from luma_cli.video import headers
 
 log = logging.getLogger(__name__)
@@ -154,15 +155,22 @@ class Saver:
         for folder in self._temporary:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def start(self, task: Task, naming: Naming, output: str, request: EditRequest | None = None) -> None:
+    def start(
+        self,
+        task: Task,
+        naming: Naming,
+        output: str,
+        request: EditRequest | None = None,
+        row: Row | None = None,
+    ) -> None:
         """Save the results of a task that has a video, to a file, into a folder, or for stdout.
 
-        `request` is what it was made of, if this run has submitted it.
+        `request` is what it was made of, if this run has submitted it; `row` is what the journal has of it.
         """
         try:
-            paths = paths_of(task, naming, output, ids_alike(self._run.journal, task.task_id))
+            paths = paths_of(self._run, task, naming, output)
             self._temporary += [path.parent for path in paths if output == STDOUT]
-            steps = [self._step(task, index, path, output, request) for index, path in enumerate(paths)]
+            steps = [self._step(task, index, path, output, request, row) for index, path in enumerate(paths)]
         except LumaError as error:
             self._inbox.put(Saved(task, (), error))
         else:
@@ -192,23 +200,27 @@ class Saver:
 
     def _look_again(self, saved: Saved) -> Saved:
         """What stands in the way may be the very files, which another process has saved meanwhile."""
-        found = [already_saved(path, self._recorded(saved.task, path)) for path in saved.paths]
+        found = [already_saved(path, self._recorded(saved.task, path, None)) for path in saved.paths]
         files = tuple(file for file in found if file is not None)
         return Saved(saved.task, files, None) if files and len(files) == len(found) else saved
 
-    def _recorded(self, task: Task, path: Path) -> SavedFile | None:
+    def _recorded(self, task: Task, path: Path, row: Row | None) -> SavedFile | None:
+        if row is not None:
+            return next((file for file in row.task.files if file.path == str(path.absolute())), None)
         try:
             known = self._run.journal.file_at(str(path.absolute()))
         except FileError:
             return None  # it failed while we waited, which was reported; a file in the way is refused all the same
         return known[1] if known is not None and known[0] == task.task_id else None
 
-    def _step(self, task: Task, index: int, path: Path, output: str, request: EditRequest | None) -> SaveOne:
-        recorded, url = self._recorded(task, path), task.result_urls[index]
+    def _step(
+        self, task: Task, index: int, path: Path, output: str, request: EditRequest | None, row: Row | None
+    ) -> SaveOne:
+        recorded, url = self._recorded(task, path, row), task.result_urls[index]
         # Of a link only a hash goes to disk: what it is worth may stand in its query, and so may a secret.
         identity = f"{task.task_id}#{index}" if task.task_id else hashlib.sha256(url.encode()).hexdigest()
         report, client = self._run.report, self._run.client
-        finish = finisher(self._run, self._plan, task.task_id, request, path)
+        finish = finisher(self._run, self._plan, task.task_id, request, row, path)
 
         def save() -> SavedFile:
             there = None if self._finishes_again else already_saved(path, recorded)
@@ -252,8 +264,8 @@ class Saver:
             self._run.report(Warned(f"the file is saved but not recorded: {error.message}"))
 
 
-def paths_of(task: Task, naming: Naming, name: str, others: Iterable[str] = ()) -> list[Path]:
-    """Where each result goes; names from outside are made safe. `others` are tasks whose id may begin alike.
+def paths_of(run: Run, task: Task, naming: Naming, name: str) -> list[Path]:
+    """Where each result goes; names from outside are made safe.
 
     Raises FileError: several do not fit there.
     """
@@ -263,6 +275,7 @@ def paths_of(task: Task, naming: Naming, name: str, others: Iterable[str] = ()) 
             raise FileError(f"task {task.task_id} has several videos", hint="-o FOLDER/")
         return [Path(tempfile.mkdtemp(prefix="luma-")) / "video.mp4"]
     if is_folder(name):
+        others = _ids_alike(run.journal, task.task_id)
         return [Path(name) / _name(task, naming, index, others) for index in range(count)]
     first = Path(name)
     return [first, *(first.with_name(f"{first.stem}-{n}{first.suffix}") for n in range(2, count + 1))]
@@ -304,7 +317,7 @@ def _name(task: Task, naming: Naming, index: int, others: Iterable[str]) -> str:
     )
 
 
-def ids_alike(journal: Journal, task_id: str) -> list[str]:
+def _ids_alike(journal: Journal, task_id: str) -> list[str]:
     """Other tasks whose id has the beginning that stands in a file name."""
     if not task_id:
         return []

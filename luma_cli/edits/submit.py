@@ -145,21 +145,17 @@ class Submitter:
         """Whether an entry can be sent now. Starts the upload that it needs, and those of the next ones.
 
         Raises:
-            NotYet: the account has submitted too much just now.
             OutOfCredits: the budget has no room for it.
         """
+        entry.link = entry.link or self.uploads.link_of(entry)
         if entry.upload_key is None or entry.link is not None:
             return True
         assert entry.request is not None  # noqa: S101
         self._spending.check(entry.request, entry.request.submission(), others_follow=len(self.queue) > 1)
-        pause = self._run.journal.pause_before("", SPACING)
-        if pause > 0:  # an upload does not live for ever: it is made when its turn is near
-            raise NotYet(pause)
         for ahead in list(self.queue)[:UPLOADS_AHEAD]:
             if not self.uploads.start(ahead):
                 self._wait(ahead, f"another luma is uploading {ahead.clip_name}: waiting for its link")
-        entry.link = self.uploads.link_of(entry)
-        return entry.link is not None
+        return False
 
     def _submit(self, entry: Entry) -> None:
         """Raises NotYet while the account has submitted too much just now, LumaError if nothing came of it."""

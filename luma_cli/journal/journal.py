@@ -110,18 +110,25 @@ class Journal(Submissions):
         if self._scope.account is not None:
             self._accounts.deny(number, self._scope.account)
 
-    def learn_if_possible(self, task: Task, base_url: str = "") -> None:
+    def learn_if_possible(self, task: Task, before: Row | None = None) -> Row | None:
         """`learn` for those who only read: the service knows the task, so they go on when the journal fails."""
         try:
-            self.learn(task, base_url)
+            return self.learn(task, before=before)
         except FileError as error:
             self.on_warning(f"the state is not saved: {error.message}")
+            return before
 
-    def learn(self, task: Task, base_url: str = "") -> None:
-        """Write down what the service said about a task, known to the journal or not."""
-        if self._is_news(task, self.known(task.task_id)):
-            with self._db.transaction():
-                self._learn(task, base_url)
+    def learn(self, task: Task, base_url: str = "", before: Row | None = None) -> Row | None:
+        """Write down what the service said about a task, known to the journal or not; its row.
+
+        `before` is the row as it was last read: most polls bring nothing new, and then nothing is read or written.
+        """
+        before = before if before is not None else self.known(task.task_id)
+        if not self._is_news(task, before):
+            return before
+        with self._db.transaction():
+            self._learn(task, base_url)
+            return self.known(task.task_id)
 
     def _learn(self, task: Task, base_url: str) -> None:
         """In a transaction, where nobody else can learn of the end in between."""

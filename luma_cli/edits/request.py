@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from luma_cli.api.canonical import canonical_link
 from luma_cli.api.models import LUMA, Model, canonical_options, check_watermark
 from luma_cli.api.task import Edit, is_link
+from luma_cli.config.environment import expand_home
 from luma_cli.config.settings import Settings
 from luma_cli.downloads.file_names import PATTERN, PATTERN_WITH_PROMPT, Naming, stem_of
-from luma_cli.errors import Finding, UsageError
+from luma_cli.errors import FileError, Finding, UsageError
 from luma_cli.journal.records import Details, Row
 from luma_cli.journal.submissions import Submission
 from luma_cli.video import headers
@@ -51,14 +52,15 @@ class Finishing:
 class Clip:
     """A video as the user named it: a link, or a local file with the hash of its content.
 
-    `task_id` is the task whose result it is. `origin` is the file that a link was uploaded from; `stem` names results,
-    if the name itself would not.
+    `stamp` tells whether the file may have changed since. `task_id` is the task whose result it is. `origin` is the
+    file that a link was uploaded from; `stem` names results, if the name itself would not.
     """
 
     name: str
     path: Path | None = None
     sha256: str | None = None
     size: int | None = None
+    stamp: tuple[int, ...] | None = field(default=None, compare=False)
     task_id: str | None = None
     origin: str | None = None
     stem: str | None = None
@@ -329,6 +331,7 @@ def parse_clips(names: Sequence[str], find_task: Callable[[str], Clip | None] = 
         UsageError: one is neither link nor file; nothing of the command is to be sent then.
     """
     parsed: dict[str, Clip] = {}
+    names = [expand_home(name) for name in names]
     for name in names:
         if name not in parsed:
             try:
@@ -369,7 +372,26 @@ def parse_clip(name: str) -> Clip:
         raise UsageError(f"cannot read {name}: {why}", hint="check the name and who may read it") from error
     if facts.st_size == 0:
         raise UsageError(f"{name} is empty", hint="give the clip itself")
-    return Clip(name, path, digest, facts.st_size)
+    return Clip(name, path, digest, facts.st_size, _stamp(facts))
+
+
+def check_unchanged(clip: Clip) -> None:
+    """Raises FileError if a local clip is not the one any more that was named."""
+    if clip.path is None or clip.stamp is None:
+        return
+    try:
+        if _stamp(os.stat(clip.path)) == clip.stamp or parse_clip(clip.name).sha256 == clip.sha256:
+            return
+    except (OSError, UsageError):
+        pass  # it is gone, or nothing that can be read: another one in any case
+    raise FileError(
+        f"{clip.path.name} changed since it was looked at; nothing was submitted",
+        hint="wait until the file is whole, then run the command again",
+    )
+
+
+def _stamp(facts: os.stat_result) -> tuple[int, ...]:
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def check_text(name: str, text: str, maximum: int) -> None:

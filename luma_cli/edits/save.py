@@ -235,7 +235,7 @@ class Saver:
             limit, now = self._plan.timeout, self._run.clock.monotonic()
             deadline = now + limit if limit else None
             with client.file_session() as session, transferring(report, label) as on_bytes:
-                return download.download(
+                done = download.download(
                     url,
                     path.absolute(),
                     identity=identity,
@@ -248,7 +248,10 @@ class Saver:
                     on_progress=on_bytes,
                     deadline=deadline,
                     on_wait=lambda holder: report(Note(f"waiting for {path.name}, which {holder} is saving")),
-                ).file
+                )
+            for warning in done.warnings:
+                report(Warned(f"{path.name}: {warning}"))
+            return done.file
 
         return save
 

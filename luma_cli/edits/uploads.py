@@ -14,7 +14,7 @@ from luma_cli.api.client import Client
 from luma_cli.api.transport import TransportError, exchange
 from luma_cli.edits.events import Failed, Finished, Note, Report, Started, Uploaded, Warned, transferring
 from luma_cli.edits.poll import Inbox
-from luma_cli.edits.request import EditRequest, Entry, PieceOf, UploadKey, parse_clip
+from luma_cli.edits.request import EditRequest, Entry, PieceOf, UploadKey, check_unchanged, parse_clip
 from luma_cli.edits.run import Run
 from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, UsageError, reason
 from luma_cli.video import fit, headers, split
@@ -144,6 +144,7 @@ def deliver(request: EditRequest, client: Client, report: Report, ffmpeg: str | 
 
     Raises:
         UsageError: ffmpeg is missing or cannot read the clip.
+        FileError: the clip has changed since it was looked at.
         FileError, Rejected, KeyRejected, Unavailable: as for `Client.upload`.
     """
     path = request.clip.path
@@ -161,7 +162,9 @@ def deliver(request: EditRequest, client: Client, report: Report, ffmpeg: str | 
                 made = stack.enter_context(trimmed(path, request.trim, seconds, tool, on_seconds))
         else:
             made = path
-        return upload(made, client, report)
+        link = upload(made, client, report)
+    check_unchanged(request.clip)
+    return link
 
 
 def _folder(stack: contextlib.ExitStack, path: Path) -> Path:

@@ -79,8 +79,9 @@ def show_row(row: Row) -> None:
     if streams.wants_json():
         streams.emit_json(members)
         return
-    if row.raw:
-        members["answer"] = row.raw
+    asked = row.details
+    members |= {"trim": asked.trim, "audio": asked.audio, "key": row.idempotency_key, "answer": row.raw}
+    members["take"] = asked.take if asked.take != 1 else None
     for name, value in members.items():
         if name == "files":
             for file in value:

@@ -2,6 +2,8 @@
 
 import fcntl
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import pytest
 
 from luma_cli.sandbox import Sandbox
 from support.commands import CLIP, CLIP_URL, Result
-from support.fault_server import Answer, FaultServer, Request, envelope, head, send
+from support.fault_server import Answer, FaultServer, Request, call, envelope, head, hear, send
 
 Luma = Callable[..., Result]
 PROMPT = "Heavy snow falls at night"
@@ -143,3 +145,63 @@ def test_our_own_path_in_a_hint_is_no_command_for_anybody(
     assert "\x1b" not in done.err
     assert "\x07" not in done.err
     assert not any(line.startswith("::") and "error::x" in line for line in done.err.splitlines())
+
+
+# --- B11: a clip that changes while it is uploaded ---
+
+
+@pytest.mark.parametrize("change", ["shrinks", "grows", "is another"])
+def test_a_clip_that_changes_while_it_is_uploaded_is_not_paid_for(
+    sandbox: Sandbox, luma: Luma, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    clip, free = Path("clip.mp4"), 8 << 20
+    clip.write_bytes(CLIP.read_bytes() + free.to_bytes(4, "big") + b"free" + bytes(free - 8))
+
+    def act() -> None:
+        if change == "shrinks":
+            os.truncate(clip, 1 << 20)
+        elif change == "grows":
+            with clip.open("ab") as file:
+                file.write(bytes(100))
+        else:
+            shutil.copy(CLIP, "other.mp4")
+            os.replace("other.mp4", clip)
+
+    upload = envelope(200, {"downloadUrl": f"{sandbox.url}/files/uploads/x.mp4"}, success=True)
+    with FaultServer([upload], on_accept=[(hear(), call(act))] * 9) as server:
+        monkeypatch.setenv("LUMA_UPLOAD_URL", server.url("").rstrip("/"))
+        done = luma("modify", "clip.mp4", "-p", PROMPT, "--no-check")
+    assert (done.code, sandbox.submissions()) == (11, []), done.err
+    assert "changed" in done.err
+
+
+def test_a_clip_that_changes_before_its_upload_is_not_paid_for(
+    sandbox: Sandbox, luma: Luma, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(CLIP, name)
+    Path("b.mp4").write_bytes(CLIP.read_bytes() + b"\0\0\0\x08free")
+
+    def act() -> None:
+        shutil.copy(CLIP.with_name("tiny-front.mp4"), "b.mp4")
+
+    uploaded = envelope(200, {"downloadUrl": f"{sandbox.url}/files/uploads/x.mp4"}, success=True)
+    with FaultServer([(call(act), *uploaded), uploaded]) as server:
+        monkeypatch.setenv("LUMA_UPLOAD_URL", server.url("").rstrip("/"))
+        done = luma("modify", "a.mp4", "b.mp4", "-p", PROMPT, "--no-check")
+    assert (done.code, len(sandbox.submissions())) == (9, 1), done.err
+    assert "b.mp4 changed" in done.err
+
+
+# --- B13: where a trim begins ---
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_a_report_is_in_step_with_a_trim(sandbox: Sandbox, luma: Luma) -> None:
+    shutil.copy(CLIP.with_name("tiny-12s.mp4"), "long.mp4")
+    done = luma("modify", "long.mp4", "-p", PROMPT, "--trim", "3s-5s", "-o", "./", "--audio", "none")
+    assert done.code == 0, done.err
+    assert done.out.startswith("long-from-3s-")
+    assert "\ntrim\t3-5\n" in luma("tasks", "show", "@last").out
+    assert luma("report", "-o", "page.html").code == 0
+    assert re.findall(r'data-offset="([^"]*)"', Path("page.html").read_text()) == ["0", "3"]

@@ -17,6 +17,7 @@ from luma_cli.cli.commands.options import (
     Parallel,
     Timeout,
 )
+from luma_cli.config.environment import expand_home
 
 app = typer.Typer(**options.STYLE)
 
@@ -25,9 +26,12 @@ app = typer.Typer(**options.STYLE)
 @options.common
 @options.reported
 def batch(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="JSONL or CSV, with the columns named below.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE|-", parser=expand_home, help="JSONL or CSV, with the columns named below.")
+    ],
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="DIR", help="Save the videos in that folder.")
+        str | None,
+        typer.Option("-o", "--output", metavar="DIR", parser=expand_home, help="Save the videos in that folder."),
     ] = None,
     force: Force = False,
     interval: Interval = None,

@@ -83,7 +83,10 @@ TaskArgument = Annotated[
     typer.Argument(metavar="[TASK]...", help="Task id, unique prefix, @last, @2, or - for ids from stdin."),
 ]
 Output = Annotated[
-    str | None, typer.Option("-o", "--output", metavar="PATH|DIR|-", help="Save the video there; - is stdout.")
+    str | None,
+    typer.Option(
+        *("-o", "--output"), metavar="PATH|DIR|-", parser=expand_home, help="Save the video there; - is stdout."
+    ),
 ]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing file.")]
 Interval = Annotated[
@@ -105,7 +108,7 @@ PublicUrl = Annotated[
 ]
 Audio = Annotated[
     str | None,
-    typer.Option("--audio", metavar="keep|none|FILE", help="The sound of a silent result [keep]."),
+    typer.Option("--audio", metavar="keep|none|FILE", parser=expand_home, help="The sound of a silent result [keep]."),
 ]
 Match = Annotated[
     bool | None, typer.Option("--match", help="Bring the result back to its source's frame rate, count and size.")
@@ -123,7 +126,10 @@ Prompts = Annotated[
     ),
 ]
 PromptFile = Annotated[
-    str | None, typer.Option("-F", "--prompt-file", metavar="FILE|-", help="Read the prompt from a file or stdin.")
+    str | None,
+    typer.Option(
+        *("-F", "--prompt-file"), metavar="FILE|-", parser=expand_home, help="Read the prompt from a file or stdin."
+    ),
 ]
 Takes = Annotated[int, typer.Option("--takes", min=1, max=1000, metavar="N", help="Submit each edit N times.")]
 ModelName = Annotated[
@@ -482,8 +488,7 @@ def parse_finishing(run: "Run", audio: str | None, match: bool | None, as_delive
         return Finishing()
     from luma_cli.edits.finish import check_finishing
 
-    path = audio if audio is None else expand_home(audio)
-    return check_finishing(run, Finishing(path, match, as_delivered))
+    return check_finishing(run, Finishing(audio, match, as_delivered))
 
 
 def make_plan(

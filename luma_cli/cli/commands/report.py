@@ -6,6 +6,7 @@ import typer
 
 from luma_cli.cli.commands import options
 from luma_cli.cli.commands.options import Force, Open, TaskArgument
+from luma_cli.config.environment import expand_home
 
 app = typer.Typer(**options.STYLE)
 
@@ -14,7 +15,10 @@ app = typer.Typer(**options.STYLE)
 @options.common
 def report(
     file: Annotated[
-        str, typer.Option("-o", "--output", metavar="FILE.html|-", help="Write the page there; - is stdout.")
+        str,
+        typer.Option(
+            *("-o", "--output"), metavar="FILE.html|-", parser=expand_home, help="Write the page there; - is stdout."
+        ),
     ],
     tasks: TaskArgument = None,
     copy_media: Annotated[

@@ -5,13 +5,16 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli.commands import options
+from luma_cli.config.environment import expand_home
 
 app = typer.Typer(**options.STYLE)
 
 
 @app.command()
 @options.common
-def upload(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="A local clip.")]) -> None:
+def upload(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", parser=expand_home, help="A local clip.")],
+) -> None:
     """Upload local clips and print their links. These live for about a day.
 
     Uploading costs nothing. Whoever knows a link can watch the clip, so its name there is random.

@@ -15,7 +15,7 @@ from luma_cli.edits.budget import Spending
 from luma_cli.edits.endings import Endings
 from luma_cli.edits.events import Finished, Note, Polled, Started, StillRunning, Submitted
 from luma_cli.edits.poll import Add, Inbox, Later, Poll, Stopping, Wake, Watched, watch
-from luma_cli.edits.refresh import failure_of
+from luma_cli.edits.refresh import SlowTasks, failure_of
 from luma_cli.edits.request import EditRequest, Entry
 from luma_cli.edits.run import RUN_AGAIN, Plan, Run
 from luma_cli.edits.save import Saved, Saver
@@ -99,6 +99,7 @@ class _Engine:
         self._running: dict[str, Entry] = {}
         self._saving: dict[str, Entry] = {}
         self._spending = Spending(run, plan)
+        self._slow = SlowTasks(run)
         self._joiner = Joiner(run, plan, inbox)
         self._endings = Endings(run, plan, self._joiner)
         self._submitter = Submitter(
@@ -362,6 +363,8 @@ class _Engine:
                 self._run.results.see(task if entry.row is None else entry.row.complete(task))
         if not poll.final:
             self._spending.polled(poll.task_id)
+            if entry.row is not None:
+                self._slow.look(entry.row)
             return
         del self._running[poll.task_id]
         self._look_for_cost(poll.task_id, has_failed=task is not None and task.has_failed)

@@ -4,10 +4,11 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from luma_cli.api.failures import failure_hint
-from luma_cli.api.task import VISIBILITY_GRACE, SavedFile, State, Task
-from luma_cli.edits.events import Failed, Note
+from luma_cli.api.task import KEPT_DAYS, VISIBILITY_GRACE, SavedFile, State, Task
+from luma_cli.edits.events import Failed, Note, Warned
 from luma_cli.edits.run import Run
 from luma_cli.errors import (
     ACCOUNT_ERRORS,
@@ -21,6 +22,11 @@ from luma_cli.journal.records import Row
 
 log = logging.getLogger(__name__)
 
+LINK_LIFE = timedelta(hours=24)
+# So many times the usual duration make a task a slow one. A duration below a second is that of a mock.
+SLOW = 3.0
+MIN_USUAL = 1.0
+
 
 def remember(run: Run, task_ids: Sequence[str]) -> list[Task]:
     """The tasks as the journal knows them, without the network."""
@@ -33,7 +39,7 @@ def remember(run: Run, task_ids: Sequence[str]) -> list[Task]:
 
 def refresh(run: Run, task_ids: Sequence[str]) -> list[Task]:
     """The tasks as the service knows them now; those that it does not report on go into the results."""
-    found = []
+    found, slow = [], SlowTasks(run)
     for number, task_id in enumerate(task_ids, start=1):
         try:
             task = task_now(run, task_id)
@@ -44,6 +50,8 @@ def refresh(run: Run, task_ids: Sequence[str]) -> list[Task]:
                 break
             continue
         row = run.journal.known(task_id)
+        if row is not None and not task.has_ended:
+            slow.look(row)
         found.append(replace(task, files=row.task.files) if row is not None else task)
     return found
 
@@ -125,6 +133,39 @@ def note_failed(run: Run, tasks: Sequence[Task]) -> None:
         error = failure_of(task) if task.has_failed else None
         if error is not None:
             run.report(Note(f"{task.task_id}: {error.message}"))
+
+
+class SlowTasks:
+    """Says once of a task that it may have been dropped: some wait for ever and are in no log (seen by users)."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._usual: dict[str, float | None] = {}
+        self._reported: set[str] = set()
+
+    def look(self, row: Row) -> None:
+        """A task of the journal goes on."""
+        task_id, model = row.task.task_id, row.task.model
+        if task_id in self._reported:
+            return
+        if model not in self._usual:
+            self._usual[model] = self._run.journal.median_duration(model)
+        usual, age = self._usual[model], self._run.clock.now() - row.submitted_at.timestamp()
+        if usual is None or age < SLOW * max(usual, MIN_USUAL):
+            return
+        self._reported.add(task_id)
+        what = f"{task_id} takes over {SLOW:.0f} times as long as usual and may have been dropped"
+        self._run.report(Warned(f"{what}: see whether https://kie.ai/logs shows it", once=False))
+
+
+def warn_of_unsaved(run: Run) -> None:
+    """Links of results may be dead after 24 hours, though the media are said to stay 14 days (seen by users)."""
+    now = datetime.fromtimestamp(run.clock.now(), UTC)
+    ages = [now - (row.task.complete_time or row.submitted_at) for row in run.journal.unsaved()]
+    count = sum(LINK_LIFE <= age < timedelta(days=KEPT_DAYS) for age in ages)
+    if count:
+        what = f"{count} result(s) not saved for over 24 hours: the links may be dead soon"
+        run.report(Warned(f"{what}: luma download --all-missing", once=False))
 
 
 def unfinished(run: Run) -> list[str]:

@@ -38,6 +38,10 @@ def test_any_bytes_are_an_envelope_or_none(body: bytes) -> None:
     envelope(body)
 
 
+def test_the_hint_of_the_keys_cap_says_that_it_is_a_daily_one() -> None:
+    assert error_for(433, "", 200).hint == "raise it at https://kie.ai/api-key, or wait until tomorrow"
+
+
 @pytest.mark.parametrize("number", ["NaN", "-Infinity", "9" * 5000])
 def test_what_is_not_a_number_is_absent(number: str) -> None:
     found = envelope(f'{{"code": 200, "data": {{"taskId": "a", "creditsConsumed": {number}}}}}'.encode())

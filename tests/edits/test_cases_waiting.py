@@ -7,8 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -205,3 +207,38 @@ def test_a_report_is_in_step_with_a_trim(sandbox: Sandbox, luma: Luma) -> None:
     assert "\ntrim\t3-5\n" in luma("tasks", "show", "@last").out
     assert luma("report", "-o", "page.html").code == 0
     assert re.findall(r'data-offset="([^"]*)"', Path("page.html").read_text()) == ["0", "3"]
+
+
+# --- what users of the platform have seen (kie-api.md 11, rows 10 and 11) ---
+
+
+def test_a_task_that_takes_three_times_as_long_as_usual_may_have_been_dropped(
+    sandbox: Sandbox, luma: Luma, clock: dict[str, Any]
+) -> None:
+    sandbox.tasks.duration = 0.4
+    for number in range(3):
+        assert luma("modify", f"{CLIP_URL}?{number}", "-p", PROMPT, "--no-check", "-w", "--interval", "1s").code == 0
+    edit = ("modify", CLIP_URL, "-p", f"sandbox:never-ends {PROMPT}", "--no-check")
+    task_id = luma(*edit).out.strip()
+    dropped = (
+        f"{task_id} takes over 3 times as long as usual and may have been dropped: see whether https://kie.ai/logs"
+    )
+
+    assert dropped not in luma("status", task_id).err
+    clock["now"] = lambda: time.time() + 60
+    assert dropped in luma("status", task_id).err
+    waited = luma("wait", task_id, "--interval", "1s", "--timeout", "2s")
+
+    assert (waited.code, waited.err.count(dropped)) == (8, 1)
+
+
+@pytest.mark.parametrize(("hours", "is_said"), [(23, False), (25, True), (24 * 13, True), (24 * 15, False)])
+def test_results_that_are_not_saved_after_a_day_are_warned_of(
+    sandbox: Sandbox, luma: Luma, clock: dict[str, Any], hours: int, is_said: bool
+) -> None:
+    assert luma(*SUBMIT, "-w").code == 0
+    clock["now"] = lambda: time.time() + hours * 3600
+
+    errors = [luma(*words).err for words in (("tasks",), ("status", "--cached"))]
+
+    assert ["luma download --all-missing" in error for error in errors] == [is_said] * 2

@@ -49,7 +49,7 @@ def list_(
       $ luma tasks --state failed --since yesterday
       $ luma tasks --state succeeded --since 7d --json
     """
-    from luma_cli.edits.refresh import refresh_unfinished
+    from luma_cli.edits.refresh import refresh_unfinished, warn_of_unsaved
     from luma_cli.output import tables
 
     states = options.check_states(state or ())
@@ -58,6 +58,7 @@ def list_(
         if refresh:
             refresh_unfinished(run)
         tables.show_rows(run.journal.rows(states=states, since=earliest, search=search), limit)
+        warn_of_unsaved(run)
         run.results.conclude()
 
 

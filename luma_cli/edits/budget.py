@@ -140,9 +140,8 @@ class Spending:
             self._write(task_id, lambda: self._run.journal.note_details(task_id, balance_before=balance))
 
     def balance_after(self) -> tuple[float | None, float | None]:
-        """The balance before the submission that has just failed, and now: what became of it may be read from them."""
-        before = self._next.seen[0] if self._next is not None else None
-        return before, self.look() if before is not None else None
+        """The balance before the submission that has just failed, if it was looked at, and now."""
+        return self._next.seen[0] if self._next is not None else None, self.look()
 
     # --- while tasks run, and after them ---
 

@@ -52,7 +52,7 @@ class Endings:
             return
         self._count += 1
         if isinstance(error, OutcomeUnknown) and entry.entry_id is not None:  # there is no --resubmit for one row
-            error.hint = FORGET_HINT
+            error.hint = (error.hint or "").replace(OutcomeUnknown.NEXT_STEP, FORGET_HINT)
         if task is not None and task.task_id:
             task = self.complete(task)
             self._run.results.see(task)

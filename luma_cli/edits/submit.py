@@ -238,9 +238,11 @@ class Submitter:
     def _add_balance(self, error: OutcomeUnknown) -> None:
         """What the balance did says whether something was charged."""
         before, after = self._spending.balance_after() if error.api_code == 500 else (None, None)
-        if before is None or after is None:
+        if after is None:
             return
-        if after == before:
+        if before is None:
+            error.hint = f"the balance is {after:.12g} now; {error.hint}"
+        elif after == before:
             error.hint = f"the balance is unchanged ({after:.12g}): --resubmit sends it again; or {error.hint}"
         else:
             error.hint = f"the balance went from {before:.12g} to {after:.12g}; {error.hint}"

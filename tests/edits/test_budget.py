@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pexpect
 import pytest
@@ -181,6 +182,35 @@ def test_a_failed_task_costs_nothing_only_if_the_balance_shows_it(
         done = edit(luma, 1, "-w")
 
     assert (done.code, costs(luma)) == (5, [cost])
+
+
+@pytest.mark.parametrize(
+    ("words", "balances", "hint"),
+    [
+        (["-w"], [1000, 1000], "the balance is unchanged (1000): --resubmit sends it again; or look at"),
+        (["-w"], [1000, 900], "the balance went from 1000 to 900; look at"),
+        ([], [900], "the balance is 900 now; look at"),
+    ],
+)
+@pytest.mark.parametrize("way", ["modify", "batch"])
+def test_after_a_refusal_under_code_500_the_hint_says_what_the_balance_did(
+    luma: Luma, monkeypatch: pytest.MonkeyPatch, way: str, words: list[str], balances: list[float], hint: str
+) -> None:
+    def answer(request: Request) -> Answer:
+        return envelope(200, left.pop(0)) if request.path.endswith("/credit") else envelope(500, None, "no such video")
+
+    left = [*([1000] if way == "batch" and not words else []), *balances]
+    with FaultServer(answer) as server:
+        monkeypatch.setenv("LUMA_BASE_URL", server.url("").rstrip("/"))
+        if way == "modify":
+            done = edit(luma, 1, *words)
+        else:
+            Path("edits.jsonl").write_text(json.dumps({"prompt": PROMPT, "video": CLIP_URL}))
+            done = luma("batch", "edits.jsonl", "--no-check")
+            hint = hint.replace("is 900 now", "went from 1000 to 900")
+
+    assert done.code == 12
+    assert hint in done.err
 
 
 # --- before it is paid ---

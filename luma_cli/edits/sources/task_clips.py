@@ -71,8 +71,9 @@ def _live_link(run: Run, task: Task) -> str | None:
 
 
 def _saved_clip(row: Row | None, task_id: str) -> Clip:
-    """The saved file of a task, if it has the recorded hash."""
-    saved = row.task.files[:1] if row is not None else ()
+    """The saved file of a task's first result, or a copy of it, whichever has the recorded hash."""
+    files = row.task.files if row is not None else ()
+    saved = [file for file in files if file.url == files[0].url]
     for file in saved:
         try:
             clip = parse_clip(file.path)

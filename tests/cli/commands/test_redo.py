@@ -141,6 +141,16 @@ def test_a_result_that_is_gone_is_taken_from_its_saved_file(luma: Luma, sandbox:
     assert json.loads(luma("status", "--cached", "--json").out)["parentTaskId"]
 
 
+def test_a_result_that_is_gone_is_taken_from_any_copy_that_was_saved(luma: Luma, sandbox: Sandbox) -> None:
+    luma("modify", CLIP_URL, "-p", PROMPT, "-o", "snow.mp4")
+    luma("download", "@last", "-o", "copy.mp4")
+    Path("snow.mp4").unlink()
+    sandbox.expire_results(with_media=True)
+
+    assert luma("modify", "@last", "-p", "Rain").code == 0
+    assert uploads(sandbox) == 1
+
+
 @pytest.mark.parametrize("is_saved", [True, False])
 def test_a_result_that_is_gone_and_not_as_it_was_saved_is_refused(luma: Luma, sandbox: Sandbox, is_saved: bool) -> None:
     luma("modify", CLIP_URL, "-p", PROMPT, "-w", *(("-o", "snow.mp4") if is_saved else ()))

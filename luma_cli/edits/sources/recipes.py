@@ -16,11 +16,7 @@ from luma_cli.errors import FileError, LumaError, UsageError
 from luma_cli.journal.records import Row
 
 RECIPE = "luma-recipe/1"
-
-
 RECIPE_SUFFIX = ".json"
-
-
 MAX_RECIPE = 1 << 20
 
 
@@ -74,7 +70,8 @@ def load_recipe(path: Path) -> Made:
     source = facts.get("source")
     source = source if isinstance(source, dict) else {}
     texts = {name: as_text(facts.get(name)) for name in ("prompt", "watermark", "trim", "model", "taskId")}
-    name = as_text(source.get("path")) or as_text(source.get("url")) or as_text(source.get("taskId"))
+    names = [as_text(source.get(name)) for name in ("path", "url", "taskId", "name")]
+    name = next(filter(None, names), None)
     if texts["prompt"] is None or name is None:
         raise UsageError(f"{path} does not say what to make", hint="a recipe has a prompt and a source")
     options = facts.get("set")
@@ -90,6 +87,7 @@ def load_recipe(path: Path) -> Made:
         as_text(source.get("taskId")),
         audio=as_text(facts.get("audio")),
         match=facts["match"] if isinstance(facts.get("match"), bool) else None,
+        fit=facts.get("fit") is True,
         beside=path.absolute().parent,
     )
 
@@ -116,6 +114,7 @@ def _recipe_of(row: Row, task: Task, file: SavedFile) -> dict[str, Any]:
         "source": source,
         "watermark": known.watermark,
         "trim": details.trim,
+        "fit": details.fit is not None,
         "set": dict(details.options),
         "audio": details.audio,
         "match": details.match,

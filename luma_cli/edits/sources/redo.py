@@ -1,7 +1,7 @@
 """An edit that was made, made again: its facts from the journal or a recipe, and its source, unchanged or refused."""
 
 import logging
-import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 from luma_cli.api.models import Model, check_options, find_model, parse_options
 from luma_cli.api.task import is_link
 from luma_cli.edits.events import Note
+from luma_cli.edits.finish import check_finishing
 from luma_cli.edits.request import AUTO, Clip, EditRequest, Finishing, check_texts, choose_watermark, parse_clip
 from luma_cli.edits.run import Run
 from luma_cli.edits.sources.recipes import RECIPE_SUFFIX, Made, load_recipe
@@ -129,14 +130,17 @@ def _as_repeat(run: Run, made: Made, request: EditRequest, number: int, changes:
         key=key,
         resubmit=changes.resubmit,
         repeats=changes.key is None and changes.redo_piece is None,
-        finishing=_finishing_of(made, changes.finishing),
+        finishing=_finishing_of(run, made, changes.finishing),
         names_prompt=several,
     )
 
 
-def _finishing_of(made: Made, asked: Finishing) -> Finishing:
+def _finishing_of(run: Run, made: Made, asked: Finishing) -> Finishing:
+    """Raises UsageError, before anything is sent, if a file of sound is not there any more."""
+    if asked.as_delivered:
+        return asked
     audio, match = asked.audio or made.audio, asked.match if asked.match is not None else made.match
-    return replace(asked, audio=audio, match=match)
+    return check_finishing(run, replace(asked, audio=audio, match=match))
 
 
 def _options_of(made: Made, model: Model, settings: Sequence[str]) -> dict[str, Any]:
@@ -183,7 +187,8 @@ def _source_of(run: Run, made: Made, request: EditRequest, *, may_cut: bool) -> 
 
 
 def _beside(made: Made) -> list[Path]:
-    return [] if made.beside is None else [made.beside / os.path.basename(made.source)]
+    """Where the clip of a recipe may lie, which may come from Windows."""
+    return [] if made.beside is None else [made.beside / re.split(r"[/\\]", made.source)[-1]]
 
 
 def _is_same_clip(made: Made, request: EditRequest, clip: Clip) -> bool:

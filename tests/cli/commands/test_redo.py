@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,36 @@ def test_what_is_not_a_recipe_is_refused(luma: Luma, sandbox: Sandbox, content: 
 
     assert luma("redo", "x.json").code == 2
     assert sandbox.submissions() == []
+
+
+def recipe(audio: str | None = None, **source: str) -> str:
+    source["sha256"] = sha256(CLIP.read_bytes()).hexdigest()
+    facts = {"schema": "luma-recipe/1", "prompt": PROMPT, "source": source, "audio": audio}
+    Path("x.mp4.json").write_text(json.dumps(facts))
+    return "x.mp4.json"
+
+
+@pytest.mark.parametrize("source", [{"path": r"C:\videos\clip.mp4"}, {"path": "/else/clip.mp4"}, {"name": "clip.mp4"}])
+def test_the_clip_of_a_recipe_may_lie_beside_it(luma: Luma, sandbox: Sandbox, source: dict[str, str]) -> None:
+    shutil.copy(CLIP, "clip.mp4")
+
+    assert luma("redo", recipe(**source)).code == 0
+    assert uploads(sandbox) == 1
+
+
+@pytest.mark.parametrize("source", [{"path": "/etc/passwd"}, {"path": "../x/clip.mp4"}, {"url": "file:///etc/passwd"}])
+def test_a_recipe_sends_no_file_that_has_not_its_hash(luma: Luma, sandbox: Sandbox, source: dict[str, str]) -> None:
+    Path("passwd").write_text("another")
+
+    assert (luma("redo", recipe(**source)).code, sandbox.requests) == (2, [])
+
+
+def test_a_sound_that_is_gone_is_missed_before_the_redo_is_paid(luma: Luma, sandbox: Sandbox) -> None:
+    shutil.copy(CLIP, "clip.mp4")
+    code, _, err = luma("redo", recipe(name="clip.mp4", audio="/gone/music.m4a"))
+
+    assert (code, sandbox.submissions()) == (2, [])
+    assert "/gone/music.m4a" in err
 
 
 def test_the_setting_recipe_writes_one_too(luma: Luma, sandbox: Sandbox) -> None:

@@ -12,13 +12,12 @@ from luma_cli import signals
 from luma_cli.api import envelope, redaction, task
 from luma_cli.api.envelope import Envelope, NoLongerOffered, NotAnEnvelope
 from luma_cli.api.hosts import host_of, is_loopback
-from luma_cli.api.models import DEFAULT_MODEL, LUMA, Model, find_model
+from luma_cli.api.models import DEFAULT_MODEL, Model, find_model
 from luma_cli.api.task import Edit, State, Task
 from luma_cli.api.transport import Bearer, Reply, Session, TransportError, exchange, parse_retry_after
 from luma_cli.api.upload import ClipReader, upload_body
 from luma_cli.errors import FileError, LumaError, OutcomeUnknown, OutOfCredits, Rejected, Unavailable, reason
 
-GENERATE = LUMA.family.submit_path
 CREDIT = "/api/v1/chat/credit"
 DOWNLOAD_URL = "/api/v1/common/download-url"
 STREAM_UPLOAD = "/api/file-stream-upload"

@@ -1,6 +1,6 @@
 """What differs between kie.ai's edit models, as data: one row each.
 
-A model of a known family is one row in `MODELS` and one fixture in `tests/api/records/`.
+A model of a known family is one row in `MODELS` and one file in `sandbox/catalogue/`.
 
 Sources: vendor's OpenAPI pages (2026-08-19) and public clients of the platform (March to October 2026).
 """

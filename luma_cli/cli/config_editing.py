@@ -48,7 +48,7 @@ def check_key_argument(name: str, value: str | None) -> None:
 
 
 def store(name: str, value: str) -> None:
-    """Raises UsageError, KeyRejected, FileError as `settings.save_setting` and `keystore.save_key`."""
+    """Raises UsageError, KeyRejected, FileError as `settings.save_setting` and `key_store.save_key`."""
     if name not in settings.SECRETS:
         return settings.save_setting(name, value)
     folder, command = settings.config_dir(), None

@@ -22,7 +22,7 @@ from luma_cli.signals import Stopped
 if TYPE_CHECKING:
     from luma_cli.edits.run import Clock
 
-# In the order of the help. Each is a module of luma_cli.commands with an `app`.
+# In the order of the help. Each is a module of cli/commands with an `app`.
 COMMANDS = (
     "modify",
     "redo",

@@ -134,11 +134,6 @@ def real_target(target: Path) -> Path:
     return Path(os.path.realpath(target.absolute().parent)) / target.name
 
 
-def same_target(one: Path, other: Path) -> bool:
-    """Whether two paths are one file, or would be once it is saved."""
-    return target_key(one) == target_key(other)
-
-
 def target_key(target: Path) -> str:
     """Equal for paths that lead to one file, whether it is there or not.
 

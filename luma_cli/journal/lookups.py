@@ -125,11 +125,6 @@ class Lookups:
         rows = self._rows(condition, scope.values)
         return [row for row in rows if row.outcome_now is Outcome.UNKNOWN]
 
-    def find_by_key(self, *keys: str) -> Row | None:
-        """The submission that this idempotency key stands for, under whichever of several names it has."""
-        rows = self._here(f"outcome != 'refused' AND idempotency_key IN ({key_marks(keys)})", values=key_values(keys))
-        return rows[0] if rows else None
-
     def find_by_identity(self, identity: str, digest: str | None = None) -> list[Row]:
         """The submissions of this edit that have a task or may have one. `digest` is what an older luma made of it."""
         condition = "outcome != 'refused' AND (identity = :identity OR (identity IS NULL AND digest = :digest))"
@@ -138,10 +133,6 @@ class Lookups:
     def pieces_of(self, split: int) -> list[Row]:
         """The tasks of a split edit, the newest first: the first of a piece is the one that counts."""
         return self._rows("outcome != 'refused' AND piece_of = :split", {"split": split})
-
-    def children_of(self, task_id: str) -> list[Row]:
-        """The edits of the result of this task."""
-        return self._rows("parent_task_id = :id", {"id": task_id})
 
     def is_mine(self, row: Row) -> bool:
         """False for a task that another account has submitted, as far as is known."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from luma_cli.api.task import LATEST_YEAR, SavedFile, State, Task, as_int
+from luma_cli.api.task import FIELDS, LATEST_YEAR, SavedFile, State, Task, as_int
 
 # One submission ends well before: 60 s for the answer, at most three pauses of 60 s.
 MAX_SUBMISSION = 600.0
@@ -145,47 +145,46 @@ _OUTCOMES = {str(outcome): outcome for outcome in Outcome}
 ASKED_FOR = ("prompt", "video_url", "watermark", "callback_url")
 
 
+# Columns that others write: by the answer, by the request, by what was seen of the cost.
+_WRITTEN_APART = ("task_id", "model", "credits", "parent_task_id")
+
+
 def columns_of(task: Task) -> dict[str, Any]:
     """None for what the task does not know."""
-    return {
-        "state": task.state,
-        "success_flag": task.success_flag,
-        "prompt": task.prompt,
-        "video_url": task.video_url,
-        "watermark": task.watermark,
-        "callback_url": task.callback_url,
-        "create_time": task.create_time and task.create_time.timestamp(),
-        "complete_time": task.complete_time and task.complete_time.timestamp(),
-        "result_urls": _text_of(task.result_urls),
-        "origin_urls": _text_of(task.origin_urls),
-        "error_code": None if task.error_code is None else str(task.error_code),
-        "error_message": task.error_message,
-        "warnings": _text_of(task.warnings),
+    facts = {
+        field.name: (field.kind, getattr(task, field.name)) for field in FIELDS if field.name not in _WRITTEN_APART
     }
+    return {name: _to_column(kind, value) for name, (kind, value) in facts.items()}
+
+
+def _to_column(kind: str, value: Any) -> Any:
+    match kind:
+        case "time":
+            return value and value.timestamp()
+        case "links" | "words":
+            return json.dumps(value) if value else None
+        case "code":
+            return None if value is None else str(value)
+    return value
+
+
+def _from_column(kind: str, value: Any) -> Any:
+    match kind:
+        case "time":
+            return _when(value)
+        case "links" | "words":
+            return _list(value)
+        case "code":
+            return value if as_int(value) is None else as_int(value)
+        case "float":
+            return value if isinstance(value, int | float) else None
+    return value
 
 
 def row_from(columns: Mapping[str, Any], files: tuple[SavedFile, ...], *, is_in_flight: bool = False) -> Row:
-    code, cost = columns["error_code"], columns["credits"]
-    task = Task(
-        task_id=columns["task_id"] or "",
-        state=_STATES.get(columns["state"], State.UNKNOWN),
-        success_flag=columns["success_flag"],
-        prompt=columns["prompt"],
-        video_url=columns["video_url"],
-        watermark=columns["watermark"],
-        callback_url=columns["callback_url"],
-        create_time=_when(columns["create_time"]),
-        complete_time=_when(columns["complete_time"]),
-        result_urls=_list(columns["result_urls"]),
-        origin_urls=_list(columns["origin_urls"]),
-        error_code=code if as_int(code) is None else as_int(code),
-        error_message=columns["error_message"],
-        warnings=_list(columns["warnings"]),
-        files=files,
-        model=columns["model"],
-        credits=cost if isinstance(cost, int | float) else None,
-        parent_task_id=columns["parent_task_id"],
-    )
+    facts = {field.name: _from_column(field.kind, columns[field.name]) for field in FIELDS}
+    facts |= {"task_id": columns["task_id"] or "", "state": _STATES.get(columns["state"], State.UNKNOWN)}
+    task = Task(**facts, files=files)
     return Row(
         number=columns["number"],
         outcome=_OUTCOMES.get(columns["outcome"], Outcome.UNKNOWN),
@@ -233,10 +232,6 @@ def path_from(stored: object) -> str:
 def options_text(options: Mapping[str, Any]) -> str:
     """Equal for equal options, whatever their order."""
     return json.dumps(dict(options), sort_keys=True, separators=(",", ":"))
-
-
-def _text_of(words: tuple[str, ...]) -> str | None:
-    return json.dumps(words) if words else None
 
 
 def _list(text: object) -> tuple[str, ...]:

@@ -43,11 +43,6 @@ class Range:
     count: int
 
 
-def needs_of(footage: Footage) -> frozenset[Need]:
-    """What encoding this clip needs of ffmpeg."""
-    return frozenset({Need.H264, Need.AAC, Need.TIMING} | ({Need.HDR} if footage.picture.hdr else set()))
-
-
 def even(size: tuple[int, int]) -> tuple[int, int]:
     """H.264 players take even sizes only."""
     return max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2)

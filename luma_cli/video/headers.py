@@ -29,7 +29,6 @@ __all__ = [
     "sniff_file",
 ]
 
-MAX_SECONDS = 10.0
 # Containers round up to whole frames: a clip cut to 10 s says 10.04.
 ROUNDING = 0.1
 PROBE_WINDOW = BY_RANGES.window

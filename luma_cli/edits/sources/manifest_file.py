@@ -5,7 +5,7 @@ import difflib
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from luma_cli.errors import UsageError
@@ -53,9 +53,6 @@ class BadRow(Exception):
 
 
 OnIgnored = Callable[[str], None]
-
-
-Rows = Iterable[tuple[int, Any]]
 
 
 def decode(name: str, content: bytes) -> str:

@@ -1,7 +1,9 @@
 """Find ffmpeg, and run it on local files: an argument list, no shell, ended with us."""
 
 import contextlib
+import functools
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -97,17 +99,22 @@ class Ffmpeg:
         return "movie_timescale" in self._ask("-h", "muxer=mp4")
 
     def _ask(self, *words: str) -> str:
-        command = [self.path, "-nostdin", "-hide_banner", *words]
-        if words == ("-version",):
-            command = [self.path, "-version"]
-        try:
-            pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-            with signals.child(command, **pipes) as process:
-                out, _ = process.communicate(timeout=QUERY_TIMEOUT)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            log.info("%s does not run: %s", self.path, error)
-            return ""
-        return out.decode("utf-8", "replace") if process.returncode == 0 else ""
+        file = os.stat(self.path)
+        return _reply(self.path, words, (file.st_ino, file.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=32)
+def _reply(path: str, words: tuple[str, ...], _file: tuple[int, int]) -> str:
+    """What an ffmpeg says about itself. Starting it takes a tenth of a second, and a command asks for several steps."""
+    command = [path, "-version"] if words == ("-version",) else [path, "-nostdin", "-hide_banner", *words]
+    try:
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        with signals.child(command, **pipes) as process:
+            out, _ = process.communicate(timeout=QUERY_TIMEOUT)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        log.info("%s does not run: %s", path, error)
+        return ""
+    return out.decode("utf-8", "replace") if process.returncode == 0 else ""
 
 
 def find_ffmpeg(named: str | None, needs: Iterable[Need] = (), *, option: str = "this") -> Ffmpeg:

@@ -1,12 +1,12 @@
 """What ffmpeg sees in a clip: its streams, the picture that plays, and when each of its frames is shown."""
 
+import functools
 import math
 import re
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
 
 from luma_cli.errors import LumaError, UsageError
@@ -86,7 +86,7 @@ class Timeline:
     def duration(self) -> Fraction:
         return self.end - self.start
 
-    @cached_property
+    @functools.cached_property
     def constant_rate(self) -> Fraction | None:
         """The exact rate of the frames, None if it varies by more than the clock's rounding."""
         if self.count < 2:
@@ -145,7 +145,7 @@ class Footage:
     def is_variable(self) -> bool:
         return self.timeline.constant_rate is None
 
-    @cached_property
+    @functools.cached_property
     def rate(self) -> Fraction:
         """The constant rate that it has, or that loses none of its changes: 10 to 60 then."""
         if self.timeline.constant_rate is not None:
@@ -153,7 +153,7 @@ class Footage:
         slow_enough = (rate for rate in RATES if MIN_RATE <= rate <= MAX_RATE)
         return next((rate for rate in slow_enough if self.timeline.keeps_all(rate)), MAX_RATE)
 
-    @cached_property
+    @functools.cached_property
     def frame_count(self) -> int:
         """How many frames it has at that rate. Of a variable one the last lasts as long as it did."""
         if not self.is_variable:
@@ -232,6 +232,15 @@ def look(ffmpeg: Ffmpeg, path: Path, *, failure: type[LumaError] = UsageError, v
         FileError: it cannot be opened.
     """
     kind = kind_of(path, verb)
+    file = path.stat()
+    stamp = (file.st_ino, file.st_size, file.st_mtime_ns)
+    return _look(ffmpeg, path, kind, stamp, failure, verb)  # type: ignore[arg-type]  # classes have a hash
+
+
+@functools.lru_cache(maxsize=4)  # the steps of an edit look at the same few clips, and each look reads the whole file
+def _look(
+    ffmpeg: Ffmpeg, path: Path, kind: str, _file: tuple[int, int, int], failure: type[LumaError], verb: str
+) -> Footage:
     streams, seconds = list_streams(ffmpeg, path, kind, failure, verb)
     pictures = [stream for stream in streams if stream.kind == "video" and not stream.is_cover and stream.width]
     timelines = [(stream, list_times(ffmpeg, path, kind, stream.index, failure=failure)) for stream in pictures]

@@ -216,9 +216,10 @@ class Joiner:
         pass
 
     def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
+        self, stopped_by: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        # What is being written is ended before the claim is given up: else the next run writes the same file.
+        self._pool.shutdown(wait=stopped_by is None, cancel_futures=True)
         for whole in list(self._open):
             self.close(whole)
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from luma_cli.edits.save import Saver
 from luma_cli.journal.journal import Journal
 from luma_cli.output.presenter import Presenter
 from luma_cli.sandbox import Sandbox
+from luma_cli.video.headers import probe_file
 from support.commands import CLIP, CLIP_URL, COMMAND, KEY, Result
 from support.fault_server import FaultServer, envelope, posts, stall
 from support.fault_server import signal as tell
@@ -422,3 +424,60 @@ def test_a_clip_whose_data_is_cut_is_not_paid_for(sandbox: Sandbox, luma: Luma, 
     Path("cut.mp4").write_bytes(content[: int(len(content) * share)])
     done = luma("modify", "cut.mp4", "-p", PROMPT)
     assert (done.code, sandbox.requests) == (2, []), done.err
+
+
+# --- A5: limits, and somebody who tops up in between ---
+
+
+@pytest.mark.parametrize("amount", [200, 1000])
+@pytest.mark.parametrize("way", ["modify", "batch"])
+def test_a_limit_holds_though_somebody_tops_up_in_between(
+    luma: Luma, monkeypatch: pytest.MonkeyPatch, clock: dict[str, Any], way: str, amount: int
+) -> None:
+    began = time.time()
+    clock["now"] = lambda: began + (time.time() - began) * 60  # a minute of patience in a second
+    clips = [f"{CLIP_URL}?{number}" for number in range(5)]
+    rows = write_rows(*({"prompt": PROMPT, "video": clip} for clip in clips))
+    with Sandbox(duration=0.0, api_key=KEY, prices={"luma": 200}) as box:
+        monkeypatch.setenv("LUMA_BASE_URL", box.url)
+        create = box.submit
+
+        def submit(*words: Any) -> Any:
+            made = create(*words)
+            box.top_up(amount)
+            return made
+
+        monkeypatch.setattr(box, "submit", submit)
+        words = ["modify", *clips, "-p", PROMPT, "-w"] if way == "modify" else ["batch", rows]
+        done = luma(*words, "--no-check", "--max-credits", "500")
+        assert len(box.submissions()) <= 2, done.err
+    assert done.code in (9, 10)
+
+
+# --- A15: which picture is cut ---
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name", ["cover.mp4", "still-first.mov"])
+def test_a_trim_takes_the_picture_that_plays(sandbox: Sandbox, luma: Luma, name: str) -> None:
+    plays = CLIP.with_name("tiny-12s.mp4")
+    ffmpeg("-f", "lavfi", "-i", "color=red:size=64x64:rate=1", "-frames:v", 1, "cover.png")
+    if name == "cover.mp4":
+        ffmpeg(
+            "-i",
+            "cover.png",
+            "-i",
+            plays,
+            "-map",
+            0,
+            "-map",
+            "1:v",
+            *("-c", "copy", "-disposition:v:0"),
+            "attached_pic",
+            name,
+        )
+    else:
+        ffmpeg("-i", "cover.png", "-i", plays, "-map", 0, "-map", "1:v", *("-c:v:0", "mjpeg", "-c:v:1", "copy"), name)
+    done = luma("modify", name, "-p", PROMPT, "--trim", "2s-5s", "-o", "a.mp4", "--audio", "none")
+    assert done.code == 0, done.err
+    assert probe_file(Path("a.mp4")).duration == pytest.approx(3.0, abs=0.2)

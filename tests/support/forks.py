@@ -6,6 +6,7 @@ import importlib
 import io
 import os
 import pkgutil
+import resource
 import select
 import signal
 import sqlite3
@@ -117,9 +118,15 @@ def run_forked(
     clock_step: float = 0.0,
     in_namespace: bool = False,
     folder: str | None = None,
+    max_file: int | None = None,
 ) -> Result:
-    """Type a command line into a fork of this process; the code of one that a signal ended is 128 and its number."""
-    return start_forked(words, fault=fault, clock_step=clock_step, in_namespace=in_namespace, folder=folder)()
+    """Type a command line into a fork of this process; the code of one that a signal ended is 128 and its number.
+
+    `clock_step` is how far its clock is off, `folder` where it runs. No file may get larger than `max_file`.
+    """
+    return start_forked(
+        words, fault=fault, clock_step=clock_step, in_namespace=in_namespace, folder=folder, max_file=max_file
+    )()
 
 
 def start_forked(
@@ -129,6 +136,7 @@ def start_forked(
     clock_step: float = 0.0,
     in_namespace: bool = False,
     folder: str | None = None,
+    max_file: int | None = None,
 ) -> Callable[[], Result]:
     """As `run_forked`, with a function that waits for the end."""
     out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
@@ -140,6 +148,9 @@ def start_forked(
         try:
             if in_namespace:
                 _become_first(asks, wants)
+            if max_file is not None:
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (max_file, max_file))
             kill = functools.partial(_ask_to_be_killed, wants) if in_namespace else _kill_oneself
             _type(words, out.fileno(), err.fileno(), fault and _Steps(fault, kill), clock_step, folder)
         finally:
@@ -204,6 +215,7 @@ def _result(process: int, out: Any, err: Any) -> Result:
     timer = threading.Timer(MAX_SECONDS, os.kill, (process, signal.SIGKILL))
     timer.start()
     status = os.waitpid(process, 0)[1]
+    assert timer.is_alive(), f"no end within {MAX_SECONDS:.0f} s"
     timer.cancel()
     code = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
     texts = []

@@ -1,5 +1,6 @@
 """One spelling for links and service addresses that mean the same: the identity of an edit goes by it."""
 
+import ipaddress
 import re
 from urllib.parse import quote, urlsplit
 
@@ -30,8 +31,8 @@ _SIGNATURES = (
 def canonical_link(url: str) -> str:
     """A link in the one spelling that is equal for all that lead to the same file.
 
-    Scheme and host in lower case, no default port, no dot at the host's end, escapes only if needed and in upper
-    case, no fragment, and without a known signature. What cannot be read comes back as it is.
+    Scheme and host in lower case and ASCII, no default port, no dot at the host's end, escapes only if needed and in
+    upper case, no fragment, and without a known signature. What cannot be read comes back as it is.
     """
     try:
         parts = urlsplit(url)
@@ -67,8 +68,15 @@ def _origin(url: str) -> str:
     if parts.scheme not in _PORTS or not is_host(host) or port == 0:
         raise ValueError
     login, at, _ = parts.netloc.rpartition("@")
-    bracketed = f"[{host}]" if ":" in host else host
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    bracketed = f"[{_plain_address(host)}]" if ":" in host else host
     return f"{parts.scheme}://{login}{at}{bracketed}" + ("" if port in (None, _PORTS[parts.scheme]) else f":{port}")
+
+
+def _plain_address(host: str) -> str:
+    """An IPv6 address in its shortest spelling. Raises ValueError."""
+    return ipaddress.IPv6Address(host.partition("%")[0]).compressed
 
 
 def _encoded(text: str) -> str:

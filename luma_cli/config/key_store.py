@@ -189,7 +189,7 @@ def _from_file() -> str:
     except (OSError, ValueError) as error:
         what = reason(error) if isinstance(error, OSError) else "not a usable name"
         raise KeyRejected(f"cannot read LUMA_API_KEY_FILE: {what}", hint=f"check {path}") from error
-    return content.decode("utf-8", "replace")
+    return content.decode("utf-8-sig", "replace")
 
 
 def _text_in(stored: dict[str, Any], name: str) -> str | None:

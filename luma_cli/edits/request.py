@@ -32,6 +32,8 @@ KEEP, SILENT = "keep", "none"  # of --audio
 # No limit is documented; these keep a mistaken file from being sent.
 MAX_PROMPT = 100_000
 MAX_TEXT = 2_000
+# Blanks, and what editors and web pages leave beside them: byte order marks, zero-width spaces and joiners.
+_UNSEEN = "[\\s\u200b\u200c\u200d\u2060\ufeff]+"
 # Words of an unquoted prompt, as a shell hands them over.
 MAX_WORD = 40
 
@@ -269,8 +271,9 @@ class Entry:
 
 
 def normal_text(text: str) -> str:
-    """Text in one spelling: composed characters (NFC), LF at line ends, no blanks at its ends."""
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    """Text in one spelling: composed characters (NFC), LF at line ends, nothing that cannot be seen at its ends."""
+    plain = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return re.sub(rf"\A{_UNSEEN}|{_UNSEEN}\Z", "", plain)
 
 
 def with_auto_key(request: EditRequest) -> EditRequest:

@@ -119,8 +119,12 @@ TABLES = (
 
 
 def folded(text: object) -> str:
-    """Text as a search compares it: without the difference of case, or of how an accent is composed."""
-    return unicodedata.normalize("NFC", text).casefold() if isinstance(text, str) else ""
+    """Text as a search compares it: without the difference of case, or of how an accent is composed.
+
+    What is not UTF-8 in a name is what SQLite can hold in its stead.
+    """
+    whole = text.encode("utf-8", "replace").decode() if isinstance(text, str) else ""
+    return unicodedata.normalize("NFC", whole).casefold()
 
 
 def folded_name(path: object) -> str:

@@ -98,7 +98,7 @@ class Copies:
     def __call__(self, path: str) -> str:
         number = len(self._names) + 1
         name = f"{number:02}-{safe_piece(stem_of(path))}{extension_of(path)}"
-        return quote(f"{self._folder.name}/{self._names.setdefault(path, name)}")
+        return quote(os.fsencode(f"{self._folder.name}/{self._names.setdefault(path, name)}"))
 
     def check(self, *, overwrite: bool) -> None:
         """Raises FileError if the folder is there already (without `overwrite`), or is not a folder."""

@@ -38,6 +38,18 @@ def test_links_to_one_file_are_one_text(link: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("link", "same"),
+    [
+        ("https://münchen.example/a.mp4", "https://xn--mnchen-3ya.example/a.mp4"),
+        ("http://[0:0:0:0:0:0:0:1]/a.mp4", "http://[::1]/a.mp4"),
+        ("http://[2001:DB8::0:1]:80/a.mp4", "http://[2001:db8::1]/a.mp4"),
+    ],
+)
+def test_a_host_in_another_spelling_is_the_same(link: str, same: str) -> None:
+    assert canonical_link(link) == canonical_link(same) == same
+
+
+@pytest.mark.parametrize(
     "link",
     [
         "http://media.example.net/a/clip.mp4",

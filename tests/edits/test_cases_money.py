@@ -98,7 +98,8 @@ def test_a_name_that_is_not_utf_8_is_edited_saved_and_found_again(
     assert Path(path).resolve().is_relative_to(odd.resolve())
     assert luma("tasks", "show", "@last").code == 0
     assert luma("tasks", "--json").code == 0
-    assert luma("report", "-o", "page.html").code == 0
+    assert luma("tasks", "--search", os.fsdecode(b"\xff")).code == 0
+    assert luma("report", "-o", os.fsdecode(b"page\xfd.html"), "--copy-media").code == 0
     again = luma("download", "@last", "-o", path)
     assert (again.code, len(sandbox.submissions())) == (0, 1), again.err
 
@@ -219,6 +220,7 @@ def test_the_same_batch_row_under_every_spelling_is_paid_once(sandbox: Sandbox, 
         {"prompt": "  " + prompt + "\n", "video": "clip.mp4"},
         {"prompt": prompt.replace("\n", "\r\n"), "video": "clip.mp4"},
         {"prompt": nfd, "video": "clip.mp4"},
+        {"prompt": f"\ufeff{prompt}\u200b\u00a0", "video": "clip.mp4"},
     ]
     for number, row in enumerate(spellings):
         done = luma("batch", write_rows(row, name=f"{number}.jsonl"))

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from luma_cli.errors import FileError
+
 # Long enough for the callback that swallowed a signal to be over.
 AGAIN = 0.02
 # A signal just before a wait begins does not end it (measured), and on Windows none ends a wait for a lock.
@@ -164,11 +166,23 @@ def kept_from_threads() -> Iterator[None]:
 
 
 def start_thread(target: Callable[..., None], *args: object) -> threading.Thread:
-    """Run something beside us, for as long as the process lives at most, with the signals kept away."""
+    """Run something beside us, for as long as the process lives at most, with the signals kept away.
+
+    Raises:
+        FileError: the machine starts no more threads.
+    """
     thread = threading.Thread(target=target, args=args, daemon=True)
-    with kept_from_threads():
-        thread.start()
+    try:
+        with kept_from_threads():
+            thread.start()
+    except RuntimeError as error:
+        raise no_thread() from error
     return thread
+
+
+def no_thread() -> FileError:
+    """What Python calls a RuntimeError: a limit of the machine (`ulimit -u`, a small container)."""
+    return FileError("this machine starts no more threads", hint="end some programs, or raise its limit (ulimit -u)")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from luma_cli.edits.sources.pieces import Joined, Joiner, counted
 from luma_cli.edits.submit import AGAIN_HINT, Submitter, Turn
 from luma_cli.edits.task_references import Reference
 from luma_cli.edits.uploads import UploadEnded
-from luma_cli.errors import ACCOUNT_ERRORS, LumaError, Rejected, StillGenerating
+from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, Rejected, StillGenerating
 from luma_cli.journal.submissions import BeingSent
 
 ANOTHER_FAILED = "left since another row failed"
@@ -153,7 +153,7 @@ class _Engine:
                     return None
         except StillGenerating as error:
             self._leave("not ended within the limit", timeout=error)
-        except (*ACCOUNT_ERRORS, Rejected) as error:
+        except (*ACCOUNT_ERRORS, Rejected, FileError) as error:
             return self._leave_for(error)
         return None
 

@@ -174,7 +174,10 @@ class Saver:
         except LumaError as error:
             self._inbox.put(Saved(task, (), error))
         else:
-            self._pool.submit(lambda: self._inbox.put(replace(_save_all(task, steps), paths=tuple(paths))))
+            try:
+                self._pool.submit(lambda: self._inbox.put(replace(_save_all(task, steps), paths=tuple(paths))))
+            except RuntimeError:
+                self._inbox.put(Saved(task, (), signals.no_thread()))
         self._running += 1
 
     def take(self, saved: Saved) -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -242,3 +243,25 @@ def test_results_that_are_not_saved_after_a_day_are_warned_of(
     errors = [luma(*words).err for words in (("tasks",), ("status", "--cached"))]
 
     assert ["luma download --all-missing" in error for error in errors] == [is_said] * 2
+
+
+# --- B14: a machine that starts no more threads ---
+
+
+@pytest.mark.parametrize("words", [["-w"], ["-o", "a.mp4"]])
+def test_a_machine_without_threads_is_said_and_what_was_paid_stays_in_sight(
+    sandbox: Sandbox, luma: Luma, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    start = threading.Thread.start
+
+    def starts_none_of_ours(thread: Any) -> None:
+        if str(getattr(thread._target, "__module__", "")).startswith(("luma_cli.edits", "concurrent")):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", starts_none_of_ours)
+    done = luma(*SUBMIT, *words)
+    [task_id] = (line.split("\t")[0] for line in luma("tasks").out.splitlines())
+    assert done.code == 11
+    assert "starts no more threads" in done.err
+    assert f"luma wait {task_id}" in done.err

@@ -90,6 +90,7 @@ def show_stop(what: str, exit_code: int, results: "Results | None") -> None:
         message = "; ".join([what, *_left_behind(results)])
         hint = OutcomeUnknown.NEXT_STEP if results.is_in_doubt else results.next_step
         hint = hint or (results.way_on() if running else None)
+    streams.clear_echo()
     streams.say(f"luma: {message}")
     if hint is not None:
         _show_hint(hint)

@@ -50,8 +50,15 @@ class Presenter:
     """
 
     def __init__(
-        self, results: Results, *, prints_ids: bool = False, prints_json: bool = False, names_clips: bool = False
+        self,
+        results: Results,
+        *,
+        prints_ids: bool = False,
+        prints_json: bool = False,
+        names_clips: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._names_clips = names_clips
         self._prints_json = prints_json
         self._results = results
@@ -70,8 +77,8 @@ class Presenter:
         match event:
             case Started():
                 self._is_manifest = event.is_manifest
-                self._batch = Batch(event.count, event.output) if event.is_manifest else None
-                self._screen = Screen(event.count, event.timeout, event.estimate)
+                self._batch = Batch(event.count, event.output, self._clock) if event.is_manifest else None
+                self._screen = Screen(event.count, event.timeout, event.estimate, self._clock)
                 self._screen.__enter__()
             case Finished():
                 self._close()
@@ -216,7 +223,7 @@ def _emit_for_person(event: Ended) -> None:
 class Batch:
     """What became of the rows of a file, for the line at the end. Times are in seconds."""
 
-    def __init__(self, count: int, output: str | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, count: int, output: str | None, clock: Callable[[], float]) -> None:
         self._count = count
         self._output = output
         self._clock = clock
@@ -230,7 +237,8 @@ class Batch:
         self._credits[event.task.task_id or event.line] = event.task.credits
 
     def failed(self, event: Failed) -> None:
-        self._failed.append(f"line {event.line}: {event.error.message}")
+        clip = f", {name_of(event.clip)}" if event.clip else ""
+        self._failed.append(f"line {event.line}{clip}: {event.error.message}")
         if event.task is not None:
             self._credits[event.task.task_id or event.line] = event.task.credits
 

@@ -132,6 +132,7 @@ class Screen:
             state="",
             began=began if shows_time else None,
             usual=self._estimate if is_one else None,
+            is_transfer=False,
         )
 
     def meter(self, label: str, unit: str) -> "Meter":
@@ -215,7 +216,7 @@ class Meter:
         self._live = live
         if live is not None:
             short = cut(streams.clean(label), max(12, _label_width(streams.width()) - 12))
-            self._bar = live.add_task(short, total=None, state="", began=None, usual=None)
+            self._bar = live.add_task(short, total=None, state="", began=None, usual=None, is_transfer=True)
 
     def update(self, seen: int, total: int | None) -> None:
         now = self._clock()
@@ -242,6 +243,8 @@ class Meter:
             )
 
     def _words(self, seen: int, total: int | None, now: float) -> str:
+        if self._live is not None and streams.width() < NARROW:
+            return f"{format_bytes(seen)}" + (f", {100 * seen // total}%" if total else "")
         rate = (seen - (self._first or 0)) / max(now - self._started, 0.001)
         size = f" of {format_bytes(total)}" if total is not None else ""
         left = f", {format_span((total - seen) / rate)} left" if total is not None and rate > 1 else ""
@@ -290,6 +293,7 @@ def _live_progress(clock: Callable[[], float], timeout: float) -> "Progress":
     from rich.console import RenderableType
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
     from rich.progress import Task as Bar
+    from rich.table import Column
     from rich.text import Text
 
     class Times(ProgressColumn):
@@ -298,22 +302,25 @@ def _live_progress(clock: Callable[[], float], timeout: float) -> "Progress":
             return Text("" if began is None else _times(clock() - began, bar.fields["usual"], timeout))
 
     class Live(Progress):
-        """Its width follows the window, and its bars go on between two polls."""
+        """Its width follows the window, its bars go on between two polls, and a transfer has the room of the times."""
 
         def get_renderables(self) -> Iterator[RenderableType]:
             screen.width = streams.width()
             for bar in self.tasks:
                 if bar.fields["usual"] is not None:
                     bar.completed = _toward(clock() - bar.fields["began"], bar.fields["usual"])
-            yield from super().get_renderables()
+            for is_transfer, shown in ((False, columns), (True, [label, *bars, words])):
+                self.columns = tuple(shown)
+                if found := [bar for bar in self.tasks if bar.fields["is_transfer"] == is_transfer]:
+                    yield self.make_tasks_table(found)
 
     screen = streams.console(sys.stderr)
     narrow = screen.width < NARROW
     label = TextColumn("{task.description}", markup=False)
     words = TextColumn("{task.fields[state]}", markup=False)
     # Without colour a bar cannot be told from the gap it runs in.
-    bar = [] if screen.no_color else [BarColumn(bar_width=6 if narrow else 20)]
-    columns = [label, *bar, words, *([] if narrow else [Times()])]
+    bars = [] if screen.no_color else [BarColumn(bar_width=6 if narrow else 20)]
+    columns = [label, *bars, words, *([] if narrow else [Times(Column(no_wrap=True))])]
     # rich would take stdout for itself and print it on stderr: results that go to a pipe were lost (measured).
     shared = streams.stdout_is_terminal()
     return Live(*columns, console=screen, transient=True, auto_refresh=False, redirect_stdout=shared)

@@ -319,6 +319,12 @@ def say(text: str, *, label: str = "", colour: int | None = None) -> None:
     write(f"{line}\n")
 
 
+def clear_echo() -> None:
+    """Begin the line anew, on which a terminal has shown the ^C that was typed."""
+    if is_terminal(sys.stderr):
+        write("\r")
+
+
 def write(text: str) -> None:
     """Something on stderr; when nobody can read it, that is not an error."""
     if sys.stderr is None:

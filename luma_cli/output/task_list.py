@@ -56,7 +56,7 @@ def draw_rows(rows: Sequence[Row], more: int = 0) -> None:
     if more:
         messages.note(f"… {more} more: --limit 0")
     if not is_wide and any(_is_stale(row, now) for row in rows):
-        messages.note("* nobody has asked lately: --refresh")
+        messages.note("* asked long ago: --refresh")
 
 
 def short_ids(labels: Sequence[str]) -> list[str]:

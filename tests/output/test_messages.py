@@ -14,8 +14,9 @@ from typing import NamedTuple
 import pytest
 
 from luma_cli.sandbox import Sandbox
-from support.commands import CLIP, Result, started
+from support.commands import CLIP, CLIP_URL, Result, started
 from support.holding import Hold, hold
+from support.terminals import CTRL_C, terminal
 
 Luma = Callable[..., Result]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -57,12 +58,6 @@ PHASES = {
         None, [CLIP, "-p", "Heavy snow", "--match", "-o", "a.mp4"], DONE, f"luma download {ID} -o a.mp4"
     ),
 }
-# Each way of ending meets each way of printing at least once.
-WAYS = [
-    ("SIGINT", -2, "interrupted", ()),
-    ("SIGTERM", 143, "terminated", ("--json", "--github")),
-    ("SIGTERM", 143, "terminated", ("-q",)),
-]
 
 
 @pytest.fixture
@@ -79,50 +74,93 @@ def stuck_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> Path:
     return began
 
 
-@pytest.mark.parametrize(("signum", "code", "word", "modes"), WAYS, ids=["text", "json", "quiet"])
-@pytest.mark.parametrize("name", PHASES)
-def test_a_stopped_command_says_what_became_of_the_edit(
+@pytest.fixture(params=PHASES)
+def stage(
+    request: pytest.FixtureRequest,
     luma: Luma,
     sandbox: Sandbox,
     stuck_ffmpeg: Path,
     monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    signum: str,
-    code: int,
-    word: str,
-    modes: tuple[str, ...],
-) -> None:
-    phase = PHASES[name]
-    link = luma("upload", CLIP).out.strip()
-    words = [link if spelled == "LINK" else spelled for spelled in phase.words]
-    held = hold(sandbox, phase.held or "none")
+) -> tuple[str, list[object], Hold | Path]:
+    """A phase, the command that stands still in it, and what happens when it does."""
+    name = request.param
+    words: list[object] = [luma("upload", CLIP).out.strip() if word == "LINK" else word for word in PHASES[name].words]
+    held = PHASES[name].held
     for variable, file in (("GITHUB_OUTPUT", "outputs"), ("GITHUB_STEP_SUMMARY", "summary")):
         monkeypatch.setenv(variable, str(Path(file).absolute()))
-    if modes == ("--json", "--github"):
-        monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    with started("modify", *words, "--interval", "1s", *modes) as process:
-        wait_for(held if phase.held is not None else stuck_ffmpeg)
-        process.send_signal(getattr(signal, signum))
-        if name == "submitting":  # a signal is held back until the reply is there
-            held.go.set()
+    return name, ["modify", *words, "--interval", "1s"], stuck_ffmpeg if held is None else hold(sandbox, held)
+
+
+def test_ctrl_c_on_a_terminal_says_what_became_of_the_edit(stage: tuple[str, list[object], Hold | Path]) -> None:
+    name, words, moment = stage
+    with terminal(*words, columns=200) as shown:
+        wait_for(moment)
+        shown.type(CTRL_C)
+        let_go(name, moment)
+        assert shown.finish() == 130
+        lines = shown.lines
+        assert shown.shows_cursor
+
+    assert not re.search("[━╸╺]", "".join(lines)), "no bar is left behind"
+    check_last_words(name, "interrupted", lines)
+
+
+def test_a_cancelled_job_knows_what_became_of_the_edit(
+    stage: tuple[str, list[object], Hold | Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, words, moment = stage
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    with started(*words, "--json", "--github") as process:
+        wait_for(moment)
+        process.send_signal(signal.SIGTERM)
+        let_go(name, moment)
         out, err = process.communicate()
+
+    assert (process.returncode, out) == (143, ""), err
+    *lines, last = err.splitlines()
+    error = json.loads(last)["error"]
+    assert (error["code"], error["exitCode"]) == ("interrupted", 143)
+    assert lines[-1] == f"hint: {error['hint']}" if error["hint"] else error["message"] in lines[-1]
+    check_last_words(name, "terminated", lines)
+    check_step(name)
+
+
+def test_a_stopped_quiet_command_says_no_more_than_that(luma: Luma, sandbox: Sandbox) -> None:
+    held = hold(sandbox, "GET /files/results")
+    with started("modify", CLIP, "-p", "Heavy snow", "-o", "a.mp4", "-q") as process:
+        wait_for(held)
+        process.send_signal(signal.SIGTERM)
+        err = process.communicate()[1]
         held.go.set()
 
-    assert process.returncode == code, err
-    message = rf"{word}; {phase.what}"
-    lines = err.splitlines()
-    if "--json" in modes:
-        error = json.loads(lines.pop())["error"]
-        assert re.fullmatch(message, error["message"]), error
-        assert re.fullmatch(phase.hint or "None", str(error["hint"]))
-        assert (error["code"], error["exitCode"]) == ("interrupted", code)
-        check_step(name)
-    assert re.fullmatch(f"luma: {message}", lines[-2 if phase.hint else -1]), err
-    if phase.hint:
-        assert re.fullmatch(f"hint: {phase.hint}", lines[-1]), err
-    if modes == ("-q",):
-        assert len(lines) == (2 if phase.hint else 1), err
-    assert out == ""
+    assert len(err.splitlines()) == 2
+    check_last_words("downloading", "terminated", err.splitlines())
+
+
+def test_a_stopped_download_is_gone_on_with_by_the_command_that_was_named(luma: Luma, sandbox: Sandbox) -> None:
+    luma("modify", CLIP_URL, "-p", "Heavy snow")
+    held = hold(sandbox, "GET /files/results")
+    with started("download", "-o", "a.mp4") as process:
+        wait_for(held)
+        process.send_signal(signal.SIGTERM)
+        err = process.communicate()[1]
+        held.go.set()
+
+    check_last_words("downloading", "terminated", err.splitlines())
+    assert luma(*err.splitlines()[-1].split()[2:])[:2] == (0, "a.mp4\n")
+
+
+def let_go(phase: str, moment: Hold | Path) -> None:
+    """A signal is held back until the reply to a submission is there."""
+    if phase == "submitting" and isinstance(moment, Hold):
+        moment.go.set()
+
+
+def check_last_words(phase: str, word: str, lines: list[str]) -> None:
+    _, _, what, hint = PHASES[phase]
+    wanted = [f"luma: {word}; {what}", *([f"hint: {hint}"] if hint else [])]
+    found = lines[-len(wanted) :]
+    assert all(map(re.fullmatch, wanted, found)), lines
 
 
 def wait_for(arrival: Hold | Path) -> None:

@@ -18,7 +18,7 @@ class Drawn(io.RawIOBase):
     """Takes what is written, piece by piece, so that any moment can be looked at again."""
 
     def __init__(self, columns: int, rows: int) -> None:
-        self._size = columns, rows
+        self.size = columns, rows
         self._pieces: list[bytes] = []
         self.code: int | None = None
 
@@ -37,6 +37,12 @@ class Drawn(io.RawIOBase):
         return b"".join(self._pieces).decode("utf-8", "backslashreplace")
 
     @property
+    def now(self) -> list[str]:
+        """What stands on the screen, and only there, as far as anything was written."""
+        *_, last = self._moments()
+        return "\n".join(line.rstrip() for line in last.display).strip("\n").split("\n")
+
+    @property
     def lines(self) -> list[str]:
         """What stands on the screen at the end, below what has left it at its top."""
         *_, last = self._moments()
@@ -50,7 +56,7 @@ class Drawn(io.RawIOBase):
         raise AssertionError(f"never showed {pattern!r}; at the end:\n" + "\n".join(self.lines))
 
     def _moments(self) -> Iterator[pyte.HistoryScreen]:
-        screen = pyte.HistoryScreen(*self._size, history=10_000, ratio=0.5)
+        screen = pyte.HistoryScreen(*self.size, history=10_000, ratio=0.5)
         screen.set_mode(pyte.modes.LNM)
         stream = pyte.ByteStream(screen)
         yield screen
@@ -71,8 +77,12 @@ class Screens:
         self._patch = patch
         self._clock = clock
 
-    def draw(self, show: Callable[[], object], *, columns: int, rows: int) -> Drawn:
-        drawn = Drawn(columns, rows)
+    def screen(self, columns: int, rows: int) -> Drawn:
+        return Drawn(columns, rows)
+
+    def draw(self, show: Callable[[], object], *, columns: int = 80, rows: int = 24, on: Drawn | None = None) -> Drawn:
+        drawn = on or Drawn(columns, rows)
+        columns, rows = drawn.size
         stream = io.TextIOWrapper(io.BufferedWriter(drawn, 1), encoding="utf-8", newline="", write_through=True)
         with self._patch.context() as patch:
             patch.setenv("COLUMNS", str(columns))

@@ -29,5 +29,9 @@ def completion(
     from luma_cli.cli import command_tree, completion_scripts
     from luma_cli.output import streams
 
-    for line in completion_scripts.script(shell, command_tree.read_tree(context.find_root().command)).splitlines():
+    script = completion_scripts.script(shell, command_tree.read_tree(context.find_root().command))
+    if streams.wants_json():
+        streams.emit_json({"shell": shell, "script": script})
+        return
+    for line in script.splitlines():
         streams.emit(line)

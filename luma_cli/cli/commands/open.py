@@ -25,7 +25,10 @@ def open(  # noqa: A001  the command's name
     """
     from luma_cli.cli import viewer
     from luma_cli.edits import task_references
+    from luma_cli.output import streams
 
     with options.open_run() as run:
         for target in task_references.find_to_show(run, task):
             viewer.show(target)
+            if streams.wants_json():
+                streams.emit_json({"opened": target})

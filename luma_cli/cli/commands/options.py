@@ -305,7 +305,7 @@ def open_run(
         opened = _open_journal(ours, clock, needed=needs_journal, kept=keeps_journal)
         journal = stack.enter_context(closing(opened))
         connect = functools.cache(lambda: stack.enter_context(closing(_connect(ours, clock))))
-        report = _with_command(_present(results, prints), on_done)
+        report = _with_command(_present(results, prints, clock), on_done)
         yield Run(ours, journal, results, connect, report, clock, _confirm, streams.can_ask, streams.protect)
 
 
@@ -377,14 +377,14 @@ def client_when_asked() -> "Iterator[Callable[[], Client]]":
         yield functools.cache(lambda: stack.enter_context(closing(_connect(_load_settings(), clock))))
 
 
-def _present(results: "Results", prints: dict[str, bool]) -> "Report":
+def _present(results: "Results", prints: dict[str, bool], clock: "Clock") -> "Report":
     """The presenter, which is loaded when there is something to show."""
 
     @functools.cache
     def presenter() -> "Report":
         from luma_cli.output.presenter import Presenter
 
-        return Presenter(results, **prints)
+        return Presenter(results, clock=clock.monotonic, **prints)
 
     return lambda event: presenter()(event)
 

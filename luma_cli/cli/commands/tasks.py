@@ -88,12 +88,15 @@ def forget(tasks: Tasks) -> None:
     What is forgotten is not known again: the same edit, batch row or idempotency key is submitted and paid anew.
     """
     from luma_cli.edits import task_references
+    from luma_cli.output import streams
     from luma_cli.output.messages import note
     from luma_cli.output.questions import read_words
 
     with options.open_run(needs_journal=True) as run:
         for label in task_references.forget(run.journal, read_words(tasks)):
             note(f"{label} forgotten: the same edit would be submitted and paid anew")
+            if streams.wants_json():
+                streams.emit_json({"forgotten": label})
 
 
 @app.command()
@@ -148,9 +151,12 @@ def adopt(
 def recover() -> None:
     """Set a damaged journal aside and take over what can be read."""
     from luma_cli.journal import journal, recovery
+    from luma_cli.output import streams
     from luma_cli.output.messages import note
 
     path = settings.state_dir() / journal.NAME
     saved, aside = recovery.recover(path)
     taken = f"took over {saved} row(s) into {path}; the damaged file is {aside}: keep it until luma tasks shows all"
     note(taken if aside else "the journal is sound")
+    if streams.wants_json():
+        streams.emit_json({"path": str(path), "rows": saved, "aside": str(aside) if aside else None})

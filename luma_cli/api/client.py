@@ -145,7 +145,7 @@ class Client:
                     error_message=error.message.removesuffix(f" (code {error.api_code})"),
                     model=row.name,
                 )
-            if isinstance(error, Rejected) and error.is_not_found:
+            if isinstance(error, Rejected) and error.is_not_found and not isinstance(error, NoLongerOffered):
                 words = error.message.removeprefix(envelope.MEANINGS[error.api_code or 404].words)
                 error.message = f"kie.ai does not know the task {task_id}{words}"
                 error.hint = "https://kie.ai/logs shows the ids of this account"

@@ -65,14 +65,9 @@ class NotAnEnvelope(ValueError):
 
 
 class NoLongerOffered(Rejected):
-    """The model is gone, and every task of it would be refused alike. `sister` is the model that the hint names."""
+    """The model seems to be gone. `sister` is the model that the hint names."""
 
     sister: str
-
-    @property
-    def is_not_found(self) -> bool:
-        """Never about a single task."""
-        return False
 
 
 @dataclass(frozen=True)

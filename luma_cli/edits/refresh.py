@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from luma_cli.api.envelope import NoLongerOffered
 from luma_cli.api.failures import failure_hint
 from luma_cli.api.task import KEPT_DAYS, VISIBILITY_GRACE, SavedFile, State, Task
 from luma_cli.edits.events import Failed, Note, Warned
@@ -86,7 +87,7 @@ def claim_own(run: Run, rows: Iterable[Row]) -> list[Row]:
         try:
             client.task(row.task.task_id, row.task.model)
         except Rejected as error:
-            if error.is_not_found:
+            if error.is_not_found and not isinstance(error, NoLongerOffered):
                 run.journal.deny_for_account(row.number)
                 denied.append(row)
         except LumaError as error:

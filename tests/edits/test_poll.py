@@ -471,8 +471,9 @@ def test_a_flag_as_decimal_text_counts(flag: object) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 404, 422])
-def test_a_record_that_is_not_there_yet_is_waited_for(status: int) -> None:
-    asked = ask(*[envelope(422, None, "recordInfo is null", status)] * 6, record(1))
+@pytest.mark.parametrize("words", ["recordInfo is null", "The page does not exist or is not published"])
+def test_a_record_that_is_not_there_yet_is_waited_for_whatever_the_words(status: int, words: str) -> None:
+    asked = ask(*[envelope(422, None, words, status)] * 6, record(1))
 
     assert asked.times == [0, 10, 20, 30, 40, 50, 60]
     assert asked.polls[-1].final

@@ -1,7 +1,6 @@
 """The client of kie.ai's HTTP API: addresses, judgement of replies, and what may be sent twice."""
 
 import logging
-import re
 import secrets
 import time
 from collections.abc import Callable
@@ -32,7 +31,6 @@ CONNECT_PATIENCE = 10.0
 READ_PAUSES = (1.0, 2.0)
 MAX_SILENCE = 5.0
 MAX_RAW = 1 << 16
-MAX_CREDITS = 1e15
 # An upload slower than 50 kB/s is taken for a peer that plays with us. `UPLOAD_IDLE` bounds the wait for the reply.
 UPLOAD_BUDGET = 120.0
 MIN_UPLOAD_RATE = 50_000
@@ -176,12 +174,10 @@ class Client:
         Raises:
             KeyRejected, Unavailable: as for `task`.
         """
-        balance = self._call("GET", CREDIT).data
-        if isinstance(balance, str) and re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", balance):
-            balance = float(balance)
-        if isinstance(balance, bool) or not isinstance(balance, (int, float)) or not abs(balance) < MAX_CREDITS:
+        balance = task.as_amount(self._call("GET", CREDIT).data)
+        if balance is None:
             raise Unavailable("kie.ai gave an unexpected reply about the balance")
-        return float(balance)
+        return balance
 
     def server_date(self) -> str | None:
         """The Date header of a reply. Raises Unavailable if there is none."""

@@ -37,6 +37,16 @@ class Limits:
     containers: tuple[str, ...] = ("mp4", "mov", "avi")
 
 
+# Source: vendor page "Get Luma Modify Details": 4 means the video was made and only the callback failed.
+_FLAGS: Mapping[int | str, str] = {
+    0: "generating",
+    1: "succeeded",
+    2: "create_failed",
+    3: "generate_failed",
+    4: "succeeded",
+}
+
+
 @dataclass(frozen=True)
 class Family:
     """Addresses and record of models that share an API.
@@ -49,16 +59,17 @@ class Family:
 
     submit_path: str
     record_path: str
-    inputs: str
-    state: str
-    states: Mapping[int | str, str]
     results: tuple[str, ...]
-    sources: tuple[str, ...]
-    echoes: tuple[str, ...]
-    error_code: str
-    error_message: str
-    fails_by_error: bool
-    callback_ids: tuple[str, ...]
+    inputs: str = ""
+    state: str = "successFlag"
+    states: Mapping[int | str, str] = field(default_factory=lambda: _FLAGS)
+    sources: tuple[str, ...] = ()
+    echoes: tuple[str, ...] = ("paramJson",)
+    error_code: str = "errorCode"
+    error_message: str = "errorMessage"
+    fails_by_error: bool = False
+    # The vendor's prose, code and examples of the signature name different fields.
+    callback_ids: tuple[str, ...] = ("data.taskId", "data.task_id", "taskId", "task_id")
     callback_field: str = "callBackUrl"
     credits: str = "creditsConsumed"
     create_time: str = "createTime"
@@ -93,48 +104,23 @@ class Model:
         return "switch" if any(option.name == "watermark" for option in self.options) else "none"
 
 
-# Source: vendor page "Get Luma Modify Details": 4 means the video was made and only the callback failed.
-_FLAGS: Mapping[int | str, str] = {
-    0: "generating",
-    1: "succeeded",
-    2: "create_failed",
-    3: "generate_failed",
-    4: "succeeded",
-}
-
 _MODIFY = Family(
     submit_path="/api/v1/modify/generate",
     record_path="/api/v1/modify/record-info",
-    inputs="",
-    state="successFlag",
-    states=_FLAGS,
     results=("response.resultUrls",),
     sources=("response.originUrls",),
-    echoes=("paramJson",),
-    error_code="errorCode",
-    error_message="errorMessage",
-    fails_by_error=False,
-    # The vendor's prose, code and examples of the signature name different fields.
-    callback_ids=("data.taskId", "data.task_id", "taskId", "task_id"),
 )
 # A failure may keep flag 0 and set only code or message (seen by a client).
 _ALEPH = Family(
     submit_path="/api/v1/aleph/generate",
     record_path="/api/v1/aleph/record-info",
-    inputs="",
-    state="successFlag",
-    states=_FLAGS,
     results=("response.resultVideoUrl", "response.resultUrls"),
-    sources=(),
-    echoes=("paramJson",),
-    error_code="errorCode",
-    error_message="errorMessage",
     fails_by_error=True,
-    callback_ids=("taskId", "task_id"),
 )
 _JOBS = Family(
     submit_path="/api/v1/jobs/createTask",
     record_path="/api/v1/jobs/recordInfo",
+    results=("resultJson.resultUrls",),
     inputs="input",
     state="state",
     states={
@@ -144,13 +130,9 @@ _JOBS = Family(
         "success": "succeeded",
         "fail": "generate_failed",
     },
-    results=("resultJson.resultUrls",),
-    sources=(),
     echoes=("param.input", "param"),
     error_code="failCode",
     error_message="failMsg",
-    fails_by_error=False,
-    callback_ids=("data.taskId",),
 )
 
 _SEED = Option("seed", "int", ranges=((0, 2**31 - 1),))

@@ -250,13 +250,19 @@ def as_code(value: object) -> int | str | None:
     return as_text(value) if number is None else number or None
 
 
-def as_credits(value: object) -> float | None:
-    """A number of credits from 0 on, which may be fractional."""
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,15})?", value):
+def as_amount(value: object) -> float | None:
+    """A number, also as decimal text; may be fractional."""
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", value):
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MAX_CREDITS:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MAX_CREDITS:
         return None
     return float(value)
+
+
+def as_credits(value: object) -> float | None:
+    """A number of credits from 0 on."""
+    amount = as_amount(value)
+    return None if amount is None or amount < 0 else amount
 
 
 def as_links(value: object) -> tuple[str, ...]:

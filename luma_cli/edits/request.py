@@ -305,6 +305,28 @@ def length_of(path: Path, trim: Trim | None, max_seconds: float) -> float | None
     return max(0.0, min(media.duration - start, max_seconds, float("inf") if end is None else end - start))
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a command line asks of its edits. None, or nothing, leaves it to the settings or to the edit made again.
+
+    `settings` are the values of --set as they were typed.
+    """
+
+    prompts: Sequence[str] = ()
+    watermark: str | None = None
+    callback_url: str | None = None
+    model: Model | None = None
+    settings: Sequence[str] = ()
+    trim: Trim | None = None
+    takes: int = 1
+    key: str | None = None
+    resubmit: bool = False
+    finishing: Finishing = field(default_factory=Finishing)
+    fit: bool = False
+    is_split: bool = False
+    redo_piece: int | None = None
+
+
 def choose_watermark(settings: Settings, model: Model, watermark: str | None) -> str | None:
     """The watermark of the option, else that of the settings if the model takes a text as one.
 

@@ -18,7 +18,7 @@ import typer
 import typer.core
 
 from luma_cli import __version__
-from luma_cli.api.models import Model, find_model, parse_options
+from luma_cli.api.models import Model, find_model
 from luma_cli.config import settings
 from luma_cli.config.environment import expand_home
 from luma_cli.errors import FileError, UsageError
@@ -27,9 +27,8 @@ from luma_cli.video.trim_range import Trim, parse_trim
 
 if TYPE_CHECKING:
     from luma_cli.api.client import Client
-    from luma_cli.callbacks.wake import CallbackServer
     from luma_cli.edits.events import Report
-    from luma_cli.edits.request import EditRequest, Finishing
+    from luma_cli.edits.request import Finishing
     from luma_cli.edits.run import Clock, Plan, Results, Run
     from luma_cli.journal.journal import Journal
 
@@ -326,31 +325,6 @@ def _with_command(report: "Report", command: str | None) -> "Report":
     from luma_cli.cli.on_done import OnDone
 
     return OnDone(report, command)
-
-
-def choose_model(run: "Run", model: Model | None, setting: list[str] | None) -> tuple[Model, dict[str, Any]]:
-    """The model of the option or the settings, and the values of --set, checked."""
-    chosen = model or find_model(run.settings.model)
-    return chosen, parse_options(chosen, setting or ())
-
-
-def carry_out(
-    run: "Run", plan: "Plan", requests: "Sequence[EditRequest]", server: "CallbackServer", *, dry_run: bool, opens: bool
-) -> None:
-    """Submit what is ready and see it through, or only show it."""
-    from luma_cli.callbacks.wake import see_through_with_callbacks
-    from luma_cli.edits.sources.command_line import entries_for, refuse_repeats
-    from luma_cli.edits.sources.dry_run import show_requests
-
-    if dry_run:
-        show_requests(run, plan, requests)
-        return
-    run.connect()
-    refuse_repeats(run, plan, requests)
-    with server:
-        see_through_with_callbacks(run, plan, entries_for(plan, requests), server)
-    show_results(run, opens=opens, waits=plan.waits)
-    run.results.conclude()
 
 
 def show_results(run: "Run", *, opens: bool, waits: bool = True) -> None:

@@ -1,10 +1,9 @@
 """What `modify` asks for, made ready: checked, with a free target, as entries of the engine, and uploaded."""
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from luma_cli.api.models import LUMA, Model
+from luma_cli.api.models import find_model, parse_options
 from luma_cli.config.settings import Settings
 from luma_cli.config.times import format_duration
 from luma_cli.edits import save
@@ -17,10 +16,10 @@ from luma_cli.edits.preflight import preflight
 from luma_cli.edits.refresh import claim_own
 from luma_cli.edits.request import (
     AUTO,
+    Asked,
     Clip,
     EditRequest,
     Entry,
-    Finishing,
     check_texts,
     choose_watermark,
     parse_clips,
@@ -34,7 +33,6 @@ from luma_cli.errors import Declined, KeyRejected, LumaError, UsageError
 from luma_cli.journal.records import Row
 from luma_cli.video import fit
 from luma_cli.video.ffmpeg import find_ffmpeg
-from luma_cli.video.trim_range import Trim
 
 MAX_PROMPT_SHOWN = 40
 
@@ -202,30 +200,14 @@ def is_same_file(name: str, other: str) -> bool:
         return False  # one of them is not there
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a command line asks of its edits, beside clips and prompts; None is what it leaves to the settings."""
-
-    watermark: str | None = None
-    callback_url: str | None = None
-    model: Model = LUMA
-    options: Mapping[str, object] = field(default_factory=dict)
-    trim: Trim | None = None
-    takes: int = 1
-    key: str | None = None
-    resubmit: bool = False
-    finishing: Finishing = field(default_factory=Finishing)
-    fit: bool = False
-    is_split: bool = False
-    redo_piece: int | None = None
-
-
-def make_requests(settings: Settings, clips: Sequence[Clip], prompts: Sequence[str], asked: Asked) -> list[EditRequest]:
+def make_requests(settings: Settings, clips: Sequence[Clip], asked: Asked) -> list[EditRequest]:
     """Every clip with every prompt as often as there are takes, with the settings if an option is missing.
 
     Raises:
         UsageError: a text that cannot be sent, or one key for several edits.
     """
+    prompts, model = asked.prompts, asked.model or find_model(settings.model)
+    options = parse_options(model, asked.settings)
     count = len(clips) * len(prompts) * asked.takes
     if asked.key not in (None, AUTO) and count > 1:
         raise UsageError("one idempotency key cannot stand for several edits", hint="--idempotency-key auto")
@@ -233,7 +215,7 @@ def make_requests(settings: Settings, clips: Sequence[Clip], prompts: Sequence[s
         raise UsageError("--trim is for local clips", hint="download the video first and give the file")
     if asked.fit and any(clip.path is None for clip in clips):
         raise UsageError("--fit is for local clips", hint="download the video first and give the file")
-    watermark = choose_watermark(settings, asked.model, asked.watermark)
+    watermark = choose_watermark(settings, model, asked.watermark)
     callback_url = asked.callback_url or settings.callback_url
     for prompt in prompts:
         check_texts(prompt, watermark, callback_url, asked.key)
@@ -243,8 +225,8 @@ def make_requests(settings: Settings, clips: Sequence[Clip], prompts: Sequence[s
             prompt,
             watermark,
             callback_url,
-            asked.model,
-            asked.options,
+            model,
+            options,
             asked.trim,
             take,
             asked.key,

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +11,16 @@ from luma_cli.api.models import Model, check_options, find_model, parse_options
 from luma_cli.api.task import is_link
 from luma_cli.edits.events import Note
 from luma_cli.edits.finish import check_finishing
-from luma_cli.edits.request import AUTO, Clip, EditRequest, Finishing, check_texts, choose_watermark, parse_clip
+from luma_cli.edits.request import AUTO, Asked, Clip, EditRequest, Finishing, check_texts, choose_watermark, parse_clip
 from luma_cli.edits.run import Run
 from luma_cli.edits.sources.recipes import RECIPE_SUFFIX, Made, load_recipe
 from luma_cli.edits.sources.task_clips import clip_of_task
 from luma_cli.edits.task_references import find_row
 from luma_cli.edits.uploads import still_answers
 from luma_cli.errors import UsageError
-from luma_cli.video.trim_range import Trim, parse_trim
+from luma_cli.video.trim_range import parse_trim
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What the options of a redo say differently; None is as it was."""
-
-    prompts: Sequence[str] = ()
-    watermark: str | None = None
-    callback_url: str | None = None
-    model: Model | None = None
-    settings: Sequence[str] = ()
-    trim: Trim | None = None
-    takes: int = 1
-    key: str | None = None
-    resubmit: bool = False
-    finishing: Finishing = field(default_factory=Finishing)
-    fit: bool = False
-    is_split: bool = False
-    redo_piece: int | None = None
 
 
 def find_made(run: Run, word: str) -> Made:
@@ -81,7 +62,7 @@ def find_made(run: Run, word: str) -> Made:
     return replace(made, is_split=True, uploaded=None, audio=audio, match=match)
 
 
-def make_redo(run: Run, made: Made, changes: Changes) -> list[EditRequest]:
+def make_redo(run: Run, made: Made, changes: Asked) -> list[EditRequest]:
     """The edit once more, as the options change it, as often as there are takes; of a piece the whole edit.
 
     Raises:
@@ -116,7 +97,7 @@ def make_redo(run: Run, made: Made, changes: Changes) -> list[EditRequest]:
     ]
 
 
-def _as_repeat(run: Run, made: Made, request: EditRequest, number: int, changes: Changes) -> EditRequest:
+def _as_repeat(run: Run, made: Made, request: EditRequest, number: int, changes: Asked) -> EditRequest:
     """Another take of the same edit; the key of one that failed passes to it."""
     take = 1 + number + len(run.journal.find_by_identity(request.identity, request.legacy_digest))
     key = changes.key
@@ -149,7 +130,7 @@ def _options_of(made: Made, model: Model, settings: Sequence[str]) -> dict[str, 
     return dict(sorted({**before, **parse_options(model, settings)}.items()))
 
 
-def _watermark_of(run: Run, made: Made, model: Model, changes: Changes) -> str | None:
+def _watermark_of(run: Run, made: Made, model: Model, changes: Asked) -> str | None:
     if changes.watermark is not None or made.model == model.name:
         wanted = made.watermark if changes.watermark is None else changes.watermark
         return choose_watermark(replace(run.settings, watermark=None), model, wanted)

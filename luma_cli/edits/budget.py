@@ -79,8 +79,7 @@ class Spending:
 
     def terms(self, request: EditRequest, *, others_follow: bool = False) -> Budget:
         """The limits that the next submission must keep, and what it will probably cost."""
-        midnight = datetime.fromtimestamp(self._run.clock.now()).astimezone()
-        midnight = midnight.replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight = parse_since("today", datetime.fromtimestamp(self._run.clock.now()).astimezone())
         return Budget(
             self._plan.max_credits,
             self._per_day,
@@ -117,7 +116,7 @@ class Spending:
             self._uncharged.clear()
         is_alone = all(task_id in self._charged for task_id in running)
         # Who neither waits nor has a limit does not look: it would not see a charge at the end anyway.
-        is_seen = (self._plan.waits or self.has_limit) and self._run.journal.is_kept
+        is_seen = self.has_limit or (self._plan.waits and self._run.journal.is_kept)
         balance = self.look() if is_alone and is_seen else None
         if balance is not None:
             self._compare(balance)

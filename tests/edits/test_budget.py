@@ -2,7 +2,9 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pexpect
@@ -41,6 +43,33 @@ def test_who_has_a_limit_and_does_not_wait_sees_what_is_charged_at_once(
     codes = [edit(luma, number).code for number in range(3)]
 
     assert (codes, len(sandbox.submissions()), costs(luma)) == ([0, 0, 10], 2, [100, 100])
+
+
+def test_the_limit_of_a_day_begins_at_the_local_midnight_also_when_the_clocks_change(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, clock: dict[str, Callable[[], float]]
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    monkeypatch.setenv("LUMA_DAILY_CREDITS", "100")
+    time.tzset()
+    day = datetime(2026, 10, 24, 22, tzinfo=UTC)  # the midnight before the clocks go back an hour
+    codes = []
+    for hours in (-1, 0, 24, 25):
+        moment = (day + timedelta(hours=hours, minutes=30)).timestamp()
+        clock["now"] = lambda moment=moment: moment
+        codes.append(edit(luma, hours).code)
+    monkeypatch.delenv("TZ")
+    time.tzset()
+
+    assert codes == [0, 0, 10, 0]
+
+
+def test_the_limit_of_one_command_holds_without_a_journal(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUMA_JOURNAL", "off")
+
+    assert edit(luma, 0, "--max-credits", "250", count=4).code == 9
+    assert len(sandbox.submissions()) == 2
 
 
 def test_the_next_command_waits_for_the_charge_of_the_one_that_went_first(

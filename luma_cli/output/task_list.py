@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from luma_cli.api.hosts import without_query
+from luma_cli.api.models import DEFAULT_MODEL
 from luma_cli.api.task import Task
 from luma_cli.journal.records import Outcome, Row
 from luma_cli.output import messages, streams
@@ -38,6 +39,7 @@ COLUMNS = (
     Column("PROMPT", 6, 10),
     Column("SAVED AS", 4, 9),
     Column("COST", 3),
+    Column("MODEL", 2),
     Column("AGE", 5),
 )
 
@@ -130,8 +132,9 @@ def _cells(row: Row, task_id: str, now: datetime, *, is_wide: bool) -> list[str]
         state += ": may be charged"
     saved = ", ".join(Path(file.path).name for file in row.task.files) or expiry(row.task, now)
     cost = "" if row.task.credits is None else format_credits(row.task.credits)
+    model = "" if row.task.model == DEFAULT_MODEL else row.task.model  # an empty column takes no room
     age = format_span((now - row.submitted_at).total_seconds())
-    return [task_id, state, name_of(row.source), row.task.prompt or "", saved, cost, age]
+    return [task_id, state, name_of(row.source), row.task.prompt or "", saved, cost, model, age]
 
 
 def _is_stale(row: Row, now: datetime) -> bool:

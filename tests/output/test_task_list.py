@@ -1,17 +1,24 @@
 """The table of the journal: every line fits, what is needed most stays longest."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from luma_cli.output.task_list import COLUMNS, cut, lay_out, name_of, short_ids
+from luma_cli.sandbox import Sandbox
+from support.commands import CLIP_URL, Result
+from support.screens import Screens
 
 ROWS = [
-    ["a1b2c3d4", "succeeded", "street.mp4", "Heavy snow falls at night", "snow.mp4", "4,000", "12m00s"],
-    ["ffffffff", "generating, as of 12m00s ago", "a-rather-long-name.mov", "Rain " * 30, "", "", "2d"],
+    ["a1b2c3d4", "succeeded", "street.mp4", "Heavy snow falls at night", "snow.mp4", "4,000", "", "12m00s"],
+    ["ffffffff", "generating, as of 12m00s ago", "a-rather-long-name.mov", "Rain " * 30, "", "", "", "2d"],
 ]
-TEXTS = st.lists(st.text(st.characters(categories=("L", "N", "P")), max_size=60), min_size=7, max_size=7)
+TEXTS = st.lists(
+    st.text(st.characters(categories=("L", "N", "P")), max_size=60), min_size=len(COLUMNS), max_size=len(COLUMNS)
+)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +74,17 @@ def test_what_is_cut_says_so(text: str, width: int, shown: str) -> None:
 )
 def test_a_clip_has_its_short_name(source: str, name: str) -> None:
     assert name_of(source) == name
+
+
+def test_there_is_a_column_of_models_if_one_is_not_luma(
+    screens: Screens, luma: Callable[..., Result], sandbox: Sandbox
+) -> None:
+    headings = []
+    for model in ("luma", "aleph"):
+        assert luma("modify", CLIP_URL, "-p", "Snow", "--no-check", "--model", model).code == 0
+        lines = screens.type("tasks", columns=120, rows=24).lines
+        headings.append("MODEL" in lines[0])
+
+    assert headings == [False, True]
+    assert "aleph" in lines[2]
+    assert "luma" not in lines[1]

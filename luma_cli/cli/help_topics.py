@@ -3,7 +3,6 @@
 from luma_cli.api.models import DEFAULT_MODEL, ModelDescription, describe_models
 from luma_cli.errors import EXIT_CODES, UsageError
 from luma_cli.output.schema import schema
-from luma_cli.sandbox import SCENARIOS
 
 ENVIRONMENT = (
     ("LUMA_API_KEY", "the API key; before KIE_API_KEY, LUMA_API_KEY_FILE, api_key_command, credentials.toml"),
@@ -161,6 +160,8 @@ def members(topic: str | None) -> dict[str, object]:
 
 def scenario_lines() -> list[str]:
     """What the sandbox can be asked to do, a line for each scenario."""
+    from luma_cli.sandbox import SCENARIOS  # a whole HTTP server comes with it, which no other topic needs
+
     width = max(map(len, SCENARIOS))
     return [f"{name:<{width}}  {meaning}" for name, meaning in SCENARIOS.items()]
 

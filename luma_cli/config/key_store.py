@@ -12,7 +12,6 @@ from typing import Any
 
 from luma_cli.config.addresses import same_service
 from luma_cli.config.environment import expand_home, variable
-from luma_cli.config.key_command import ask_command
 from luma_cli.config.settings import Settings
 from luma_cli.config.toml_files import edit_toml, load_toml
 from luma_cli.errors import KeyRejected, UsageError, reason
@@ -108,6 +107,8 @@ def _for_another_address(origin: str, ours: Settings) -> KeyRejected:
 
 def _value_of(origin: str, command: str | None) -> str:
     if origin == "api_key_command":
+        from luma_cli.config.key_command import ask_command  # it starts a program, which few keys need
+
         return ask_command(command or "")
     return _from_file() if origin == "LUMA_API_KEY_FILE" else variable(origin) or ""
 

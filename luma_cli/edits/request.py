@@ -21,7 +21,6 @@ from luma_cli.downloads.file_names import PATTERN, PATTERN_WITH_PROMPT, Naming, 
 from luma_cli.errors import FileError, Finding, UsageError
 from luma_cli.journal.records import Details, Row
 from luma_cli.journal.submissions import Submission
-from luma_cli.video import headers
 from luma_cli.video.trim_range import Trim
 
 if TYPE_CHECKING:
@@ -295,6 +294,8 @@ def _row_key(row_id: str, digest: str) -> str:
 
 def length_of(path: Path, trim: Trim | None, max_seconds: float) -> float | None:
     """The seconds of a local clip that are edited, None if its headers do not say."""
+    from luma_cli.video import headers  # a third of the start of a command that only reads the journal (measured)
+
     try:
         media = headers.probe_file(path)
     except (headers.MediaError, OSError):

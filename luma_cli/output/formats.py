@@ -1,18 +1,19 @@
 """Facts as text: the JSON of `luma/1`, times, spans and sizes."""
 
-import base64
 import json
 import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from luma_cli.api.hosts import shown
 from luma_cli.api.task import FIELDS, SavedFile, Task
 from luma_cli.errors import Finding, LumaError
-from luma_cli.journal.records import Row
+
+if TYPE_CHECKING:
+    from luma_cli.journal.records import Row
 
 SCHEMA = "luma/1"
 # A byte of a path that is not UTF-8 (surrogateescape), or another half of a character.
@@ -42,7 +43,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def row_members(row: Row) -> dict[str, Any]:
+def row_members(row: "Row") -> dict[str, Any]:
     members = task_members(row.task)
     if not row.task.task_id:
         members["state"] = "unknown"
@@ -82,6 +83,8 @@ def file_members(file: SavedFile) -> dict[str, Any]:
     }
     if is_text(file.path):
         return members
+    import base64
+
     return members | {"pathBytes": base64.b64encode(os.fsencode(file.path)).decode()}
 
 

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 # Between two looks at a balance that does not show yet what a task has cost, in seconds.
 MIN_PAUSE = 1.0
 MAX_PAUSE = 8.0
+# Of so many other tasks it is asked whether the balance can have changed for them.
+MAX_ASKED = 8
 
 
 @dataclass
@@ -222,6 +224,11 @@ class Spending:
         elif balance != before:
             self._correct(task_id, 0.0)
 
+    def _still_runs(self, task_id: str) -> bool:
+        row = self._run.journal.known(task_id)
+        task = self._ask(row.task) if row is not None and not row.task.has_ended else None
+        return task is not None and not task.has_ended
+
     def _ask(self, task: Task) -> Task | None:
         try:
             found = self._run.client.task(task.task_id, task.model)
@@ -244,14 +251,15 @@ class Spending:
 
     def _record(self, task_id: str, cost: float, since: float) -> None:
         """Write down what a task has cost, if no other one can have changed the balance."""
-        journal = self._run.journal
-        others, self._running = [journal.known(other) for other in self._running], frozenset()
-        asked = [self._ask(row.task) for row in others if row is not None]
-        running = [task.task_id for task in asked if task is not None and not task.has_ended]
+        journal, self._running = self._run.journal, frozenset()
 
         def write() -> None:
             row = journal.known(task_id)
-            if row is not None and not self._is_disturbed and journal.costs.explains_alone(row.number, since, running):
+            others = [other for other in journal.costs.uncharged(since) if other != task_id]
+            if row is None or self._is_disturbed or len(others) > MAX_ASKED:
+                return
+            running = [other for other in others if self._still_runs(other)]
+            if journal.costs.explains_alone(row.number, since, running):
                 journal.costs.record_cost(task_id, cost, "balance")
                 log.info("task %s has cost %g credits", task_id, cost)
 

@@ -161,6 +161,10 @@ class Costs:
         others = (row for row in self._uncharged(since) if row["number"] != number)
         return not found and all(_is_between_charges(row, since, running) for row in others)
 
+    def uncharged(self, since: float) -> list[str]:
+        """The ids of the tasks whose charge may have come since then, or comes yet."""
+        return [row["task_id"] for row in self._uncharged(since) if row["task_id"] is not None]
+
     def _uncharged(self, at: float) -> list[dict[str, Any]]:
         """The tasks whose charge may come after `at`, a Unix time."""
         rows = self._costs(f"credits IS NULL AND submitted_at > {at - MAX_TASK}", self._scope.values)

@@ -154,6 +154,22 @@ def serve(monkeypatch: pytest.MonkeyPatch, balances: list[float], *, polls: int 
     return server
 
 
+def test_a_task_that_runs_since_long_does_not_hide_what_another_one_costs(
+    luma: Luma, monkeypatch: pytest.MonkeyPatch, clock: dict[str, Callable[[], float]]
+) -> None:
+    """Its charge came when it was accepted, or comes when it ends; nobody has looked at the balance then."""
+    now = time.time()
+    with account(monkeypatch, duration=0.5) as server:
+        server.scenario = "never-ends"
+        edit(luma, 1)
+        server.scenario = "ok"
+        edit(luma, 2, "-w")
+        clock["now"] = lambda: now + 120
+        edit(luma, 3, "-w")
+
+    assert costs(luma) == [None, None, 100]
+
+
 @pytest.mark.parametrize(
     ("balances", "polls", "cost"),
     [

@@ -15,7 +15,7 @@ from luma_cli.edits.budget import Spending
 from luma_cli.edits.endings import Endings
 from luma_cli.edits.events import Finished, Note, Polled, Started, StillRunning, Submitted
 from luma_cli.edits.poll import Add, Inbox, Later, Poll, Stopping, Wake, Watched, watch
-from luma_cli.edits.refresh import SlowTasks, failure_of
+from luma_cli.edits.refresh import SlowTasks, failure_of, usual_duration
 from luma_cli.edits.request import EditRequest, Entry
 from luma_cli.edits.run import RUN_AGAIN, Plan, Run
 from luma_cli.edits.save import Saved, Saver
@@ -65,7 +65,8 @@ def see_through(run: Run, plan: Plan, entries: Sequence[Entry], inbox: Inbox | N
     Raises:
         KeyRejected, OutOfCredits, Rejected: the service answers no question of ours; the tasks go on.
     """
-    estimate = run.journal.median_duration() if plan.waits else None
+    models = (model for entry in entries for model in entry.models)
+    estimate = usual_duration(run, models) if plan.waits else None
     is_manifest = any(entry.entry_id is not None for entry in entries)
     count = sum(entry.request.pieces if entry.request else 1 for entry in entries)
     run.report(Started(count, plan.timeout if plan.waits else 0.0, estimate, is_manifest, plan.output))

@@ -136,6 +136,12 @@ def note_failed(run: Run, tasks: Sequence[Task]) -> None:
             run.report(Note(f"{task.task_id}: {error.message}"))
 
 
+def usual_duration(run: Run, models: Iterable[str]) -> float | None:
+    """Seconds that our own tasks of a model took, of all of ours if there are several; None if too few are known."""
+    names = set(models)
+    return run.journal.median_duration(names.pop() if len(names) == 1 else None)
+
+
 class SlowTasks:
     """Says once of a task that it may have been dropped: some wait for ever and are in no log (seen by users)."""
 

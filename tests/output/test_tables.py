@@ -1,7 +1,7 @@
 """Tables on a terminal: no word is broken, a link stays in one piece."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +9,8 @@ import pytest
 from luma_cli.api.task import State, Task
 from luma_cli.output import tables
 from luma_cli.output.tables import show_pairs, show_tasks
+from luma_cli.sandbox import Sandbox
+from support.commands import CLIP_URL, Result
 from support.screens import Screens
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -42,6 +44,17 @@ def test_a_status_leaves_out_what_is_needed_least(
         [task_id, "generating"],
     ]
     assert LINK in "".join(line.removeprefix("  ") for line in lines)
+
+
+@pytest.mark.parametrize(("model", "is_known"), [("luma", True), ("aleph", False)])
+def test_what_is_usual_is_usual_for_the_model(
+    screens: Screens, luma: Callable[..., Result], sandbox: Sandbox, model: str, is_known: bool
+) -> None:
+    for number in range(3):
+        assert luma("modify", f"{CLIP_URL}?{number}", "-p", "Snow", "--no-check", "-w").code == 0
+    luma("modify", CLIP_URL, "-p", "sandbox:never-ends Snow", "--no-check", "--model", model)
+
+    assert ("usually" in "".join(screens.type("status", columns=120, rows=24).lines)) is is_known
 
 
 def test_how_long_it_usually_takes_goes_before_the_age(screens: Screens) -> None:

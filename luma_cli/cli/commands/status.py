@@ -42,7 +42,7 @@ def status(
         run = run if cached else run.for_account()
         task_ids = [reference.task_id for reference in parse_references(run, read_words(tasks or ["@last"]))]
         found = refresh.remember(run, task_ids) if cached else refresh.refresh(run, task_ids)
-        show_tasks(found, run.journal.median_duration())
+        show_tasks(found, refresh.usual_duration(run, (task.model for task in found)))
         refresh.warn_of_unsaved(run)
         if exit_status:
             refresh.fail_without_video(run, found)

@@ -16,6 +16,7 @@ from hypothesis import settings
 from luma_cli.cli.main import main
 from luma_cli.edits.run import Clock
 from luma_cli.sandbox import Sandbox
+from support import footage
 from support.commands import GIB, KEY, Result, seen
 from support.screens import Screens
 
@@ -30,6 +31,13 @@ def pytest_configure() -> None:
     """Put the files of tests into memory if there is plenty: luma syncs all that it writes, and the disk is slow."""
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 8 * GIB:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_footage(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Clips are made once for all processes of pytest-xdist, whose folders lie side by side."""
+    base = tmp_path_factory.getbasetemp()
+    footage.keep_in((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "footage")
 
 
 @pytest.fixture(autouse=True)

@@ -77,10 +77,10 @@ def start(temporary: Path) -> Iterator[Callable[..., Started]]:
         return started[-1]
 
     yield call
-    for each in started:
+    for one in started:
         with suppress(ProcessLookupError):
-            os.killpg(each.process.pid, signal.SIGKILL)  # its command as well, which holds the pipes
-        each.process.communicate()
+            os.killpg(one.process.pid, signal.SIGKILL)  # its command as well, which holds the pipes
+        one.process.communicate()
 
 
 def code_of_credits(url: str, key: str) -> int:
@@ -130,7 +130,7 @@ def test_the_users_own_key_never_meets_the_sandbox(run: Callable[..., Result]) -
     done = run("sandbox", "--duration", "0s", "--", *python(program), KIE_API_KEY=KEY)
 
     requests = [json.loads(line) for line in done.out.splitlines()[1:]]
-    assert {each["path"]: each["keyIsRight"] for each in requests[:-1]} == {
+    assert {request["path"]: request["keyIsRight"] for request in requests[:-1]} == {
         "/api/v1/chat/credit": True,
         "/api/file-stream-upload": True,
         "/api/v1/modify/generate": True,
@@ -154,13 +154,13 @@ def test_a_key_is_not_even_needed(run: Callable[..., Result]) -> None:
 
 
 @pytest.mark.parametrize("status", [0, 1, 7, 255])
-def test_the_commands_exit_status_is_passed_on(status: int, run: Callable[..., Result]) -> None:
-    assert run("sandbox", "--", "sh", "-c", f"exit {status}") == (status, "", "")
+def test_the_commands_exit_status_is_passed_on(status: int, luma: Callable[..., Result]) -> None:
+    assert luma("sandbox", "--", "sh", "-c", f"exit {status}") == (status, "", "")
 
 
 @pytest.mark.parametrize("name", ["TERM", "KILL", "INT", "SEGV"])
-def test_the_status_of_a_command_that_a_signal_ended_is_that_of_a_shell(name: str, run: Callable[..., Result]) -> None:
-    assert run("sandbox", "--", "sh", "-c", f"kill -{name} $$").code == 128 + getattr(signal, f"SIG{name}")
+def test_the_status_of_a_command_that_a_signal_ended_is_that_of_a_shell(name: str, luma: Callable[..., Result]) -> None:
+    assert luma("sandbox", "--", "sh", "-c", f"kill -{name} $$").code == 128 + getattr(signal, f"SIG{name}")
 
 
 @pytest.mark.parametrize(
@@ -172,12 +172,12 @@ def test_the_status_of_a_command_that_a_signal_ended_is_that_of_a_shell(name: st
     ],
 )
 def test_a_command_that_cannot_be_run_exits_2(
-    command: str, reason: str, run: Callable[..., Result], temporary: Path
+    command: str, reason: str, luma: Callable[..., Result], temporary: Path
 ) -> None:
     Path("folder").mkdir()
     Path("text").write_text("no program")
 
-    assert run("sandbox", "--", command) == (2, "", f"luma: error: cannot run {command}: {reason}\n")
+    assert luma("sandbox", "--", command) == (2, "", f"luma: error: cannot run {command}: {reason}\n")
     assert list(temporary.iterdir()) == []
 
 
@@ -198,10 +198,12 @@ def test_bytes_pass_through_unchanged() -> None:
 
 
 @pytest.mark.parametrize("dashes", [("--",), ()])
-def test_options_behind_the_command_are_the_commands_own(dashes: tuple[str, ...], run: Callable[..., Result]) -> None:
-    code, out, _ = run("sandbox", *dashes, "echo", "--json", "-q", "--port", "--help")
+def test_options_behind_the_command_are_the_commands_own(
+    dashes: tuple[str, ...], luma: Callable[..., Result], capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = luma("sandbox", *dashes, "echo", "--json", "-q", "--port", "--help").code
 
-    assert (code, out) == (0, "--json -q --port --help\n")
+    assert (code, capfd.readouterr().out) == (0, "--json -q --port --help\n")
 
 
 def test_a_sandbox_fits_into_a_sandbox(run: Callable[..., Result]) -> None:
@@ -325,10 +327,10 @@ def test_a_port_can_be_chosen(start: Callable[..., Started]) -> None:
     assert start("--port", str(port)).exports()["LUMA_BASE_URL"] == f"http://127.0.0.1:{port}"
 
 
-def test_a_port_that_is_taken_exits_11(run: Callable[..., Result], temporary: Path) -> None:
+def test_a_port_that_is_taken_exits_11(luma: Callable[..., Result], temporary: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run("sandbox", "--port", port, "--", "echo", "never")
+        done = luma("sandbox", "--port", port, "--", "echo", "never")
 
     assert done == (11, "", f"luma: error: cannot listen on port {port}: address already in use\n")
     assert list(temporary.iterdir()) == []
@@ -338,12 +340,12 @@ def test_a_port_that_is_taken_exits_11(run: Callable[..., Result], temporary: Pa
     "words",
     [("--scenario", "nosuch"), ("--duration", "soon"), ("--duration", "-1s"), ("--port", "65536"), ("--prot", "1")],
 )
-def test_a_wrong_option_exits_2_and_runs_nothing(words: tuple[str, str], run: Callable[..., Result]) -> None:
-    assert run("sandbox", *words, "--", "echo", "never")[:2] == (2, "")
+def test_a_wrong_option_exits_2_and_runs_nothing(words: tuple[str, str], luma: Callable[..., Result]) -> None:
+    assert luma("sandbox", *words, "--", "echo", "never")[:2] == (2, "")
 
 
-def test_an_unknown_scenario_is_answered_with_the_known_ones(run: Callable[..., Result]) -> None:
-    err = run("sandbox", "--scenario", "nosuch", "--", "echo").err
+def test_an_unknown_scenario_is_answered_with_the_known_ones(luma: Callable[..., Result]) -> None:
+    err = luma("sandbox", "--scenario", "nosuch", "--", "echo").err
 
     assert "hint: scenarios: ok slow flag2 flag3 flag4 not-visible rate-limit" in err
 
@@ -378,8 +380,8 @@ def test_with_json_it_prints_one_object_instead_of_the_lines(start: Callable[...
 # What it is asked for
 
 
-def test_the_help_lists_every_scenario_with_its_meaning(run: Callable[..., Result]) -> None:
-    out = run("sandbox", "--help").out
+def test_the_help_lists_every_scenario_with_its_meaning(luma: Callable[..., Result]) -> None:
+    out = luma("sandbox", "--help").out
 
     listed = out[out.index("Scenarios:\n") :].split("\n\n")[0].splitlines()[1:]
     assert [tuple(line.split(None, 1)) for line in listed] == list(SCENARIOS.items())
@@ -410,28 +412,32 @@ print(before - luma, luma - ask("/api/v1/chat/credit"))
     ],
     ids=str,
 )
-def test_an_edit_costs_what_it_was_said_to(words: list[str], charged: str, run: Callable[..., Result]) -> None:
-    assert run("sandbox", *words, "--", *python(CHARGED)).out == f"{charged}\n"
+def test_an_edit_costs_what_it_was_said_to(
+    words: list[str], charged: str, luma: Callable[..., Result], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert luma("sandbox", *words, "--", *python(CHARGED)).code == 0
+    assert capfd.readouterr().out == f"{charged}\n"
 
 
 @pytest.mark.parametrize("price", ["", "much", "-1", "luma=", "luma=1e9", "=5x", "nan", "1" * 20])
-def test_what_is_not_a_price_exits_2(price: str, run: Callable[..., Result]) -> None:
-    code, out, err = run("sandbox", f"--price={price}", "--", "echo")
+def test_what_is_not_a_price_exits_2(price: str, luma: Callable[..., Result]) -> None:
+    code, out, err = luma("sandbox", f"--price={price}", "--", "echo")
 
     assert (code, out, "is not a price" in err) == (2, "", True)
 
 
-def test_a_price_for_no_model_exits_2_and_names_the_models(run: Callable[..., Result]) -> None:
-    code, _, err = run("sandbox", "--price", "sora=5", "--", "echo")
+def test_a_price_for_no_model_exits_2_and_names_the_models(luma: Callable[..., Result]) -> None:
+    code, _, err = luma("sandbox", "--price", "sora=5", "--", "echo")
 
     assert (code, f"hint: models: {' '.join(MODELS)}" in err) == (2, True)
 
 
 @pytest.mark.parametrize("words", [["--realistic"], ["--scenario", "realistic"]], ids=" ".join)
 def test_realistic_without_ffmpeg_exits_2_and_says_how_to_get_it(
-    words: list[str], run: Callable[..., Result], tmp_path: Path
+    words: list[str], luma: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, out, err = run("sandbox", *words, "--", sys.executable, "-c", "print(7)", PATH=str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, out, err = luma("sandbox", *words, "--", sys.executable, "-c", "print(7)")
 
     assert (code, out) == (2, "")
     assert "luma: error: realistic results need ffmpeg" in err

@@ -1,6 +1,6 @@
-"""Many processes at once on one journal and one config: nothing lost, nothing twice, nobody told of locks.
+"""Many processes at once on one journal and one config: nothing lost, nothing twice, nobody hears of locks.
 
-Sixteen by default, LUMA_TEST_CROWD for more.
+Eight by default, LUMA_TEST_CROWD for more.
 """
 
 import os
@@ -14,7 +14,7 @@ from luma_cli.sandbox import Sandbox
 from support.commands import CLIP_URL, Result
 
 Luma = Callable[..., Result]
-CROWD = int(os.environ.get("LUMA_TEST_CROWD", "16"))
+CROWD = int(os.environ.get("LUMA_TEST_CROWD", "8"))
 
 
 def start(*words: str) -> "subprocess.Popen[str]":

@@ -1,15 +1,17 @@
 """Real clips, made with ffmpeg when a test first asks for one: what cameras, phones, screens and editors deliver."""
 
-import atexit
 import functools
+import os
 import re
 import shutil
 import subprocess
-import tempfile
 from array import array
 from fractions import Fraction
 from pathlib import Path
 
+from filelock import FileLock
+
+_FOLDER = "FOOTAGE_OF_THIS_RUN"
 FFMPEG = shutil.which("ffmpeg") or "ffmpeg"
 X264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
 AAC = ["-c:a", "aac", "-b:a", "64k"]
@@ -43,7 +45,8 @@ def flashes(rate: str, seconds: float, size: str = "192x108") -> list[str]:
         "-f",
         "lavfi",
         "-i",
-        f"color=black:size={size}:rate={rate}:duration={seconds},geq=lum='{look}':cb=128:cr=128",
+        f"color=black:size=16x16:rate={rate}:duration={seconds},geq=lum='{look}':cb=128:cr=128,"
+        f"scale={size.replace('x', ':')}:flags=neighbor",
     ]
 
 
@@ -94,21 +97,24 @@ RECIPES: dict[str, list[str]] = {
 }
 
 
-@functools.cache
-def _folder() -> Path:
-    folder = tempfile.mkdtemp(prefix="luma-footage-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+def keep_in(folder: Path) -> None:
+    """Where the clips of this run are, which all of its processes share."""
+    folder.mkdir(exist_ok=True)
+    os.environ[_FOLDER] = str(folder)
 
 
 @functools.cache
 def clip(name: str) -> Path:
     """The clip of that name; tests read it and do not change it."""
-    path = _folder() / name
-    if name in RECIPES:
-        ffmpeg(*RECIPES[name], path)
-    else:
-        _MADE_OF_OTHERS[name](path)
+    path = Path(os.environ[_FOLDER]) / name
+    with FileLock(path.with_name(f"{name}.lock")):
+        if not path.exists():
+            made = path.with_name(f"made-{name}")
+            if name in RECIPES:
+                ffmpeg(*RECIPES[name], made)
+            else:
+                _MADE_OF_OTHERS[name](made)
+            made.replace(path)
     return path
 
 

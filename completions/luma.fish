@@ -182,7 +182,7 @@ complete -c luma -n '__luma_at "batch"' -s v -l verbose -r -f -d 'Show each requ
 complete -c luma -n '__luma_at "batch"' -s h -l help -d 'Show help and exit.'
 complete -c luma -n '__luma_at "batch"' -F -k -a '(string match -q \'@*\' -- (commandline -ct); and luma __tasks 2>/dev/null)'
 complete -c luma -f -n '__luma_at "tasks"' -a list -d 'List submissions. A terminal shows the newest 20, newest last; a pipe gets all, newest first.'
-complete -c luma -f -n '__luma_at "tasks"' -a show -d 'Show all that is known of tasks, without the network (default: the latest).'
+complete -c luma -f -n '__luma_at "tasks"' -a show -d 'Show all that is known of tasks (default: the latest).'
 complete -c luma -f -n '__luma_at "tasks"' -a forget -d 'Take tasks and their keys out of the journal. The tasks themselves go on.'
 complete -c luma -f -n '__luma_at "tasks"' -a prune -d 'Take old ended tasks out of the journal. Prints their ids.'
 complete -c luma -f -n '__luma_at "tasks"' -a adopt -d 'Give a submission of unknown outcome its task id. Also records a task from elsewhere.'

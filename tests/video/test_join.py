@@ -42,7 +42,7 @@ def brought_back(program: Ffmpeg, footage: Footage, folder: Path, seconds: float
 
 @pytest.mark.parametrize(
     ("name", "rate", "frames", "longest"),
-    [("ntsc.mp4", "30000/1001", 120, 2), ("film.mov", "24000/1001", 72, 2), ("two-rates.mp4", "50", 100, 1)],
+    [("ntsc.mp4", "30000/1001", 120, 2.5), ("film.mov", "24000/1001", 72, 2), ("two-rates.mp4", "50", 100, 1)],
 )
 def test_frames_rate_and_times_are_the_source_s(
     program: Ffmpeg, tmp_path: Path, name: str, rate: str, frames: int, longest: float

@@ -65,7 +65,7 @@ def list_(
 @app.command()
 @options.common
 def show(tasks: TaskArgument = None) -> None:
-    """Show all that is known of tasks, without the network (default: the latest).
+    """Show all that is known of tasks (default: the latest).
 
     \b
     Examples:

@@ -8,6 +8,7 @@ from luma_cli.edits.events import Ended, Failed, Tally, Warned
 from luma_cli.edits.request import Entry
 from luma_cli.edits.run import RUN_AGAIN, Plan, Run
 from luma_cli.edits.sources.pieces import Joiner, Whole
+from luma_cli.edits.sources.recipes import write_recipe
 from luma_cli.errors import FileError, LumaError, OutcomeUnknown
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,11 @@ class Endings:
             texts = (request.prompt, request.watermark, request.clip.name)
             self._run.fail(Failed(entry.name, whole.error, task, entry.entry_id, entry.line, *texts, pieces))
             return
+        if self._plan.writes_recipe:
+            wish = {"split": True, "audio": whole.finishing.audio, "match": whole.finishing.match}
+            facts = {**wish, "taskId": None, "completeTime": None, "credits": task.credits}
+            first = Task(str(pieces[0]["taskId"]))
+            write_recipe(self._run, first, file, overwrite=self._plan.overwrite, whole=facts)
         self._run.results.next_step = None if entry.entry_id is None else RUN_AGAIN
         self._run.results.see(task)
         self._run.report(Ended(entry.name, task, entry.entry_id, entry.line, entry.output, request.clip.name, pieces))

@@ -128,7 +128,7 @@ def test_without_ffmpeg_it_warns_once_and_works_as_before(luma: Luma, clip: Path
 
 
 @pytest.mark.usefixtures("no_ffmpeg")
-@pytest.mark.parametrize("option", [["--match"], ["--audio", "clip.mp4"]])
+@pytest.mark.parametrize("option", [["--match"], ["--audio", "clip.mp4"], ["--fit"], ["--split"]])
 def test_without_ffmpeg_what_needs_it_is_refused_before_anything_is_sent(
     luma: Luma, realistic: Sandbox, clip: Path, option: list[str]
 ) -> None:

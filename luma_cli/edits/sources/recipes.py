@@ -45,16 +45,21 @@ class Made:
     row: Row | None = None
 
 
-def write_recipe(run: Run, task: Task, file: SavedFile, *, overwrite: bool) -> None:
-    """Write what made a saved file beside it, as `NAME.mp4.json`; whatever goes wrong is a warning."""
+def write_recipe(
+    run: Run, task: Task, file: SavedFile, *, overwrite: bool, whole: Mapping[str, Any] | None = None
+) -> None:
+    """Write what made a saved file beside it, as `NAME.mp4.json`; whatever goes wrong is a warning.
+
+    A piece has none. `whole` is what its clip has instead of the facts of the piece.
+    """
     path = Path(file.path + RECIPE_SUFFIX)
     try:
         row = run.journal.known(task.task_id)
-        if row is None:
+        if row is None or (row.details.piece_of is not None and whole is None):
             return
         if os.path.lexists(path) and not overwrite and not _is_recipe(path):
             raise FileError(f"{path} exists and is not a recipe")
-        text = json.dumps(_recipe_of(row, task, file), indent=2) + "\n"
+        text = json.dumps({**_recipe_of(row, task, file), **(whole or {})}, indent=2) + "\n"
         files.save_whole(text.encode(), path, overwrite=True)
     except LumaError as error:
         run.report(Warned(f"the recipe is not written: {error.message}", once=False))
@@ -88,6 +93,7 @@ def load_recipe(path: Path) -> Made:
         audio=as_text(facts.get("audio")),
         match=facts["match"] if isinstance(facts.get("match"), bool) else None,
         fit=facts.get("fit") is True,
+        is_split=facts.get("split") is True,
         beside=path.absolute().parent,
     )
 
@@ -118,6 +124,7 @@ def _recipe_of(row: Row, task: Task, file: SavedFile) -> dict[str, Any]:
         "set": dict(details.options),
         "audio": details.audio,
         "match": details.match,
+        "split": False,
         "createTime": _time(task.create_time or known.create_time or row.submitted_at),
         "completeTime": _time(task.complete_time or known.complete_time),
         "credits": known.credits if known.credits is not None else task.credits,

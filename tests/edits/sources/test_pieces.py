@@ -227,6 +227,17 @@ def test_redo_of_a_piece_makes_the_whole_again_and_goes_on_if_it_was_stopped(
     assert luma("redo", "@last").code == 2
 
 
+def test_the_recipe_of_a_clip_in_pieces_makes_the_whole_again(luma: Luma, realistic: Sandbox, clip: Path) -> None:
+    assert luma(*SPLIT, "--recipe", "--match").code == 0
+    facts = json.loads(Path("out.mp4.json").read_text())
+
+    code, out, _ = luma("redo", "out.mp4.json", "-o", "again.mp4", "--dry-run", "--json")
+
+    assert (facts["split"], facts["match"], facts["credits"], facts["source"]["name"]) == (True, True, 200, "clip.mp4")
+    assert code == 0
+    assert len(json.loads(out.splitlines()[0])["pieces"]) == 2
+
+
 def test_a_row_of_a_batch_is_edited_in_pieces_beside_plain_ones(luma: Luma, realistic: Sandbox, clip: Path) -> None:
     Path("short.mp4").write_bytes(footage.clip("fifty.mp4").read_bytes())
     rows = [

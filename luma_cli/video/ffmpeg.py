@@ -221,17 +221,16 @@ def started(
     *,
     failure: type[LumaError] = FileError,
     stdout: IO[bytes] | None = None,
-    is_fed: bool = False,
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """ffmpeg while it runs: the block reads its stdout, or with `is_fed` writes and closes its stdin.
+    """ffmpeg while it runs: the block reads its stdout, unless that goes into a file.
 
     Raises what `run` does, at the end of the block. If the block fails, ffmpeg is ended.
     """
-    command = [ffmpeg.path, *([] if is_fed else ["-nostdin"]), *_LIMITS, *arguments]
+    command = [ffmpeg.path, "-nostdin", *_LIMITS, *arguments]
     log.info("run %s", " ".join(command))
     kept: list[bytes] = []
-    pipes: dict[str, Any] = {"stderr": subprocess.PIPE, "stdin": subprocess.PIPE if is_fed else subprocess.DEVNULL}
-    pipes["stdout"] = subprocess.DEVNULL if is_fed else stdout or subprocess.PIPE
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    pipes["stdout"] = stdout or subprocess.PIPE
     try:
         with signals.child(command, **pipes) as process:
             # The thread's alone, which reads it to its end: closed under a reader, it is a ValueError in there.

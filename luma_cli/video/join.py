@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from luma_cli import files
 from luma_cli.errors import FileError, LumaError, reason
 from luma_cli.video import movie_index
-from luma_cli.video.ffmpeg import Ffmpeg, Need, OnSeconds, read_from, run, started
+from luma_cli.video.ffmpeg import Ffmpeg, Need, OnSeconds, read_from, run
 from luma_cli.video.frames import list_times
 from luma_cli.video.sound import Laid, Sound, SoundReport, check_written, lay, ways_of
 
 NEEDS = frozenset({Need.H264, Need.TIMING})
+# How ffmpeg looks into the joined stream, whose facts we know: a few frames, by one decoder.
+_LOOK = ("-threads", "1", "-probesize", "1M", "-fpsprobesize", "0")
 # Ticks of a stream of H.264 without a container, as ffmpeg counts them.
 TICK = Fraction(1, 1_200_000)
 
@@ -78,30 +81,22 @@ def _join(
     laid: Laid | None,
     on_seconds: OnSeconds | None,
 ) -> None:
-    # One stream of H.264 without a container, through a pipe: there is no script that names files, and no time of a
-    # piece that could shift the next. A frame's time is its number.
+    # One stream of H.264 without a container: there is no script that names files, and no time of a piece that could
+    # shift the next. A frame's time is its number. It is a file and not a pipe, since one ffmpeg at a time takes half
+    # the memory of two.
     # Ticks are whole, and versions differ in what they make of a wished timescale: a constant rate is near enough
     # here, and the exact one is written afterwards.
-    step = f"round({rate.denominator}/{rate.numerator}/TB)"
-    stream = ["-protocol_whitelist", "pipe", "-format_whitelist", "h264", "-f", "h264", "-framerate", str(rate)]
+    stream, step = target.with_suffix(".h264"), f"round({rate.denominator}/{rate.numerator}/TB)"
     maps = ["-map", "0:0", "-c:v", "copy", "-bsf:v", f"setts=ts=N*{step}:duration={step}"]
     sound = [*laid.source, *maps, *laid.arguments] if laid else maps
     container = ["-map_metadata", "-1", "-map_chapters", "-1", "-y", "-f", "mp4", "-movflags", "+faststart"]
-    arguments = ["-copyts", *stream, "-i", "pipe:0", *sound, *container, f"file:{target}"]
-    with started(ffmpeg, arguments, "join the pieces", is_fed=True) as process:
-        assert process.stdin is not None  # noqa: S101
-        for number, piece in enumerate(pieces):
-            unpacked = ["-map", "0:0", "-c", "copy", "-bsf:v", "h264_mp4toannexb", "-f", "h264", "pipe:1"]
-            doing = f"join {piece.name}"
-            try:
-                run(ffmpeg, [*read_from(piece, "mp4"), *unpacked], doing, stdout=process.stdin)
-            except LumaError:
-                if process.poll() is None:
-                    raise
-                break  # nobody reads any more: the reason is the reader's, and comes at the end of the block
-            if on_seconds is not None:
-                on_seconds(float(number + 1), float(len(pieces)))
-        process.stdin.close()
+    fences = ["-protocol_whitelist", "file", "-format_whitelist", "h264"]
+    picture = [*fences, *_LOOK, "-f", "h264", "-framerate", str(rate), "-i", f"file:{stream}"]
+    try:
+        _unpack(ffmpeg, pieces, stream, on_seconds)
+        run(ffmpeg, ["-copyts", *picture, *sound, *container, f"file:{target}"], "join the pieces")
+    finally:
+        files.remove(stream)
     if laid:
         laid.correct(target)
     try:
@@ -110,3 +105,16 @@ def _join(
         raise FileError(f"cannot write {target.name}: {reason(error)}") from error
     except ValueError as error:
         raise FileError(f"cannot join the pieces: {error}") from error
+
+
+def _unpack(ffmpeg: Ffmpeg, pieces: Sequence[Path], stream: Path, on_seconds: OnSeconds | None) -> None:
+    """Write the pictures of all pieces one after the other."""
+    unpacked = ["-map", "0:0", "-c", "copy", "-bsf:v", "h264_mp4toannexb", "-f", "h264", "pipe:1"]
+    try:
+        with stream.open("wb") as file:
+            for number, piece in enumerate(pieces, 1):
+                run(ffmpeg, [*read_from(piece, "mp4"), *unpacked], f"join {piece.name}", stdout=file)
+                if on_seconds is not None:
+                    on_seconds(float(number), float(len(pieces)))
+    except OSError as error:
+        raise files.file_error(stream, error) from error

@@ -61,6 +61,10 @@ def test_size_container_and_extra_tracks_are_reasons() -> None:
     )
 
 
+def test_a_still_end_is_a_rate_that_varies() -> None:
+    assert reasons_of(clip("still-end.mp4")) == ("its frame rate varies",)
+
+
 @pytest.mark.parametrize(
     ("name", "rate", "frames", "size"),
     [

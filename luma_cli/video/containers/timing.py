@@ -11,6 +11,7 @@ _USUAL_RATES = (
     *(Fraction(5), Fraction(10), Fraction(12), Fraction(15), Fraction(15000, 1001), Fraction(20), Fraction(100)),
 )
 _EMPTY_EDIT = -1
+_MAX_LAST = 2
 # An hour of frames that all last differently; of what follows, only number and length are kept.
 _MAX_RUNS = 1 << 18
 
@@ -47,12 +48,14 @@ class Rate:
 def find_rate(runs: Runs, scale: int) -> Rate:
     """The frame rate, of a variable one the average.
 
-    The last frame may last as long as it likes, and a rate that does not divide the clock's ticks is off by a tick
-    here and there.
+    Encoders round the length of the last frame, but one that lasts more than twice as long as the others is the still
+    end of a screen recording. A rate that does not divide the clock's ticks is off by a tick here and there.
     """
     if not runs.count or not runs.ticks or not scale:
         return Rate()
     fitted = _without_last(runs)
+    if runs.pairs[-1][1] * fitted.count > _MAX_LAST * fitted.ticks:
+        return Rate(Fraction(runs.count * scale, runs.ticks), is_variable=True)
     if len(fitted.pairs) == 1:
         return Rate(Fraction(scale, fitted.pairs[0][1])) if fitted.ticks else Rate()
     mean = Fraction(fitted.ticks, fitted.count)

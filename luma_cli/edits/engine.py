@@ -1,6 +1,7 @@
 """The one loop: submit, poll, save, report. What it works on are entries, wherever they come from."""
 
 import functools
+import os
 import queue
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from luma_cli import signals
-from luma_cli.api.task import Task
+from luma_cli.api.task import VISIBILITY_GRACE, Task
 from luma_cli.downloads.target import check_target, file_error
 from luma_cli.edits import save
 from luma_cli.edits.budget import Spending
@@ -17,7 +18,7 @@ from luma_cli.edits.events import Finished, Note, Polled, Started, StillRunning,
 from luma_cli.edits.poll import Add, Inbox, Later, Poll, Stopping, Wake, Watched, watch
 from luma_cli.edits.refresh import SlowTasks, failure_of, usual_duration
 from luma_cli.edits.request import EditRequest, Entry
-from luma_cli.edits.run import RUN_AGAIN, Plan, Run
+from luma_cli.edits.run import RUN_AGAIN, STDOUT, Plan, Run
 from luma_cli.edits.save import Saved, Saver
 from luma_cli.edits.sources.pieces import Joined, Joiner, counted
 from luma_cli.edits.submit import AGAIN_HINT, Submitter, Turn
@@ -297,11 +298,11 @@ class _Engine:
         row = self._run.journal.known(task_id)
         task = _with_request(self._run.journal.task(task_id) or Task(task_id), entry.request)
         entry.task_id = task_id
-        entry.age = max(0.0, row.age) if row is not None else 0.0
+        entry.age = max(0.0, row.age) if row is not None else VISIBILITY_GRACE  # what was pruned is not new
         if entry.entry_id is None:
             self._run.results.track(task_id, entry.clip_name, task)
             self._run.report(Submitted(entry.name, task, is_new=False))
-            if self._plan.waits:
+            if self._plan.waits and not self._has_ended_saved(entry, task):
                 self._go_on(entry)
             return
         error = failure_of(task) if task.has_ended else None
@@ -311,6 +312,18 @@ class _Engine:
             self._endings.end(entry, task)
         else:
             self._go_on(entry)
+
+    def _has_ended_saved(self, entry: Entry, task: Task) -> bool:
+        """End an entry whose files are there still, without the service, which keeps its records for two months."""
+        if entry.output in (None, STDOUT) or entry.whole is not None or self._plan.writes_recipe or not task.has_video:
+            return False
+        task = self._saved_before(entry, task)
+        if task.files:
+            for file in task.files:
+                self._run.report(Note(f"{os.path.relpath(file.path)} is saved already"))
+            self._run.results.untrack(task.task_id)
+            self._endings.end(entry, task)
+        return bool(task.files)
 
     def _go_on(self, entry: Entry) -> None:
         """Wait for a task that an earlier command has submitted, which may be charged meanwhile."""

@@ -103,7 +103,7 @@ def test_a_reader_that_goes_away_is_told_the_id(world: World) -> None:
         told = process.stderr.read()
 
     assert process.returncode == 141
-    assert f"luma wait {ID} -o FILE\n" in told
+    assert f"luma download {ID} -o FILE\n" in told
 
 
 @pytest.mark.parametrize("words", [["-w"], ["-o", "snow.mp4"], []])

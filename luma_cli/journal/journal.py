@@ -118,7 +118,7 @@ class Journal(Submissions):
             self.on_warning(f"the state is not saved: {error.message}")
             return before
 
-    def learn(self, task: Task, base_url: str = "", before: Row | None = None) -> Row | None:
+    def learn(self, task: Task, before: Row | None = None) -> Row | None:
         """Write down what the service said about a task, known to the journal or not; its row.
 
         `before` is the row as it was last read: most polls bring nothing new, and then nothing is read or written.
@@ -127,15 +127,15 @@ class Journal(Submissions):
         if not self._is_news(task, before):
             return before
         with self._db.transaction():
-            self._learn(task, base_url)
+            self._learn(task)
             return self.known(task.task_id)
 
-    def _learn(self, task: Task, base_url: str) -> None:
+    def _learn(self, task: Task) -> None:
         """In a transaction, where nobody else can learn of the end in between."""
         before = self.known(task.task_id)
         if self._is_news(task, before):
             if before is None:
-                self._insert_foreign(task, base_url)
+                self._insert_foreign(task)
             self._update(task)
 
     def _is_news(self, task: Task, before: Row | None) -> bool:
@@ -174,7 +174,7 @@ class Journal(Submissions):
         with self._db.transaction():
             self._db.execute(f"UPDATE task SET {assignments} WHERE task_id = :id", {**columns, "id": task_id})  # noqa: S608
 
-    def adopt(self, task: Task, base_url: str = "", row: Row | None = None) -> Row:
+    def adopt(self, task: Task, row: Row | None = None) -> Row:
         """Give a submission of unknown outcome the id of a task that the service confirmed, and return its row.
 
         Without `row` the unknown submission with the same prompt and video is meant; if there is none, the task is
@@ -192,7 +192,7 @@ class Journal(Submissions):
                     " raw = NULL, account = coalesce(?, account) WHERE number = ?",
                     (task.task_id, self._scope.account, row.number),
                 )
-            self._learn(task, base_url)
+            self._learn(task)
             return self._rows("task_id = :id", {"id": task.task_id})[0]
 
     def _row_to_adopt(self, task: Task, row: Row | None) -> Row | None:
@@ -254,14 +254,13 @@ class Journal(Submissions):
         with self._db.transaction():
             return self._db.execute("DELETE FROM kept_key WHERE task_id = ?", (task_id,)).rowcount > 0
 
-    def _insert_foreign(self, task: Task, base_url: str = "") -> None:
+    def _insert_foreign(self, task: Task) -> None:
         """Make a row for a task that was submitted elsewhere."""
         submitted = task.create_time.timestamp() if task.create_time else self._now()
-        service = self._scope_of(base_url).service or ""
         self._db.execute(
             "INSERT INTO task (task_id, outcome, base_url, account, source, model, submitted_at)"
             " VALUES (?, 'accepted', ?, ?, ?, ?, ?)",
-            (task.task_id, service, self._scope.account, task.video_url or "", task.model, submitted),
+            (task.task_id, self._scope.service or "", self._scope.account, task.video_url or "", task.model, submitted),
         )
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from luma_cli.api.task import SavedFile, State, Task
-from luma_cli.journal.accounts import Accounts, Scope, canonical
+from luma_cli.journal.accounts import Accounts, Scope
 from luma_cli.journal.claims import Claims
 from luma_cli.journal.database import Database
 from luma_cli.journal.migrations import folded
@@ -23,10 +23,7 @@ _UNSAVED = "state = 'succeeded' AND result_urls != '[]' AND number NOT IN (SELEC
 
 
 class Lookups:
-    """Reads the rows of one service and account; see `Scope`. Rows come newest first: by submission, not by clocks.
-
-    A `base_url` names another service than the one that the journal was opened for.
-    """
+    """Reads the rows of one service and account; see `Scope`. Rows come newest first: by submission, not by clocks."""
 
     def __init__(
         self, database: Database, claims: Claims, scope: Scope | None = None, now: Callable[[], float] = time.time
@@ -110,13 +107,13 @@ class Lookups:
         found = (row for row in near if wanted & {row.task.state if row.task.task_id else "", row.outcome_now})
         return islice(found, limit)
 
-    def unfinished(self, base_url: str = "") -> list[Row]:
+    def unfinished(self) -> list[Row]:
         """Tasks at this service that have not been seen to end, the oldest first."""
-        return self._here(_UNFINISHED, base_url)[::-1]
+        return self._here(_UNFINISHED)[::-1]
 
-    def unsaved(self, base_url: str = "") -> list[Row]:
+    def unsaved(self) -> list[Row]:
         """Finished tasks at this service whose videos were never saved, the oldest first."""
-        return self._here(_UNSAVED, base_url)[::-1]
+        return self._here(_UNSAVED)[::-1]
 
     def unsettled(self) -> list[Row]:
         """Submissions that nobody knows the outcome of, the newest first."""
@@ -181,12 +178,8 @@ class Lookups:
         durations = sorted(float(row["seconds"]) for row in found)
         return durations[len(durations) // 2] if len(durations) >= 3 else None
 
-    def _here(self, condition: str, base_url: str = "", values: dict[str, Any] | None = None) -> list[Row]:
-        scope = self._scope_of(base_url)
-        return self._rows(f"{scope.condition} AND {condition}", {**scope.values, **(values or {})})
-
-    def _scope_of(self, base_url: str) -> Scope:
-        return replace(self._scope, service=canonical(base_url)) if base_url else self._scope
+    def _here(self, condition: str, values: dict[str, Any] | None = None) -> list[Row]:
+        return self._rows(f"{self._scope.condition} AND {condition}", {**self._scope.values, **(values or {})})
 
     def _pages(self, condition: str, values: dict[str, Any]) -> Iterator[Row]:
         """In pages: a journal of years must not be in memory as a whole."""

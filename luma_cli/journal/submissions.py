@@ -24,13 +24,12 @@ class Submission:
     """An edit to be recorded. `source` is what the user named.
 
     `identity` is equal for equal edits, however they are spelled; `digest` is what an older luma has made of this one.
-    `base_url` is only for a journal that was not opened for a service. `old_keys` are other names of the key.
+    `old_keys` are other names of the key.
     """
 
     edit: Edit
     source: str
     digest: str | None
-    base_url: str = ""
     idempotency_key: str | None = None
     identity: str | None = None
     old_keys: tuple[str, ...] = ()
@@ -78,13 +77,13 @@ class Submissions(Lookups):
         super().__init__(database, claims, scope, now)
         self.costs = Costs(database, scope, self._is_in_flight, now)
 
-    def pause_before(self, base_url: str, spacing: Spacing) -> float:
+    def pause_before(self, spacing: Spacing) -> float:
         """Seconds until the account may submit again; 0 for now. Every process that shares the journal counts.
 
         A submission counts from its claim until `spacing.window` after its answer, so that no window at the service,
         whatever the way there takes, sees more than `spacing.count`.
         """
-        now, scope = self._now(), self._scope_of(base_url)
+        now, scope = self._now(), self._scope
         columns = "answered_at, submitted_at, outcome, holder"
         found = self._db.query(
             f"SELECT {columns} FROM task WHERE {scope.here} AND answered_at BETWEEN :begin AND :end"  # noqa: S608
@@ -191,7 +190,7 @@ class Submissions(Lookups):
 
     def _alike(self, submission: Submission) -> list[Row]:
         """The submissions that this one must not repeat, the newest first."""
-        scope, marks = self._scope_of(submission.base_url), key_marks(submission.keys)
+        scope, marks = self._scope, key_marks(submission.keys)
         unresolved = (
             "SELECT number FROM task WHERE identity = :identity AND outcome IN ('sending', 'unknown')"
             " UNION SELECT number FROM task WHERE digest = :digest AND outcome IN ('sending', 'unknown')"
@@ -219,12 +218,11 @@ class Submissions(Lookups):
 
     def _kept(self, submission: Submission) -> str | None:
         """The task that the key stood for when its row was pruned."""
-        scope = self._scope_of(submission.base_url)
         marks = key_marks(submission.keys)
         found = self._db.query(
-            f"SELECT * FROM kept_key WHERE {scope.owned} AND idempotency_key IN ({marks})"  # noqa: S608  our own literals
+            f"SELECT * FROM kept_key WHERE {self._scope.owned} AND idempotency_key IN ({marks})"  # noqa: S608  our own literals
             " ORDER BY number DESC LIMIT 1",
-            {**scope.values, **key_values(submission.keys)},
+            {**self._scope.values, **key_values(submission.keys)},
         )
         if not found:
             return None
@@ -239,7 +237,7 @@ class Submissions(Lookups):
             earlier = self.earlier(submission, resubmit=terms.resubmit, repeat=terms.repeat)
             if earlier is not None:
                 return earlier, 0
-            pause = self.pause_before(submission.base_url, terms.spacing) if terms.spacing is not None else 0.0
+            pause = self.pause_before(terms.spacing) if terms.spacing is not None else 0.0
             if pause > 0:
                 raise NotYet(pause)
             if terms.budget is not None and terms.budget.has_limit:
@@ -253,7 +251,7 @@ class Submissions(Lookups):
         columns = {
             **submission.details.columns(),
             "outcome": Outcome.SENDING,
-            "base_url": self._scope_of(submission.base_url).service or "",
+            "base_url": self._scope.service or "",
             "account": self._scope.account,
             "source": stored_path(submission.source),
             "prompt": edit.prompt,

@@ -67,7 +67,7 @@ def test_writers_in_a_crowd_lose_no_row(home: Path) -> None:
         "import sys, pathlib; from luma_cli.journal import journal; from luma_cli.journal.journal import Submission;"
         "from luma_cli.api.task import Edit; book = journal.open_journal(pathlib.Path(sys.argv[1]));"
         "name = sys.argv[2]; make = lambda n: f'{name}-{n}'.rjust(32, '0');"
-        "[book.record(Submission(Edit('Snow', 'https://a.example/b.mp4'), 'x', make(n), 'https://a.example'),"
+        "[book.record(Submission(Edit('Snow', 'https://a.example/b.mp4'), 'x', make(n)),"
         " lambda _, n=n: make(n)) for n in range(20)]"
     )
     file = home / "state" / "tasks.db"

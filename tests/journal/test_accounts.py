@@ -81,7 +81,7 @@ def test_what_a_key_cannot_see_is_asked_for_once(both: tuple[Journal, Journal]) 
 def test_a_row_of_an_older_journal_is_everybodys_until_that_is_denied(book: Journal) -> None:
     book.record(submission(key="k"), lambda _: ID)  # without an account
     book.learn(Task(ID, State.SUCCEEDED, 1, result_urls=("https://a.example/b.mp4",)))
-    here = journal.Journal(book._db, book._claims, replace(book._scope, service=BASE))
+    here = journal.Journal(book._db, book._claims, replace(book._scope, service=""))
     mine, theirs = here.for_account("mine"), here.for_account("theirs")
     assert [row.task.task_id for row in theirs.foreign_rows()] == [ID]
     theirs.deny_for_account(1)

@@ -24,9 +24,9 @@ def damaged(sandbox: Sandbox, home: Path) -> Path:
     load_everything()
     assert run_forked(SUBMIT).code == 0
     file = home / "state" / "tasks.db"
-    with closing(open_journal(file)) as book, book._db.transaction():
+    with closing(open_journal(file, service=BASE)) as book, book._db.transaction():
         for number in range(ROWS - 1):
-            book._insert_foreign(Task(f"{number:032}"), BASE)
+            book._insert_foreign(Task(f"{number:032}"))
     with closing(sqlite3.connect(file)) as book:
         size = book.execute("PRAGMA page_size").fetchone()[0]
         [page] = book.execute("SELECT rootpage FROM sqlite_master WHERE name = 'task_key'").fetchone()

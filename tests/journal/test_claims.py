@@ -17,7 +17,7 @@ from luma_cli.journal.claims import Claims
 from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Outcome
 from support.commands import Result
-from support.journals import BASE, ID, asked, submission
+from support.journals import ID, asked, submission
 
 Luma = Callable[..., Result]
 UNSHARE = ["unshare", "-p", "-f", "--mount-proc", "--kill-child"]
@@ -87,7 +87,7 @@ def test_who_sends_in_another_container_is_alive(file: Path, book: Journal) -> N
 def test_what_a_killed_process_left_can_be_adopted_or_forgotten_at_once(file: Path, book: Journal) -> None:
     killed(file)
     killed_again = journal.open_journal(file)
-    assert killed_again.adopt(asked("a"), BASE).task.task_id == ID
+    assert killed_again.adopt(asked("a")).task.task_id == ID
     killed_again.close()
     killed(file)
     book.forget([row for row in book.rows() if not row.task.task_id])

@@ -200,7 +200,7 @@ def test_an_older_journal_is_migrated_and_what_was_paid_stays_known(old: Path) -
     assert [file.path for row in book.rows() for file in row.task.files] == ["/videos/snow.mp4"]
     paid = book.known("a" * 32)
     assert paid is not None
-    again = Submission(Edit("Heavy snow", CLIP_URL), CLIP_URL, paid.digest, "", paid.idempotency_key, "identity")
+    again = Submission(Edit("Heavy snow", CLIP_URL), CLIP_URL, paid.digest, paid.idempotency_key, "identity")
     assert book.record(again, lambda _: pytest.fail("sent")) == paid.task.task_id
     assert (paid.account, paid.credits, paid.details.model) == (None, None, "luma")
 

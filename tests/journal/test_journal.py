@@ -31,7 +31,7 @@ Luma = Callable[..., Result]
 
 def test_an_id_goes_to_the_submission_that_asked_for_it(book: Journal) -> None:
     lose(book, "a", "b", "c")
-    assert book.adopt(asked("b"), BASE).source == "b"
+    assert book.adopt(asked("b")).source == "b"
     assert [row.label for row in book.rows()] == ["unknown-3", ID, "unknown-1"]
 
 
@@ -40,17 +40,17 @@ def test_of_several_that_fit_the_user_chooses(book: Journal) -> None:
     with pytest.raises(OutcomeUnknown):
         book.record(submission("a"), lost, resubmit=True)
     with pytest.raises(UsageError, match="2 unknown submissions"):
-        book.adopt(asked("a"), BASE)
-    assert book.adopt(asked("a"), BASE, find_row("unknown-1", book)).number == 1
+        book.adopt(asked("a"))
+    assert book.adopt(asked("a"), find_row("unknown-1", book)).number == 1
 
 
 def test_an_id_that_was_only_heard_of_can_be_given_to_a_submission(book: Journal) -> None:
     lose(book, "a")
-    book.learn(asked("a"), BASE)
+    book.learn(asked("a"))
     saved = SavedFile("/a/b.mp4", 5, "0" * 64, "https://a.example/b.mp4")
     book.save_file(ID, saved)
 
-    row = book.adopt(asked("a"), BASE)
+    row = book.adopt(asked("a"))
     assert (row.number, row.source, row.task.files) == (1, "a", (saved,))
     assert [each.label for each in book.rows()] == [ID]
 
@@ -58,18 +58,18 @@ def test_an_id_that_was_only_heard_of_can_be_given_to_a_submission(book: Journal
 @pytest.mark.parametrize("heard", [False, True], ids=["submitted", "heard of"])
 def test_an_id_that_is_there_and_fits_nothing_is_refused(book: Journal, heard: bool) -> None:
     if heard:
-        book.learn(asked("a"), BASE)
+        book.learn(asked("a"))
     else:
         book.record(submission("a"), lambda _: ID)
     lose(book, "b")
     with pytest.raises(UsageError, match="in the journal already"):
-        book.adopt(asked("a"), BASE)
+        book.adopt(asked("a"))
 
 
 def test_a_submission_that_has_an_id_gets_no_other(book: Journal) -> None:
     book.record(submission("a"), lambda _: ID)
     with pytest.raises(UsageError, match="not a submission of unknown outcome"):
-        book.adopt(asked("a", ID[::-1]), BASE, find_row(ID, book))
+        book.adopt(asked("a", ID[::-1]), find_row(ID, book))
 
 
 # --- what is learnt ---
@@ -77,15 +77,15 @@ def test_a_submission_that_has_an_id_gets_no_other(book: Journal) -> None:
 
 def test_what_is_learnt_again_changes_nothing_and_burns_no_number(book: Journal) -> None:
     for _ in range(3):
-        book.learn(Task(ID, State.GENERATING), BASE)
-        book.learn(Task(ID, State.SUCCEEDED, 1, result_urls=("https://a.example/b.mp4",)), BASE)
+        book.learn(Task(ID, State.GENERATING))
+        book.learn(Task(ID, State.SUCCEEDED, 1, result_urls=("https://a.example/b.mp4",)))
     book.record(submission(), lambda _: ID[::-1])
     assert sorted(row.number for row in book.rows()) == [1, 2]
 
 
 def test_a_fact_that_the_service_leaves_out_later_stays(book: Journal) -> None:
-    book.learn(Task(ID, State.GENERATING, prompt="Snow"), BASE)
-    book.learn(Task(ID, State.SUCCEEDED, 1), BASE)
+    book.learn(Task(ID, State.GENERATING, prompt="Snow"))
+    book.learn(Task(ID, State.SUCCEEDED, 1))
     row = book.known(ID)
     assert row is not None
     assert (row.task.prompt, row.task.state) == ("Snow", State.SUCCEEDED)
@@ -106,18 +106,18 @@ FIELDS = ("paramJson", "completeTime", "createTime", "response", "successFlag", 
 def test_whatever_a_record_holds_can_be_written_and_read(record: dict[str, object], prompt: str) -> None:
     """NUL, lone surrogates, 2^70, NaN and shapes that nobody documented."""
     task_id = secrets.token_hex(16)
-    MEMORY.learn(from_api({**record, "paramJson": record.get("paramJson", {"prompt": prompt})}, task_id), BASE)
+    MEMORY.learn(from_api({**record, "paramJson": record.get("paramJson", {"prompt": prompt})}, task_id))
     row = MEMORY.known(task_id)
     assert row is not None
     assert row.task.task_id == task_id
-    MEMORY.learn(row.task, BASE)
+    MEMORY.learn(row.task)
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.GENERATE_FAILED, State.CREATE_FAILED])
 def test_an_end_is_an_end_whatever_the_service_says_later(book: Journal, state: State) -> None:
-    book.learn(Task(ID, state, 1, result_urls=("https://a.example/b.mp4",)), BASE)
+    book.learn(Task(ID, state, 1, result_urls=("https://a.example/b.mp4",)))
     for later in (State.GENERATING, State.UNKNOWN):
-        book.learn(Task(ID, later, 0), BASE)
+        book.learn(Task(ID, later, 0))
     row = book.known(ID)
     assert row is not None
     assert (row.task.state, row.task.result_urls) == (state, ("https://a.example/b.mp4",))
@@ -132,7 +132,7 @@ def test_an_end_is_an_end_whatever_the_service_says_later(book: Journal, state: 
     ],
 )
 def test_a_value_that_cannot_be_is_read_as_none(luma: Luma, book: Journal, file: Path, column: str) -> None:
-    book.learn(asked("a"), BASE)
+    book.learn(asked("a"))
     book._db.execute(f"UPDATE task SET {column}")  # noqa: S608  a table of ours
     book.close()
     for words in (["tasks"], ["tasks", "--json"], ["tasks", "show", ID], ["tasks", "show", ID, "--json"]):
@@ -141,7 +141,7 @@ def test_a_value_that_cannot_be_is_read_as_none(luma: Luma, book: Journal, file:
 
 
 def test_files_come_back_with_their_task(book: Journal) -> None:
-    book.learn(Task(ID, State.SUCCEEDED), BASE)
+    book.learn(Task(ID, State.SUCCEEDED))
     saved = SavedFile("/a/b.mp4", 5, "0" * 64, "https://a.example/b.mp4")
     book.save_file(ID, saved)
     book.save_file(ID, saved)
@@ -153,8 +153,8 @@ def test_files_come_back_with_their_task(book: Journal) -> None:
 
 def test_an_end_that_another_process_learns_of_meanwhile_stays_an_end(book: Journal, file: Path) -> None:
     other = journal.open_journal(file)
-    meanwhile(book, lambda: other.learn(Task(ID, State.SUCCEEDED, 1), BASE))
-    book.learn(Task(ID, State.GENERATING, 0), BASE)
+    meanwhile(book, lambda: other.learn(Task(ID, State.SUCCEEDED, 1)))
+    book.learn(Task(ID, State.GENERATING, 0))
 
     row = book.known(ID)
     assert row is not None
@@ -165,9 +165,9 @@ def test_a_submission_that_is_settled_meanwhile_is_not_given_another_id(book: Jo
     with pytest.raises(OutcomeUnknown):
         book.record(submission(), lost)
     other, row = journal.open_journal(file), book.unsettled()[0]
-    meanwhile(book, lambda: other.adopt(Task(ID), BASE, row))
+    meanwhile(book, lambda: other.adopt(Task(ID), row))
     with pytest.raises(UsageError, match="not a submission of unknown outcome"):
-        book.adopt(Task("f" * 32), BASE, row)
+        book.adopt(Task("f" * 32), row)
 
     assert [each.task.task_id for each in book.rows()] == [ID]
 
@@ -186,7 +186,7 @@ def test_a_callback_that_another_process_hears_too_is_no_mistake(book: Journal, 
     task = Task(ID, prompt="Snow", video_url=row.task.video_url, callback_url="https://hooks.example.net/tag")
     book._db.execute("UPDATE task SET callback_url = ?", (task.callback_url,))
     other = journal.open_journal(file)
-    meanwhile(book, lambda: other.adopt(task, BASE))
+    meanwhile(book, lambda: other.adopt(task))
 
     ours = replace(load_settings(), base_url=BASE)
     run = Run(ours, book, Results(), lambda: pytest.fail("asked"), lambda _: None)
@@ -201,7 +201,7 @@ def test_a_callback_that_another_process_hears_too_is_no_mistake(book: Journal, 
 def paid(book: Journal, name: str, *, saved: bool = True, key: str | None = None) -> str:
     task_id = name.rjust(32, "0")
     book.record(submission(name, key=key), lambda _: task_id)
-    book.learn(Task(task_id, State.SUCCEEDED, 1, result_urls=("https://a.example/b.mp4",)), BASE)
+    book.learn(Task(task_id, State.SUCCEEDED, 1, result_urls=("https://a.example/b.mp4",)))
     if saved:
         book.save_file(task_id, SavedFile(f"/a/{name}.mp4", 5, "0" * 64, "https://a.example/b.mp4"))
     return task_id
@@ -262,8 +262,8 @@ def test_a_path_that_is_not_utf_8_comes_back_as_it_was(book: Journal) -> None:
 
 def test_what_we_asked_for_is_not_replaced_by_what_the_service_repeats(book: Journal) -> None:
     book.record(submission(), lambda _: ID)
-    book.learn(Task(ID, State.GENERATING, 0, prompt="Something else", watermark="theirs"), BASE)
-    book.learn(Task(OTHER, State.GENERATING, 0, prompt="From elsewhere"), BASE)
+    book.learn(Task(ID, State.GENERATING, 0, prompt="Something else", watermark="theirs"))
+    book.learn(Task(OTHER, State.GENERATING, 0, prompt="From elsewhere"))
     ours, theirs = book.known(ID), book.known(OTHER)
     assert ours is not None
     assert theirs is not None

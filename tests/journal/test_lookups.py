@@ -10,7 +10,7 @@ from luma_cli.edits.task_references import find_row
 from luma_cli.errors import UsageError
 from luma_cli.journal.journal import Journal
 from support.commands import CLIP_URL
-from support.journals import BASE, lose, submission
+from support.journals import lose, submission
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_full_id_from_elsewhere_is_unknown_but_no_mistake(three: Journal) -> N
 def test_a_journal_of_years_is_read_in_pages(book: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     with book._db.transaction():
         for number in range(2500):
-            book._insert_foreign(Task(f"{number:032}"), BASE)
+            book._insert_foreign(Task(f"{number:032}"))
     book._db.execute("UPDATE task SET submitted_at = 1000 + number / 100")  # many at the same moment
     found = [row.number for row in book.rows()]
     assert found == sorted(found, reverse=True)
@@ -90,7 +90,7 @@ def test_several_states_and_both_kinds_of_failure(book: Journal) -> None:
     states = (State.SUCCEEDED, State.CREATE_FAILED, State.GENERATE_FAILED, State.GENERATING)
     for number, state in enumerate(states):
         book.record(submission(str(number)), lambda _, number=number: f"{number:032}")
-        book.learn(Task(f"{number:032}", state, 1), BASE)
+        book.learn(Task(f"{number:032}", state, 1))
 
     def found(*names: str) -> list[str]:
         return [row.task.state for row in book.rows(states=names)]
@@ -100,7 +100,7 @@ def test_several_states_and_both_kinds_of_failure(book: Journal) -> None:
 
 
 def test_a_task_that_was_only_heard_of_is_not_the_last(three: Journal) -> None:
-    three.learn(Task("e" * 32, State.GENERATING, create_time=datetime(2100, 1, 1, tzinfo=UTC)), BASE)
+    three.learn(Task("e" * 32, State.GENERATING, create_time=datetime(2100, 1, 1, tzinfo=UTC)))
     row = three.recent(1)
     assert row is not None
     assert row.source == "bbbbbbbb1"

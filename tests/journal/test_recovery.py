@@ -25,13 +25,13 @@ RECOVER = (
 @pytest.fixture
 def damaged(file: Path) -> Path:
     """4,000 rows, and one page in the middle that is nothing."""
-    with closing(journal.open_journal(file)) as book:
+    with closing(journal.open_journal(file, service=BASE)) as book:
         book.record(submission("first", key="k"), lambda _: ID)
-        book.learn(Task(ID, State.SUCCEEDED, 1), BASE)
+        book.learn(Task(ID, State.SUCCEEDED, 1))
         book.save_file(ID, SavedFile("/a/b.mp4", 5, "0" * 64, "https://a.example/b.mp4"))
         with book._db.transaction():
             for number in range(ROWS - 1):
-                book._insert_foreign(Task(f"{number:032}"), BASE)
+                book._insert_foreign(Task(f"{number:032}"))
     content = bytearray(file.read_bytes())
     pages = [at for at in range(4096, len(content), 4096) if content[at] == 13]  # leaves of a table
     leaves = [at for at in pages if content.count(BASE.encode(), at, at + 4096) > 5]

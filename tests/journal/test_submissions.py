@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -17,7 +16,7 @@ from luma_cli.errors import LumaError, OutcomeUnknown, Rejected, UsageError
 from luma_cli.journal import journal
 from luma_cli.journal.journal import Journal, NotYet, Spacing
 from luma_cli.journal.records import Outcome
-from support.journals import BASE, ID, lost, submission
+from support.journals import ID, lost, submission
 
 
 def test_the_row_is_there_before_anything_is_sent_and_the_id_before_it_is_told(book: Journal, file: Path) -> None:
@@ -77,16 +76,17 @@ def test_a_refused_submission_may_be_sent_again_under_its_key(book: Journal) -> 
     assert book.record(submission(key="k"), lambda _: ID) == ID
 
 
-def test_a_key_counts_at_its_own_service_only(book: Journal) -> None:
-    elsewhere = replace(submission(key="k"), base_url="https://other.example.com")
+def test_a_key_counts_at_its_own_service_only(book: Journal, file: Path) -> None:
+    elsewhere = journal.open_journal(file, service="https://other.example.com")
     book.record(submission(key="k"), lambda _: ID)
-    assert book.record(elsewhere, lambda _: ID[::-1]) == ID[::-1]
+    assert elsewhere.record(submission(key="k"), lambda _: ID[::-1]) == ID[::-1]
 
 
-def test_an_unknown_outcome_counts_at_its_own_service_only(book: Journal) -> None:
+def test_an_unknown_outcome_counts_at_its_own_service_only(book: Journal, file: Path) -> None:
+    elsewhere = journal.open_journal(file, service="https://other.example.com")
     with pytest.raises(OutcomeUnknown):
         book.record(submission(), lost)
-    assert book.record(replace(submission(), base_url="https://other.example.com"), lambda _: ID) == ID
+    assert elsewhere.record(submission(), lambda _: ID) == ID
 
 
 def test_what_is_on_its_way_under_a_key_is_not_sent_again_even_on_wish(book: Journal, file: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_task_heard_of_before_its_answer_came_has_one_row_with_all_that_is_kno
 
     def send(_: Edit) -> str:
         listener = journal.open_journal(file)
-        listener.learn(Task(ID, State.SUCCEEDED, 1, result_urls=(saved.url,)), BASE)
+        listener.learn(Task(ID, State.SUCCEEDED, 1, result_urls=(saved.url,)))
         listener.save_file(ID, saved)
         return ID
 
@@ -164,18 +164,18 @@ def test_no_more_than_so_many_are_claimed_in_a_window(book: Journal) -> None:
     assert len(list(book.rows())) == 3
 
 
-def test_a_window_that_is_over_counts_no_more(book: Journal) -> None:
+def test_a_window_that_is_over_counts_no_more(book: Journal, file: Path) -> None:
     for name in "abc":
         book.record(submission(name), lambda _, name=name: name * 32)
     book._db.execute("UPDATE task SET answered_at = answered_at - 11")
-    assert book.pause_before(BASE, Spacing(3, 10)) == 0
-    assert book.pause_before("https://other.example.com", Spacing(1, 10)) == 0
+    assert book.pause_before(Spacing(3, 10)) == 0
+    assert journal.open_journal(file, service="https://other.example.com").pause_before(Spacing(1, 10)) == 0
 
 
 def test_what_is_being_sent_counts_until_it_is_answered(book: Journal, file: Path) -> None:
     def send(_: Edit) -> str:
         book._db.execute("UPDATE task SET submitted_at = submitted_at - 100")  # it has been on its way for long
-        assert journal.open_journal(file).pause_before(BASE, Spacing(1, 10)) > 9
+        assert journal.open_journal(file).pause_before(Spacing(1, 10)) > 9
         return ID
 
     book.record(submission(), send)

@@ -98,11 +98,11 @@ def book(home: Path) -> None:
     for number in range(48):
         task_id = f"{number * 7919 % 1000:08}" + "0" * 24
         edit = Edit(PROMPTS[number % 3], CLIP_URL)
-        submission = Submission(edit, f"/clips/{CLIPS[number % 3]}", None, "http://127.0.0.1:9")
+        submission = Submission(edit, f"/clips/{CLIPS[number % 3]}", None)
         opened.record(replace(submission, digest=f"d{number}"), lambda _, task_id=task_id: task_id, resubmit=True)
         made = datetime.now(UTC) - timedelta(days=48 - number)
         state = (State.SUCCEEDED, State.GENERATE_FAILED, State.GENERATING)[number % 8 % 3]
-        opened.learn(Task(task_id, state, create_time=made, complete_time=made), "http://127.0.0.1:9")
+        opened.learn(Task(task_id, state, create_time=made, complete_time=made))
         if state is State.SUCCEEDED and number % 2:
             opened.save_file(task_id, SavedFile(f"/out/{number}-snow.mp4", 1, "0" * 64, CLIP_URL))
             opened.costs.record_cost(task_id, 100.0, "balance")

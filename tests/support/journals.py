@@ -26,7 +26,7 @@ def meanwhile(book: Journal, do: Callable[[], object]) -> None:
 
 
 def submission(name: str = "a", key: str | None = None) -> Submission:
-    return Submission(Edit("Snow", f"{CLIP_URL}?{name}"), name, f"digest-{name}", BASE, key)
+    return Submission(Edit("Snow", f"{CLIP_URL}?{name}"), name, f"digest-{name}", key)
 
 
 def lost(_: Edit) -> str:

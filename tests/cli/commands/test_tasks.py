@@ -40,9 +40,9 @@ def on_a_terminal(*words: str, columns: int = 120) -> str:
 def write_down(file: Path, task_id: str, days_ago: float, **facts: object) -> None:
     """A task of the past, as the journal would have it."""
     book = journal.open_journal(file)
-    book.record(Submission(Edit("Heavy snow", CLIP_URL), CLIP_URL, task_id, "http://127.0.0.1:9"), lambda _: task_id)
+    book.record(Submission(Edit("Heavy snow", CLIP_URL), CLIP_URL, task_id), lambda _: task_id)
     made = datetime.now(UTC) - timedelta(days=days_ago)
-    book.learn(Task(task_id, State.SUCCEEDED, 1, create_time=made, complete_time=made, **facts), "http://127.0.0.1:9")  # type: ignore[arg-type]
+    book.learn(Task(task_id, State.SUCCEEDED, 1, create_time=made, complete_time=made, **facts))  # type: ignore[arg-type]
     book._db.execute("UPDATE task SET submitted_at = ? WHERE task_id = ?", (time.time() - days_ago * DAY, task_id))
     book.close()
 
@@ -88,9 +88,7 @@ def test_a_narrow_terminal_gets_a_table_too(luma: Luma, sandbox: Sandbox, column
 def test_a_terminal_shows_the_newest_twenty_with_the_newest_last(luma: Luma, file: Path) -> None:
     book = journal.open_journal(file)
     for number in range(23):
-        submission = Submission(
-            Edit(f"Snow {number}", CLIP_URL), f"/clips/clip{number}.mp4", None, "http://127.0.0.1:9"
-        )
+        submission = Submission(Edit(f"Snow {number}", CLIP_URL), f"/clips/clip{number}.mp4", None)
         book.record(replace(submission, digest=f"d{number}"), lambda _, number=number: f"{number:08}" + "0" * 24)
     book.close()
     lines = on_a_terminal("tasks").splitlines()
@@ -202,7 +200,7 @@ def test_status_tells_the_usual_time_from_three_finished_tasks_on(
         book = journal.open_journal(file)
         end = datetime.now(UTC)
         start = end - timedelta(seconds=300 + number)
-        book.learn(Task(f"{number:032}", State.SUCCEEDED, 1, create_time=start, complete_time=end), sandbox.url)
+        book.learn(Task(f"{number:032}", State.SUCCEEDED, 1, create_time=start, complete_time=end))
         book._db.execute("UPDATE task SET submitted_at = 0 WHERE task_id = ?", (f"{number:032}",))
         book.close()
 
@@ -275,10 +273,10 @@ def test_recover_sets_garbage_aside_and_takes_over_what_can_be_read(luma: Luma, 
     """A page in the middle is zeroed: what lies before and behind it is still there."""
     for number in range(3):
         luma("modify", f"{CLIP_URL}?{number}", "-p", "Heavy snow")
-    book = journal.open_journal(file)
+    book = journal.open_journal(file, service=sandbox.url)
     with book._db.transaction():
         for number in range(300):
-            book._insert_foreign(Task(f"{number:032}", prompt="Heavy snow"), sandbox.url)
+            book._insert_foreign(Task(f"{number:032}", prompt="Heavy snow"))
     book.close()
     content = bytearray(file.read_bytes())
     middle = len(content) // 2 // 4096 * 4096

@@ -104,7 +104,7 @@ class Spending:
         """Before an upload that would be in vain.
 
         Raises:
-            LimitReached, PriceUnknown: as `Journal.record`.
+            OutOfCredits, PriceUnknown: as `Journal.record`.
         """
         if self.has_limit:
             self._run.journal.check_budget(submission, self.terms(request, others_follow=others_follow))

@@ -16,6 +16,7 @@ PATIENCE = 60.0
 PRICES = 5
 # A task that has not been seen to end by then costs nothing any more that it has not cost already.
 MAX_TASK = 86_400.0
+LIMIT_HINT = "raise the limit (--max-credits, daily_credits), or wait until tomorrow"
 PRICE_HINT = "luma tasks; one such edit without a limit, and with --wait, shows the price"
 _log = logging.getLogger(__name__)
 
@@ -47,26 +48,6 @@ class Spent:
     credits: float
     count: int
     unknown: int
-
-
-class LimitReached(OutOfCredits):
-    """The user's own limit, not the account's balance. Nothing was written or sent."""
-
-    HINT = "raise the limit (--max-credits, daily_credits), or wait until tomorrow"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str | None = HINT,
-        spent: float = 0.0,
-        limit: float = 0.0,
-        expected: float | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.spent = spent
-        self.limit = limit
-        self.expected = expected
 
 
 class PriceUnknown(Exception):
@@ -182,7 +163,7 @@ class Costs:
         run's submissions are those of `holder`.
 
         Raises:
-            LimitReached: it does not, or the cost of the one that went first was not seen in time.
+            OutOfCredits: it does not, or the cost of the one that went first was not seen in time.
             PriceUnknown: that one's cost is to be seen first, or another task's charge could be taken for its own.
         """
         values = {**self._scope.values, "holder": holder, "day_start": budget.day_start}
@@ -208,13 +189,13 @@ class Costs:
         if spent + (expected or 0.0) > limit + 1e-6 or (expected is None and spent >= limit):
             next_one = "" if expected is None else f", and one more costs about {expected:g}"
             message = f"the limit of {limit:g} credits for {period} is reached: {spent:g} are spent or on their way"
-            raise LimitReached(message + next_one, spent=spent, limit=limit, expected=expected)
+            raise OutOfCredits(message + next_one, hint=LIMIT_HINT)
         unseen = next((row for row in rows if expected is None and _is_first(row)), None)
         if unseen is None:
             return
         if self._is_overdue(unseen):
             message = f"nothing more is sent: what {unseen['task_id'] or 'the first task'} has cost cannot be seen"
-            raise LimitReached(message, hint=PRICE_HINT, spent=spent, limit=limit, expected=None)
+            raise OutOfCredits(message, hint=PRICE_HINT)
         raise PriceUnknown(unseen["number"], unseen["task_id"])
 
     def _is_overdue(self, row: dict[str, Any]) -> bool:

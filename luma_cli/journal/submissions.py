@@ -121,7 +121,7 @@ class Submissions(Lookups):
         Raises:
             NotYet: with `spacing`, the account has submitted too much just now; nothing was written or sent.
             PriceUnknown: with `budget`, what went first must have its cost seen; nothing was written or sent.
-            LimitReached: with `budget`, it would cost too much; nothing was written or sent.
+            OutOfCredits: with `budget`, it would cost too much; nothing was written or sent.
             OutcomeUnknown: nobody knows whether a task was created, now or by an earlier identical submission.
             UsageError: the idempotency key stands for another submission.
             FileError: the journal cannot be written; nothing was sent, or the message holds the id.
@@ -159,7 +159,7 @@ class Submissions(Lookups):
         """Return if the submission would keep within the limits now; `record` looks again.
 
         Raises:
-            LimitReached, PriceUnknown: as `record`.
+            OutOfCredits, PriceUnknown: as `record`.
         """
         self.costs.check(budget, submission.details, self._claims.own())
 

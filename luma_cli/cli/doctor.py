@@ -43,6 +43,7 @@ class Doctor:
 
     def __init__(self, open_client: "Callable[[], Client]") -> None:
         self.first: LumaError | None = None
+        self._reported: dict[str, str] = {}
         self._connect = functools.cache(open_client)  # a command that gives the key is asked once
 
     def findings(self) -> Iterator[Check]:
@@ -65,9 +66,11 @@ class Doctor:
             found = look()
             return Check(name, OK, found) if isinstance(found, str) else found
         except LumaError as error:
-            is_reported = self.first is not None and error.message == self.first.message
+            if error.message in self._reported:
+                return Check(name, WARNING, f"cannot be determined: see {self._reported[error.message]}")
+            self._reported[error.message] = name
             self.first = self.first or error
-            return Check(name, ERROR, error.message, "" if is_reported else error.hint or "")
+            return Check(name, ERROR, error.message, error.hint or "")
         except ImportError as error:
             fault = installation.explain(error)
             self.first = self.first or fault

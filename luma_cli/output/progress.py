@@ -4,7 +4,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +27,6 @@ NARROW = 60
 # The share of the limit from which on it is shown.
 NEAR = 0.8
 NOW = "now"
-
-OnBytes = Callable[[int, int | None], None]
 
 
 class Screen:
@@ -139,26 +136,6 @@ class Screen:
         """A meter for one transfer in bytes, or for seconds of a clip that are worked through."""
         with self._lock:
             return (Meter if unit == "bytes" else SecondsMeter)(self, label, self._clock)
-
-    @contextmanager
-    def transfer(self, label: str) -> Iterator[OnBytes]:
-        """Show bytes, rate and time left of one upload or download."""
-        meter = Meter(self, label, self._clock)
-        try:
-            yield meter.update
-        except BaseException:
-            meter.clear()
-            raise
-        meter.end()
-
-    @contextmanager
-    def work(self, label: str) -> Iterator[Callable[[float, float], None]]:
-        """Show how many seconds of a clip have been worked through, of how many."""
-        meter = SecondsMeter(self, label, self._clock)
-        try:
-            yield lambda seen, total: meter.update(round(seen), round(total))
-        finally:
-            meter.clear()
 
     def say(self, text: str) -> None:
         """A line above the bars."""

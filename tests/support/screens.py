@@ -11,6 +11,7 @@ import pytest
 
 from luma_cli.cli.main import main
 from luma_cli.edits.run import Clock
+from luma_cli.output import streams
 from support.commands import seen
 
 
@@ -83,6 +84,7 @@ class Screens:
     def draw(self, show: Callable[[], object], *, columns: int = 80, rows: int = 24, on: Drawn | None = None) -> Drawn:
         drawn = on or Drawn(columns, rows)
         columns, rows = drawn.size
+        streams.reset()
         stream = io.TextIOWrapper(io.BufferedWriter(drawn, 1), encoding="utf-8", newline="", write_through=True)
         with self._patch.context() as patch:
             patch.setenv("COLUMNS", str(columns))

@@ -33,6 +33,12 @@ def pytest_configure() -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more than there are processors: some tests wait for a second that has to pass."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session", autouse=True)
 def shared_footage(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Clips are made once for all processes of pytest-xdist, whose folders lie side by side."""

@@ -413,11 +413,15 @@ def test_head_ends_a_list_without_a_word(luma: Luma, sandbox: Sandbox) -> None:
 
 @pytest.mark.skipif(shutil.which("timeout") is None, reason="needs coreutils")
 def test_timeout_1_ends_us_like_any_program(sandbox: Sandbox, task_id: str) -> None:
-    done = subprocess.run(
-        ["timeout", "--preserve-status", "2", *COMMAND, "wait", task_id], capture_output=True, timeout=60, check=False
-    )
-    assert done.returncode == 143
-    assert done.stderr.endswith(f"hint: luma wait {task_id}\n".encode())
+    """A signal to it does what the end of its time does."""
+    command = ["timeout", "--preserve-status", "60", *COMMAND, "wait", task_id]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        hear(process, "generating")
+        process.terminate()
+        assert process.stderr is not None
+        rest = process.stderr.read()
+    assert process.returncode == 143
+    assert rest.endswith(f"hint: luma wait {task_id}\n")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

@@ -135,6 +135,11 @@ class FaultServer:
         for thread in list(self._threads):
             thread.join(5)
 
+    def wait_for_hang_ups(self) -> None:
+        """Return when all connections have ended, as a script may have them do."""
+        for thread in self._threads[1:]:
+            thread.join(5)
+
     def _start(self, work: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=work, args=args, daemon=True)
         self._threads.append(thread)

@@ -1,12 +1,13 @@
 """Encode a run of a clip's frames: H.264, 8 bit, SDR, upright, at a constant rate, and exactly so many."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from luma_cli.errors import LumaError, UsageError
 from luma_cli.video.ffmpeg import Ffmpeg, Need, OnSeconds, on_progress, read_from, run
-from luma_cli.video.frames import Footage, list_times
+from luma_cli.video.frames import Footage, Stream, list_times
 
 # ffmpeg seeks in these by an index, to a key frame at or before a time. AVI and transport streams are read from the
 # beginning: where a seek lands in them is not certain.
@@ -63,7 +64,7 @@ def encode(
     doing: str,
     *,
     failure: type[LumaError] = UsageError,
-    sound: int | None = None,
+    sound: Stream | None = None,
     on_seconds: OnSeconds | None = None,
 ) -> None:
     """Write the frames of `cut` to `target`, an MP4; `sound` is the stream that goes with them.
@@ -79,7 +80,7 @@ def encode(
     total = float(cut.count / shape.rate)
     for is_sought in (True, False) if footage.kind in SEEKABLE and cut.first else (False,):
         arguments = [*_input(footage, cut, shape, is_sought=is_sought), *_picture(ffmpeg, footage, cut, shape)]
-        arguments += _sound(footage, cut, shape, sound) if sound is not None else []
+        arguments += _sound(footage, cut, shape, sound.index) if sound is not None else []
         arguments += ["-progress", "pipe:1", *_MP4, *(_PLAIN if shape.is_joinable else _FAST_START)]
         run(ffmpeg, [*arguments, f"file:{target}"], doing, failure=failure, on_line=on_progress(on_seconds, total))
         found = count_frames(ffmpeg, target) if target.exists() else 0
@@ -97,7 +98,7 @@ def encode_within(
     doing: str,
     *,
     max_bytes: int,
-    sound: int | None = None,
+    sound: Stream | None = None,
     on_seconds: OnSeconds | None = None,
 ) -> None:
     """`encode`, and once more at the rate of bits that fits if that is too large: aimed at 95 % of `max_bytes`.
@@ -125,13 +126,13 @@ def count_frames(ffmpeg: Ffmpeg, path: Path) -> int:
     return list_times(ffmpeg, path, "mp4", 0).count
 
 
-def sound_of(ffmpeg: Ffmpeg, footage: Footage) -> int | None:
-    """The stream of the sound that plays: the default one that can be decoded."""
-    sounds = [stream for stream in footage.streams if stream.kind == "audio"]
-    for stream in sorted(sounds, key=lambda stream: not stream.is_default):
-        if can_decode(ffmpeg, footage.path, footage.kind, stream.index):
-            return stream.index
-    return None
+def sound_of(ffmpeg: Ffmpeg, path: Path, kind: str, streams: Iterable[Stream]) -> Stream | None:
+    """The sound that plays: the default one that can be decoded.
+
+    Found by codec and not by position: cameras store tracks that nobody else can decode.
+    """
+    sounds = sorted((stream for stream in streams if stream.kind == "audio"), key=lambda stream: not stream.is_default)
+    return next((stream for stream in sounds if can_decode(ffmpeg, path, kind, stream.index)), None)
 
 
 def can_decode(ffmpeg: Ffmpeg, path: Path, kind: str, index: int) -> bool:

@@ -104,7 +104,7 @@ def fitted(
         target,
         f"fit {path.name}",
         max_bytes=limits.max_upload_bytes,
-        sound=sound_of(ffmpeg, footage),
+        sound=sound_of(ffmpeg, path, footage.kind, footage.streams),
         on_seconds=on_seconds,
     )
     width, height = shape.size or (0, 0)

@@ -2,14 +2,13 @@
 
 import logging
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from luma_cli.errors import FileError, LumaError, reason
 from luma_cli.video import headers, movie_index
-from luma_cli.video.encode import SEEKABLE, can_decode
+from luma_cli.video.encode import SEEKABLE, can_decode, sound_of
 from luma_cli.video.ffmpeg import Ffmpeg, OnSeconds, kind_of, on_progress, read_from, run
 from luma_cli.video.frames import Stream, first_frame, list_streams, list_times, look
 
@@ -99,7 +98,7 @@ def find_sound(ffmpeg: Ffmpeg, path: Path, *, start: float = 0.0) -> Sound | Non
     """
     kind = kind_of(path)
     streams, _ = list_streams(ffmpeg, path, kind, FileError)
-    stream = _playing(ffmpeg, path, kind, streams)
+    stream = sound_of(ffmpeg, path, kind, streams)
     if stream is None:
         return None
     packets = list_times(ffmpeg, path, kind, stream.index, failure=FileError, packets=8)
@@ -114,12 +113,6 @@ def find_sound(ffmpeg: Ffmpeg, path: Path, *, start: float = 0.0) -> Sound | Non
     first = packets.first_packet * packets.unit
     left_out = tuple(f"{other.kind} {other.codec}" for other in streams if other.index not in shown)
     return Sound(path, kind, stream, zero, first, decoded.start, packets.unit, left_out)
-
-
-def _playing(ffmpeg: Ffmpeg, path: Path, kind: str, streams: Iterable[Stream]) -> Stream | None:
-    """Found by codec and not by position: cameras store tracks that ffmpeg, and nobody else, can decode."""
-    sounds = sorted((stream for stream in streams if stream.kind == "audio"), key=lambda stream: not stream.is_default)
-    return next((stream for stream in sounds if can_decode(ffmpeg, path, kind, stream.index)), None)
 
 
 def with_sound(

@@ -45,7 +45,7 @@ def trimmed(
         target = Path(folder) / f"{path.stem}.mp4"
         shape = Shape(footage.rate, quality=QUALITY)
         cut = range_of(footage, trim, max_seconds)
-        sound = sound_of(ffmpeg, footage)
+        sound = sound_of(ffmpeg, path, footage.kind, footage.streams)
         encode(ffmpeg, footage, cut, shape, target, f"trim {path.name}", sound=sound, on_seconds=on_seconds)
         yield target
     finally:

@@ -16,13 +16,12 @@ from luma_cli.edits.budget import Spending
 from luma_cli.edits.endings import Endings
 from luma_cli.edits.events import Finished, Note, Polled, Started, StillRunning, Submitted
 from luma_cli.edits.poll import Add, Inbox, Later, Poll, Stopping, Wake, Watched, watch
-from luma_cli.edits.refresh import SlowTasks, failure_of, usual_duration
+from luma_cli.edits.refresh import SlowTasks, failure_of, task_now, usual_duration
 from luma_cli.edits.request import EditRequest, Entry
 from luma_cli.edits.run import RUN_AGAIN, STDOUT, Plan, Run
 from luma_cli.edits.save import Saved, Saver
 from luma_cli.edits.sources.pieces import Joined, Joiner, counted
 from luma_cli.edits.submit import AGAIN_HINT, Submitter, Turn
-from luma_cli.edits.task_references import Reference
 from luma_cli.edits.uploads import UploadEnded
 from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, Rejected, StillGenerating
 from luma_cli.journal.submissions import BeingSent
@@ -123,6 +122,7 @@ class _Engine:
                 if not self._guard([entry], functools.partial(self._admit, entry)):
                     self._submitter.queue.extend(entries[number + 1 :])
                     self._submitter.drop(self._run.results.errors[-1])
+                    self._drain()
                     return
             if self._fails_fast():
                 self._leave(ANOTHER_FAILED)
@@ -218,8 +218,8 @@ class _Engine:
                 return [entry for entry in self._submitter.queue if entry.upload_key == event.key]
             case Poll() if event.task_id in self._running:
                 return [self._running[event.task_id]]
-            case Saved() if event.task.task_id in self._saving:
-                return [self._saving[event.task.task_id]]
+            case Saved() if _key_of(event.task) in self._saving:
+                return [self._saving[_key_of(event.task)]]
             case Joined():
                 return [event.whole.entry]
         return []
@@ -250,6 +250,9 @@ class _Engine:
     def _admit(self, entry: Entry) -> None:
         """Report what has ended before, go on with what runs, refuse what is unfit, and queue the rest."""
         request = entry.request
+        if entry.task is not None or self._plan.only_saves:
+            self._save(entry, entry.task or task_now(self._run, entry.task_id))
+            return
         if request is None:
             self._go_on(entry)
             return
@@ -361,6 +364,15 @@ class _Engine:
         )
         self._inbox.put(Add(watched))
 
+    def _save(self, entry: Entry, task: Task) -> None:
+        """Raises LumaError if a task has no video (yet)."""
+        error = failure_of(task, self._run.results.wait_command([task.task_id]))
+        if error is not None:
+            raise error
+        if task.task_id:
+            self._run.results.track(task.task_id, entry.clip_name, task)
+        self._finish(entry, task, None)
+
     # --- entries end ---
 
     def _take_poll(self, poll: Poll) -> None:
@@ -398,7 +410,7 @@ class _Engine:
         if task is not None and entry.entry_id is None and "callback_failed" in task.warnings and task.has_video:
             self._run.report(Note(f"{task.task_id}: the video is there, but kie.ai could not deliver the callback"))
         if error is None and task is not None and entry.output is not None:
-            self._saving[task.task_id] = entry
+            self._saving[_key_of(task)] = entry
             self._saver.start(task, entry.naming, entry.output, entry.request, entry.row)
             return
         self._run.results.untrack(entry.task_id)
@@ -408,15 +420,12 @@ class _Engine:
             self._endings.end(entry, task or Task(entry.task_id))
 
     def _saved(self, task: Task, error: LumaError | None) -> None:
-        entry = self._saving.pop(task.task_id)
+        entry = self._saving.pop(_key_of(task))
         if error is None:
             self._endings.end(entry, task)
-        elif entry.entry_id is not None or entry.whole is not None:
-            self._endings.fail(entry, error, task)
         else:
-            if task.files:
-                self._endings.end(entry, task)
-            self._endings.fail(entry, self._plan.not_saved(error, task.task_id), task)
+            is_plain = entry.entry_id is None and entry.whole is None
+            self._endings.fail(entry, self._plan.not_saved(error, task.task_id) if is_plain else error, task)
         self._run.results.untrack(task.task_id)
 
     # --- leaving ---
@@ -457,19 +466,9 @@ class _Engine:
         return error
 
 
-def entries_to_wait_for(plan: Plan, references: Sequence[Reference]) -> list[Entry]:
-    """Tasks that exist already, as the engine takes them."""
-    return [
-        Entry(
-            reference.task_id,
-            reference.naming,
-            row=reference.row,
-            task_id=reference.task_id,
-            output=plan.output,
-            age=reference.age,
-        )
-        for reference in references
-    ]
+def _key_of(task: Task) -> str:
+    """What a task that is being saved is known by: a bare link has no id."""
+    return task.task_id or task.result_urls[0]
 
 
 def _check_output(output: str, *, overwrite: bool) -> None:

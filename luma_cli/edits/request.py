@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from luma_cli.api.canonical import canonical_link
 from luma_cli.api.models import LUMA, Model, canonical_options, check_watermark
-from luma_cli.api.task import Edit, is_link
+from luma_cli.api.task import Edit, Task, is_link
 from luma_cli.config.environment import expand_home
 from luma_cli.config.settings import Settings
 from luma_cli.downloads.file_names import PATTERN, PATTERN_WITH_PROMPT, Naming, stem_of
@@ -220,7 +220,8 @@ UploadKey = tuple[str, str]
 
 @dataclass
 class Entry:
-    """One edit on its way. Without `request` it is a task that exists already, with the `row` that the journal has.
+    """One edit on its way. Without `request` it is a task that exists already, with the `row` that the journal has, or
+    the bare link of `task`.
 
     `name` stands before its errors, `naming` names its files, `output` is where its video goes (None: nowhere).
     `age` is seconds since its submission. `entry_id` and `line` are those of a manifest. `whole` is what it is a piece
@@ -231,6 +232,7 @@ class Entry:
     naming: Naming = field(default_factory=Naming)
     request: EditRequest | None = None
     row: Row | None = None
+    task: Task | None = None
     task_id: str = ""
     output: str | None = None
     age: float = 0.0

@@ -174,7 +174,8 @@ class Plan:
     `max_active` tasks run at once. `rides_out_limits`: the service's rate limit is waited out beside other work.
     `finishing` says what is made of results before they are saved.
     `writes_recipe`: what made a video is written beside its file. `only_reports`: a task that has failed is reported as
-    any other that has ended, and is no failure of this run.
+    any other that has ended, and is no failure of this run. `only_saves`: tasks are asked once, and those that have not
+    ended are failures. `finishes_again`: a file that is saved already is fetched and finished anew.
     `keeps_pieces`: the work folder of a clip in pieces stays.
     """
 
@@ -195,6 +196,8 @@ class Plan:
     finishing: Finishing = field(default_factory=Finishing)
     writes_recipe: bool = False
     only_reports: bool = False
+    only_saves: bool = False
+    finishes_again: bool = False
     keeps_pieces: bool = False
 
     @property

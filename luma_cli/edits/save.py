@@ -6,7 +6,6 @@ import os
 import queue
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,18 +14,16 @@ from types import TracebackType
 from typing import Self
 
 from luma_cli import signals
-from luma_cli.api.hosts import without_query
-from luma_cli.api.task import SavedFile, State, Task
+from luma_cli.api.task import SavedFile, Task
 from luma_cli.downloads import download, part_file, target
-from luma_cli.downloads.file_names import SHORT_ID, Naming, default_name, extension_of, safe_piece, stem_of
-from luma_cli.edits.events import Ended, Failed, Finished, Note, Started, Warned, transferring
+from luma_cli.downloads.file_names import SHORT_ID, Naming, default_name, extension_of, safe_piece
+from luma_cli.edits.events import Note, Warned, transferring
 from luma_cli.edits.finish import finisher
-from luma_cli.edits.refresh import failure_of, task_now
 from luma_cli.edits.request import EditRequest
-from luma_cli.edits.run import RUN_AGAIN, STDOUT, Plan, Run
+from luma_cli.edits.run import STDOUT, Plan, Run
 from luma_cli.edits.sources.recipes import write_recipe
 from luma_cli.edits.task_references import Reference
-from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, MixedOutcomes, UsageError, reason
+from luma_cli.errors import FileError, LumaError, MixedOutcomes, UsageError, reason
 from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Row
 from luma_cli.video import headers
@@ -130,15 +127,11 @@ class Saver:
         plan: Plan,
         inbox: "queue.Queue[object]",
         on_saved: Callable[[Task, LumaError | None], None],
-        *,
-        finishes_again: bool = False,
     ) -> None:
         self._run = run
         self._plan = plan
         self._inbox = inbox
         self._on_saved = on_saved
-        self._finishes_again = finishes_again
-        self._running = 0
         self._temporary: list[Path] = []
         # What was there before, whatever it is: reported, but never recorded as the task's video.
         self._skipped: set[str] = set()
@@ -178,11 +171,9 @@ class Saver:
                 self._pool.submit(lambda: self._inbox.put(replace(_save_all(task, steps), paths=tuple(paths))))
             except RuntimeError:
                 self._inbox.put(Saved(task, (), signals.no_thread()))
-        self._running += 1
 
     def take(self, saved: Saved) -> None:
         """Record and report what a task's downloads brought."""
-        self._running -= 1
         if isinstance(saved.error, FileError):
             saved = self._look_again(saved)
         task = replace(saved.task, files=saved.files)
@@ -192,14 +183,6 @@ class Saver:
                 write_recipe(self._run, task, file, overwrite=self._plan.overwrite)
             part_file.tidy(Path(file.path))
         self._on_saved(task, saved.error)
-
-    def drain(self) -> None:
-        """Wait until every download has ended."""
-        while self._running:
-            event = signals.next_of(self._inbox)
-            if isinstance(event, Saved):
-                self.take(event)
-        self._pool.shutdown()
 
     def _look_again(self, saved: Saved) -> Saved:
         """What stands in the way may be the very files, which another process has saved meanwhile."""
@@ -226,7 +209,7 @@ class Saver:
         finish = finisher(self._run, self._plan, task.task_id, request, row, path)
 
         def save() -> SavedFile:
-            there = None if self._finishes_again else already_saved(path, recorded)
+            there = None if self._plan.finishes_again else already_saved(path, recorded)
             if there is not None:
                 report(Note(f"{path} is saved already"))
                 return there
@@ -360,64 +343,3 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir()
     except OSError as error:
         raise FileError(f"cannot make the folder {folder}: {reason(error)}") from error
-
-
-def save_results(run: Run, plan: Plan, references: Sequence[Reference], links: Sequence[str]) -> None:
-    """Save the videos of ended tasks, and of links given as such; report each as it is saved."""
-    inbox: queue.Queue[object] = queue.Queue()
-    run.report(Started(len(references) + len(links)))
-    if links and not references:
-        run.results.next_step = RUN_AGAIN
-    try:
-        again = plan.overwrite
-        with Saver(
-            run, plan, inbox, lambda task, error: _report_saved(run, plan, task, error), finishes_again=again
-        ) as saver:
-            for number, reference in enumerate(references, start=1):
-                try:
-                    task = _ended(run, reference)
-                    run.results.track(task.task_id, reference.row.source if reference.row is not None else "", task)
-                    saver.start(task, reference.naming, plan.output or ".")
-                except LumaError as error:
-                    run.fail(Failed(reference.task_id, error))
-                    if isinstance(error, ACCOUNT_ERRORS):
-                        run.give_up(error, len(references) - number)
-                        break
-            for stem, link in zip(_stems(links), links, strict=True):
-                saver.start(Task("", State.SUCCEEDED, result_urls=(link,)), Naming(stem), plan.output or ".")
-            saver.drain()
-    finally:
-        run.report(Finished())
-
-
-def _stems(links: Sequence[str]) -> list[str]:
-    """A stem for each link, none of them twice."""
-    seen: Counter[str] = Counter()
-    stems = []
-    for link in links:
-        stem = safe_piece(stem_of(link), "video")
-        seen[stem] += 1
-        stems.append(stem if seen[stem] == 1 else f"{stem}-{seen[stem]}")
-    return stems
-
-
-def _report_saved(run: Run, plan: Plan, task: Task, error: LumaError | None) -> None:
-    name = task.task_id or without_query(task.result_urls[0])
-    run.results.see(task)
-    run.results.untrack(task.task_id)
-    try:
-        if error is None:
-            run.report(Ended(name, task, output=plan.output))
-    except FileError as fault:
-        error = fault
-    if error is not None:
-        run.fail(Failed(name, error, task))
-
-
-def _ended(run: Run, reference: Reference) -> Task:
-    """The task with its video. Raises LumaError when it has none (yet)."""
-    task = task_now(run, reference.task_id)
-    error = failure_of(task, run.results.wait_command([task.task_id]))
-    if error is not None:
-        raise error
-    return task

@@ -48,6 +48,8 @@ def download(
     (luma help exit-codes)
     """
     from luma_cli.edits import refresh, save
+    from luma_cli.edits.engine import see_through
+    from luma_cli.edits.sources.tasks import entries_to_save
     from luma_cli.edits.task_references import parse_references
     from luma_cli.output.questions import read_words
 
@@ -60,6 +62,9 @@ def download(
             saves=True,
             overwrite=force,
             skip_existing=skip_existing,
+            finishes_again=force,
+            only_saves=True,
+            waits=False,
             parallel=parallel,
             finishing=options.parse_finishing(run, audio, match, as_delivered),
         )
@@ -71,6 +76,6 @@ def download(
         words = [word for word in words if "://" not in word] + (refresh.missing(run) if all_missing else [])
         references = parse_references(run, words, len(links))
         save.check_output_for(run, plan, references, len(links))
-        save.save_results(run, plan, references, links)
+        see_through(run, plan, entries_to_save(run, plan, references, links))
         options.show_results(run, opens=open_)
         run.results.conclude()

@@ -60,7 +60,7 @@ def wait(
     """
     from luma_cli.callbacks.wake import open_server_for, pace, see_through_with_callbacks
     from luma_cli.edits import refresh, save, task_references
-    from luma_cli.edits.engine import entries_to_wait_for
+    from luma_cli.edits.sources.tasks import entries_to_wait_for
     from luma_cli.edits.task_references import parse_references
     from luma_cli.output.questions import read_words
 

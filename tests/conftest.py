@@ -21,7 +21,8 @@ from support.commands import GIB, KEY, Result, seen
 from support.screens import Screens
 
 # The same examples each time: no change may fail for what it did not touch. HYPOTHESIS_PROFILE=default looks further.
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=30)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 # Compiling anew what a thousand processes of luma import was a third of what each of them took.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 MEMORY = Path("/dev/shm")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from luma_cli.api.envelope import MEANINGS, Envelope, NotAnEnvelope, error_for, error_without_envelope, parse_envelope
@@ -55,7 +55,6 @@ def test_any_json_is_an_envelope_or_none(value: object) -> None:
 
 
 @given(st.fixed_dictionaries({}, optional={"code": ANY_JSON, "msg": ANY_JSON, "data": ANY_JSON, "extra": ANY_JSON}))
-@settings(max_examples=300)
 def test_an_object_is_an_envelope_exactly_if_its_code_is_an_integer_or_decimal_text(value: dict[str, object]) -> None:
     body = json.dumps(value).encode("utf-8", "surrogatepass")
     found = envelope(body)
@@ -223,7 +222,6 @@ RESPONSES = st.dictionaries(st.sampled_from(["resultUrls", "originUrls", "taskId
 @given(
     st.dictionaries(st.sampled_from(FIELDS), ANY_JSON | RESPONSES | ANY_JSON.map(json.dumps)),
 )
-@settings(max_examples=300)
 def test_any_record_is_a_task_whose_facts_can_be_shown_and_stored(record: dict[str, object]) -> None:
     task = from_api(record, ID)
     assert task.task_id == ID

@@ -234,7 +234,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["x-webhook-signature", "x-webhook-timestamp", "content-type"]), st.lists(TEXT, max_size=2)
@@ -248,7 +248,7 @@ def test_the_verifier_never_raises_anything_but_a_rejection(
     assert status_of({name: values for name, values in headers.items() if values}, body, key=key) in (200, 400, 401)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     claimed=st.sampled_from([TASK, OTHER, "a.b_c-D9"]),
     signed_for=st.sampled_from([TASK, OTHER, "a.b_c-D9"]),

@@ -53,7 +53,7 @@ class Terminal:
 
     def see(self, *wanted: str) -> str:
         """Wait until all of this stands on the screen."""
-        while not all(each in (shown := "\n".join(self._screen.display)) for each in wanted):
+        while not all(text in (shown := "\n".join(self._screen.display)) for text in wanted):
             try:
                 self._stream.feed(self._child.read_nonblocking(4096, timeout=30))
             except (pexpect.TIMEOUT, pexpect.EOF):
@@ -81,26 +81,27 @@ def terminal(
     shown.close()
 
 
-@pytest.mark.parametrize(
-    ("typed", "seen"),
-    [
-        ("luma mod", "luma modify"),
-        ("luma tasks ado", "luma tasks adopt"),
-        ("luma wait --fail", "luma wait --fail-fast"),
-        ("luma config get time", "luma config get timeout"),
-        ("luma sandbox --scenario not", "luma sandbox --scenario not-visible"),
-        ("luma completion po", "luma completion powershell"),
-        ("luma help exi", "luma help exit-codes"),
-        ("luma help prom", "luma help prompts"),
-        ("luma help modi", "luma help modify"),
-        ("luma config unset daily", "luma config unset daily_credits"),
-        ("luma modify cl", "luma modify clip.mp4"),
-        ("kie-luma mod", "kie-luma modify"),
-    ],
-)
-def test_a_tab_completes(terminal: Terminal, typed: str, seen: str) -> None:
-    terminal.type(f"{typed}\t")
-    terminal.see(f"$ {seen}")
+COMPLETED = [
+    ("luma mod", "luma modify"),
+    ("luma tasks ado", "luma tasks adopt"),
+    ("luma wait --fail", "luma wait --fail-fast"),
+    ("luma config get time", "luma config get timeout"),
+    ("luma sandbox --scenario not", "luma sandbox --scenario not-visible"),
+    ("luma completion po", "luma completion powershell"),
+    ("luma help exi", "luma help exit-codes"),
+    ("luma help prom", "luma help prompts"),
+    ("luma help modi", "luma help modify"),
+    ("luma config unset daily", "luma config unset daily_credits"),
+    ("luma modify cl", "luma modify clip.mp4"),
+    ("kie-luma mod", "kie-luma modify"),
+]
+
+
+def test_a_tab_completes(terminal: Terminal) -> None:
+    for typed, seen in COMPLETED:
+        terminal.type(f"{typed}\t")
+        terminal.see(f"$ {seen}")
+        terminal.type("\x15")  # Ctrl-U: an empty line again
 
 
 def test_a_tab_lists_what_fits(terminal: Terminal) -> None:

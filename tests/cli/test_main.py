@@ -135,20 +135,11 @@ def test_a_message_in_another_alphabet_is_escaped_and_never_a_crash(
 @pytest.mark.parametrize(
     "environment",
     [
-        {"COLUMNS": "0"},
-        {"COLUMNS": "1"},
-        {"COLUMNS": "1000000"},
-        {"COLUMNS": "-5"},
-        {"TERM": "dumb"},
-        {"TERM": ""},
-        {"PYTHONIOENCODING": "ascii"},
-        {"LC_ALL": "C"},
-        {"LANG": "", "LC_ALL": ""},
-        {"NO_COLOR": "1"},
-        {"FORCE_COLOR": "1"},
-        {"PYTHONWARNINGS": "error"},
-        {"PYTHONOPTIMIZE": "2"},
-        {"PYTHONUNBUFFERED": "1"},
+        {"COLUMNS": "0", "TERM": "dumb", "PYTHONIOENCODING": "ascii"},
+        {"COLUMNS": "1", "TERM": "", "LC_ALL": "C"},
+        {"COLUMNS": "1000000", "LANG": "", "LC_ALL": "", "NO_COLOR": "1"},
+        {"COLUMNS": "-5", "FORCE_COLOR": "1"},
+        {"PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2", "PYTHONUNBUFFERED": "1"},
     ],
     ids=str,
 )
@@ -325,8 +316,8 @@ def test_the_version_is_told_whatever_else_is_asked(luma: Luma, words: list[str]
 
 
 @pytest.mark.parametrize("words", [[], ["config"], ["tasks"]], ids=str)
-def test_no_summary_is_cut_off_in_a_pipe(run: Luma, words: list[str]) -> None:
-    lines = run(*words, "--help").out.splitlines()
+def test_no_summary_is_cut_off_in_a_pipe(luma: Luma, words: list[str]) -> None:
+    lines = luma(*words, "--help").out.splitlines()
     assert [line for line in lines if line.endswith("...") and "Usage" not in line] == []
 
 

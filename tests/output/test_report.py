@@ -537,7 +537,7 @@ def visible(text: str) -> str:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(TEXT, TEXT, TEXT, TEXT, TEXT)
 def test_text_from_outside_is_text(prompt: str, message: str, mark: str, warning: str, path: str) -> None:
     def made(*texts: str) -> Row:

@@ -23,7 +23,7 @@ from support.fault_server import Answer, FaultServer, envelope
 Luma = Callable[..., Result]
 ID = "0123456789abcdef0123456789abcdef"
 LINK = "https://files.example.net/a.mp4"
-STRINGS = int(os.environ.get("LUMA_TEST_STRINGS", "150"))
+STRINGS = int(os.environ.get("LUMA_TEST_STRINGS", "50"))
 
 PIECES = [
     "\x1b[2J", "\x1b]0;title\x07", "\x1b]52;c;aGk=\x07", "\x1b]8;;file:///etc\x1b\\", "\x1bP+q\x1b\\", "\x9b2J", "\x9d",

@@ -472,7 +472,7 @@ def box_heaps(draw: st.DrawFn) -> bytes:
 
 
 ANYTHING = st.binary(max_size=200) | damaged_clips() | box_heaps()
-PATIENT = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+PATIENT = settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
 
 
 @PATIENT

@@ -128,7 +128,7 @@ def test_a_result_s_own_offset_is_taken_out(program: Ffmpeg, tmp_path: Path) -> 
     assert heard(tmp_path / "a.mp4")[0] == 0
 
 
-@pytest.mark.parametrize("name", ["song.wav", "song.mp3", "song.flac", "song.ogg", "song.m4a"])
+@pytest.mark.parametrize("name", ["song.wav", "song.mp3", "song.ogg"])
 def test_a_file_of_sound_is_taken_from_its_beginning(program: Ffmpeg, tmp_path: Path, name: str) -> None:
     start, samples = heard(laid(program, tmp_path, name))
     source = heard(clip(name))[1]

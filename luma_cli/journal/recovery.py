@@ -105,6 +105,7 @@ def _build(path: Path, work: Path, fresh: Path) -> int:
             _copy(source, new, table)
         _run(new, MIGRATIONS[version:])
         _drop_orphans(new)
+        _go_on_counting(new)
         new.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         new.execute("COMMIT")
         if new.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
@@ -194,6 +195,13 @@ def _drop_orphans(new: sqlite3.Connection) -> None:
     """Files of tasks that could not be read would break what SQLite promises about foreign keys."""
     for table, column, parent in _CHILDREN:
         new.execute(f"DELETE FROM {table} WHERE {column} NOT IN (SELECT number FROM {parent})")  # noqa: S608  our own names
+
+
+def _go_on_counting(new: sqlite3.Connection) -> None:
+    """No number is given twice: a key that is kept has that of its pruned row, and a later one would replace it."""
+    new.execute("DELETE FROM sqlite_sequence WHERE name = 'task'")
+    numbers = "SELECT number FROM task UNION ALL SELECT number FROM kept_key"
+    new.execute(f"INSERT INTO sqlite_sequence SELECT 'task', coalesce(max(number), 0) FROM ({numbers})")  # noqa: S608
 
 
 def _changed(before: os.stat_result, now: os.stat_result) -> bool:

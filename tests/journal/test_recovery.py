@@ -65,6 +65,24 @@ def test_all_that_can_be_read_is_taken_over(damaged: Path) -> None:
     assert recover(damaged) == (taken, None)
 
 
+def test_a_key_that_was_kept_is_not_replaced_by_that_of_a_later_task(file: Path) -> None:
+    """Its row is pruned, and nothing else in the file says that its number was given."""
+    with closing(journal.open_journal(file, service=BASE)) as book:
+        book.record(submission("first", key="first"), lambda _: ID)
+        book.learn(Task(ID, State.GENERATE_FAILED, 3))
+        book.prune(float("inf"))
+    content = bytearray(file.read_bytes())
+    content[-4096:] = bytes(4096)  # an index
+    file.write_bytes(content)
+    assert recover(file)[1] is not None
+
+    with closing(journal.open_journal(file, service=BASE)) as book:
+        book.record(submission("second", key="second"), lambda _: ID[::-1])
+        book.learn(Task(ID[::-1], State.GENERATE_FAILED, 3))
+        book.prune(float("inf"))
+        assert book.record(submission("first", key="first"), lambda _: pytest.fail("paid twice")) == ID
+
+
 @pytest.mark.parametrize("content", [b"", b"not a journal at all, but long enough to be one" * 40])
 def test_of_nothing_readable_a_new_journal_is_made(file: Path, content: bytes) -> None:
     file.parent.mkdir()

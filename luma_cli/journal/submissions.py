@@ -314,7 +314,7 @@ class Submissions(Lookups):
             with self._db.transaction():
                 self._db.execute(
                     "UPDATE task SET outcome = ?, answered_at = ?, error_code = ?, error_message = ?, raw = ?"
-                    " WHERE number = ?",
+                    " WHERE number = ? AND outcome = 'sending'",  # what has its task by now keeps it
                     (
                         outcome,
                         self._now(),

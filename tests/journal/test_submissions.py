@@ -145,6 +145,15 @@ def test_a_row_that_is_gone_when_the_answer_comes_is_made_again(book: Journal, f
     assert (row.task.task_id, row.source, row.idempotency_key, row.outcome) == (ID, "a", "k", Outcome.ACCEPTED)
 
 
+def test_what_goes_wrong_once_the_task_is_there_does_not_make_it_refused(book: Journal) -> None:
+    def report(_: str) -> None:
+        raise UsageError("no terminal like that")
+
+    with pytest.raises(UsageError):
+        book.record(submission(key="k"), lambda _: ID, announce=report)
+    assert book.record(submission(key="k"), lambda _: pytest.fail("paid twice")) == ID
+
+
 def test_without_a_file_everything_works_as_long_as_the_process_lives() -> None:
     book = journal.open_journal(None)
     book.record(submission(key="k"), lambda _: ID)

@@ -225,7 +225,7 @@ class Entry:
 
     `name` stands before its errors, `naming` names its files, `output` is where its video goes (None: nowhere).
     `age` is seconds since its submission. `entry_id` and `line` are those of a manifest. `whole` is what it is a piece
-    of. `possible_models` are those of a task that the journal does not hold.
+    of. `waits_since` is a clock reading, when it had to wait for another process first. `possible_models` are those of a task that the journal does not hold.
     """
 
     name: str
@@ -240,7 +240,7 @@ class Entry:
     line: int = 0
     is_checked: bool = False
     link: str | None = None
-    waited: float = 0.0
+    waits_since: float | None = None
     whole: "Whole | None" = None
     possible_models: tuple[str, ...] = ()
 

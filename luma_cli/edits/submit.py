@@ -116,9 +116,9 @@ class Submitter:
         except PriceUnknown as price:
             self._wait_for_price(price)
         except BeingSent as error:
-            self._wait_for_other(entry, f"{error.message}: waiting for its response")
+            self._wait_for_other(entry, error.message)
         except BeingMade as error:
-            self._wait_for_file(entry, str(error))
+            self._wait_for_other(entry, str(error))
         except LumaError as error:
             self._take_refusal(entry, error)
         else:
@@ -152,9 +152,12 @@ class Submitter:
             return True
         assert entry.request is not None  # noqa: S101
         self._spending.check(entry.request, entry.request.submission(), others_follow=len(self.queue) > 1)
-        for ahead in list(self.queue)[:UPLOADS_AHEAD]:
-            if not self.uploads.start(ahead):
-                self._wait(ahead, f"another luma is uploading {ahead.clip_name}: waiting for its link")
+        is_ours = self.uploads.start(entry)
+        for ahead in list(self.queue)[1:UPLOADS_AHEAD]:
+            self.uploads.start(ahead)
+        if not is_ours:
+            together = [one for one in self.queue if one.upload_key == entry.upload_key]
+            self._wait(together, f"another luma is uploading {entry.clip_name}")
         return False
 
     def _submit(self, entry: Entry) -> None:
@@ -276,24 +279,28 @@ class Submitter:
     def _turn_in(self, seconds: float) -> None:
         self._inbox.put(Later(Turn(), seconds))
 
-    def _wait(self, entry: Entry, why: str) -> None:
-        """For another process, of whom a person hears if it takes long."""
-        entry.waited += 1.0
-        if entry.waited == SILENCE:
-            self._run.report(Note(why))
+    def _wait(self, entries: Sequence[Entry], why: str) -> None:
+        """For another process, of whom a person hears if it takes long, and which may be stopped: the limit holds.
+
+        Once in a turn: each call gives another one.
+        """
+        first, now = entries[0], self._run.clock.monotonic()
+        first.waits_since = first.waits_since or now
+        waited = now - first.waits_since
+        if self._plan.timeout and waited > self._plan.timeout:
+            for entry in entries:
+                self.remove(entry)
+                self._endings.fail(entry, StillGenerating(why, hint=RUN_AGAIN))
+            self._inbox.put(Turn())
+            return
+        if waited >= SILENCE:
+            self._run.report(Note(f"{why}: waiting for it", once=True))
         self._turn_in(1.0)
 
     def _wait_for_other(self, entry: Entry, why: str) -> None:
         """Another process is doing the same: the others first, then see what came of it."""
         self.queue.rotate(-1)
-        self._wait(entry, why)
-
-    def _wait_for_file(self, entry: Entry, why: str) -> None:
-        """A clip in pieces may take another process long: the limit on waiting holds for it, too."""
-        if self._plan.timeout and entry.waited > self._plan.timeout:
-            self._take_refusal(entry, StillGenerating(why, hint=RUN_AGAIN))
-        else:
-            self._wait_for_other(entry, f"{why}: waiting for it")
+        self._wait([entry], why)
 
     def _wait_for_price(self, price: PriceUnknown) -> None:
         """With a limit and no price known, one task goes first, and the rest follow when its cost is seen."""

@@ -9,6 +9,7 @@ import threading
 import time
 import unicodedata
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from luma_cli.edits import engine, submit
 from luma_cli.edits.budget import Spending
 from luma_cli.edits.endings import Endings
 from luma_cli.edits.events import Ended, Polled, Submitted
+from luma_cli.edits.request import parse_clip
 from luma_cli.edits.save import Saver
-from luma_cli.journal.journal import Journal
+from luma_cli.journal.journal import Journal, open_journal
 from luma_cli.output.presenter import Presenter
 from luma_cli.sandbox import Sandbox
 from luma_cli.video.headers import probe_file
@@ -310,6 +312,24 @@ def test_a_prompt_without_quotes_stops_everything(sandbox: Sandbox, luma: Luma, 
 
 
 # --- A16: a crowd with one key and a local clip ---
+
+
+def test_the_limit_holds_while_another_process_uploads_the_clip(
+    luma: Luma, sandbox: Sandbox, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each turn gives one other: two edits that waited for one upload doubled the turns every second."""
+    turns, take_turn = [], submit.Submitter.take_turn
+    monkeypatch.setattr(submit.Submitter, "take_turn", lambda it: (turns.append(it), take_turn(it)))
+    digest = parse_clip(str(CLIP)).sha256
+    path = home / "state" / "tasks.db"
+    with closing(open_journal(path)) as book, closing(open_journal(path, service=sandbox.url)) as other:
+        theirs = other.for_account(book.fingerprint(KEY))
+        with theirs.uploads.only_one(str(digest), "") as is_first:
+            done = luma("modify", CLIP, "-p", "Heavy snow", "--takes", "2", "--timeout", "2s", "--no-check")
+
+    assert (is_first, done.code, len(sandbox.submissions())) == (True, 8, 0)
+    assert done.err.count("another luma is uploading") == 2
+    assert len(turns) < 8
 
 
 def test_four_processes_with_one_key_pay_and_upload_once_and_all_print_the_id(luma: Luma) -> None:

@@ -170,6 +170,7 @@ class Spending:
         waited, balance = now - around.ended_at, self.look()
         cost = around.cost(balance, waited) if balance is not None else None
         if cost is not None:
+            self._balance = balance  # what it fell by is the task's own, and nobody else's
             self._record(task_id, cost, around.since)
         is_over = balance is not None and around.is_disturbed(balance)
         if cost is not None or is_over or not self.has_limit or waited >= PATIENCE:

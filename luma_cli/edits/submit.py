@@ -123,6 +123,7 @@ class Submitter:
             self._take_refusal(entry, error)
         else:
             self._limited = 0
+            self._held_since = None
             self.queue.popleft()
             self._inbox.put(Turn())
 

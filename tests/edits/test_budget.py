@@ -95,6 +95,24 @@ def test_one_that_does_not_wait_sends_the_rest_when_the_first_is_charged(
     assert (done.code, len(done.out.splitlines()), len(server.submissions())) == (9, 3, 3), done.err
 
 
+def test_a_charge_at_the_end_of_one_task_hides_no_cost_of_the_next(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
+    with account(monkeypatch, duration=0.3, charge_delay=0.0):
+        done = edit(luma, 0, "--max-credits", "500", "--wait", "--interval", "1s", count=2)
+
+    assert (done.code, costs(luma)) == (0, [100, 100]), done.err
+
+
+def test_the_wait_for_each_price_has_a_limit_of_its_own(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(model, number) for model in ("luma", "wan-2.7-edit") for number in range(2)]
+    edits = [{"prompt": PROMPT, "video": f"{CLIP_URL}?{number}", "model": model} for model, number in rows]
+    Path("edits.jsonl").write_text("\n".join(map(json.dumps, edits)))
+    with account(monkeypatch, duration=0.6, charge_delay=0.0) as server:
+        limits = ("--max-credits", "500", "--timeout", "3s", "--interval", "1s")
+        done = luma("batch", "edits.jsonl", "--no-check", *limits)
+
+    assert (done.code, len(server.submissions())) == (0, 4), done.err
+
+
 def test_a_price_that_does_not_show_within_the_time_limit_ends_it(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LUMA_DAILY_CREDITS", "250")
     with account(monkeypatch, duration=60.0, charge_delay=0.3) as server:

@@ -224,8 +224,9 @@ class Entry:
     the bare link of `task`.
 
     `name` stands before its errors, `naming` names its files, `output` is where its video goes (None: nowhere).
-    `age` is seconds since its submission. `entry_id` and `line` are those of a manifest. `whole` is what it is a piece
-    of. `waits_since` is a clock reading, when it had to wait for another process first. `possible_models` are those of a task that the journal does not hold.
+    `age` is seconds since its submission. `entry_id` and `line` are those of a manifest. `waits_since` is a clock
+    reading: when it had to wait for another process. `whole` is what it is a piece of. `possible_models` are those of a
+    task that the journal does not hold.
     """
 
     name: str

@@ -183,11 +183,13 @@ class Costs:
         self, limit: float, period: str, rows: list[dict[str, Any]], expected: float | None, details: Details
     ) -> None:
         spent = sum(_cost(row, expected, details) for row in rows)
-        price = "at an unknown price" if expected is None else f"about {expected:g}"
+        # A clip of unknown length has no price if that goes by the second: only the first may pass the limit for it.
+        likely = expected if expected is not None else _highest(rows, details)
+        price = "at an unknown price" if likely is None else f"about {likely:g}"
         _log.info("credits of %s: %g spent or expected, limit %g, the next %s", period, spent, limit, price)
         # Costs are sums of floats: a hair over the limit is not over it.
-        if spent + (expected or 0.0) > limit + 1e-6 or (expected is None and spent >= limit):
-            next_one = "" if expected is None else f", and one more costs about {expected:g}"
+        if spent + (likely or 0.0) > limit + 1e-6 or (likely is None and spent >= limit):
+            next_one = "" if likely is None else f", and one more costs about {likely:g}"
             message = f"the limit of {limit:g} credits for {period} is reached: {spent:g} are spent or on their way"
             raise OutOfCredits(message + next_one, hint=LIMIT_HINT)
         unseen = next((row for row in rows if expected is None and _is_first(row)), None)
@@ -233,6 +235,14 @@ def _cost(row: dict[str, Any], expected: float | None, details: Details) -> floa
     """What the row has cost, or probably will: prices may have risen since it was sent."""
     if row["credits"] is not None:
         return float(row["credits"])
-    is_alike = (row["model"], row["options"]) == (details.model, options_text(details.options))
-    now = expected if expected is not None and (is_alike or row["expected_credits"] is None) else 0.0
+    now = expected if expected is not None and (_is_alike(row, details) or row["expected_credits"] is None) else 0.0
     return max(float(row["expected_credits"] or 0.0), now)
+
+
+def _highest(rows: list[dict[str, Any]], details: Details) -> float | None:
+    """The highest cost that was seen of such an edit; None: none was."""
+    return max((float(row["credits"]) for row in rows if row["credits"] and _is_alike(row, details)), default=None)
+
+
+def _is_alike(row: dict[str, Any], details: Details) -> bool:
+    return bool((row["model"], row["options"]) == (details.model, options_text(details.options)))

@@ -153,6 +153,15 @@ def test_without_a_known_price_one_goes_first_and_the_others_wait_for_its_cost(b
         pay(book, "b", budget=replace(budget, expected=book.costs.expected_price("luma")))
 
 
+def test_a_clip_of_unknown_length_counts_at_what_the_dearest_has_cost(book: Journal) -> None:
+    """Its price goes by the second, and so is never known: each one would be the first, which may pass the limit."""
+    budget = Budget(per_run=200)
+    pay(book, "a", 90, budget=budget)
+    pay(book, "b", 60, budget=budget)
+    with pytest.raises(OutOfCredits, match=r"150 are spent.*about 90"):
+        pay(book, "c", budget=budget)
+
+
 def test_a_cost_that_is_not_seen_within_a_minute_ends_the_spending(book: Journal, clock: Clock) -> None:
     budget = Budget(per_run=500)
     first = pay(book, "a", budget=budget)

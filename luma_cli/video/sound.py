@@ -30,6 +30,7 @@ MAX_SECONDS = 6 * 3600
 # A decoder needs what came before the first sample that is heard: the bit reservoir of MP3 reaches furthest.
 LEAD = Fraction(3, 2)
 MAX_TIMESCALE = 10_000_000  # of a movie
+MICROSECOND = Fraction(1, 1_000_000)  # in which ffmpeg counts offsets; MPEG-TS has 90,000 ticks
 # Files of sound alone whose first packet's time is that of ffmpeg's counting and not the sound's.
 BEGIN_WITH_SOUND = ("mp3", "ogg")
 
@@ -226,7 +227,11 @@ def _copied(sound: Sound, length: Fraction, unit: Fraction) -> Laid:
     delay, priming = sound.heard - sound.zero, sound.heard - sound.first
     late = priming if delay > 0 else Fraction(0)
     cut = ["-ss", _seconds(sound.zero - LEAD)] if sound.first < sound.zero - 2 * LEAD else []
-    source = read_from(sound.path, sound.kind, *cut, "-itsoffset", _seconds(late - sound.zero))
+    shift = late - sound.zero
+    if sound.kind == "mpegts":
+        # A shift by exactly the stream's start is taken for ffmpeg's own, and "corrected" to the start of the sound.
+        shift += MICROSECOND
+    source = read_from(sound.path, sound.kind, *cut, "-itsoffset", _seconds(shift))
     end = length + late
     # A packet that plays on after the picture's end is made to end with it.
     shortened = f"setts=ts=TS:duration=min(DURATION\\,max(1\\,floor({end.numerator}/{end.denominator}/TB-TS)))"

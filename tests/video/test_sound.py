@@ -63,6 +63,16 @@ def test_sound_that_begins_late_keeps_its_delay(program: Ffmpeg, tmp_path: Path)
     assert heard(laid(program, tmp_path, "late-sound.mp4"))[0] == round(0.4321 * 48000)
 
 
+def test_sound_that_begins_late_in_a_transport_stream_does_too(program: Ffmpeg, tmp_path: Path) -> None:
+    """ffmpeg takes a shift by exactly the file's start, which such a picture has, for its own."""
+    source, target = tmp_path / "late.ts", tmp_path / "a.mp4"
+    picture, sound = ["-f", "lavfi", "-i", "color=s=32x32:r=25:d=1"], ["-f", "lavfi", "-i", "sine=d=0.5:r=48000"]
+    ffmpeg(*picture, "-itsoffset", "0.3", *sound, "-c:v", "libx264", "-bf", "0", "-c:a", "ac3", source)
+    with_sound(program, clip("result.mp4"), source, target)
+
+    assert heard(target)[0] == pytest.approx(0.3 * 48000, abs=1024)
+
+
 def test_a_trimmed_source_gives_its_sound_from_the_cut_on(program: Ffmpeg, tmp_path: Path) -> None:
     """0.5 s is frame 15, which begins at 0.5005 s."""
     start, samples = heard(laid(program, tmp_path, "ntsc.mp4", start=0.5))

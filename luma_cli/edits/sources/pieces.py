@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -129,7 +130,8 @@ def _look(run: Run, request: EditRequest) -> Footage | None:
     check_clip(request)
     assert request.clip.path is not None  # noqa: S101
     footage = look(find_ffmpeg(run.settings.ffmpeg, NEEDS, option="--split"), request.clip.path, verb="split")
-    if float(footage.seconds) <= request.model.limits.max_seconds + headers.ROUNDING:
+    # What the model takes is the whole file's length: of a sound that plays on, only its picture is sent, as one piece.
+    if max(float(footage.seconds), footage.container_seconds) <= request.model.limits.max_seconds + headers.ROUNDING:
         log.info("%s needs no cut", request.clip.name)
         return None
     return footage
@@ -478,7 +480,14 @@ def _facts(piece: Piece, row: Row | None) -> Mapping[str, object]:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.is_symlink():  # somebody else's wish for where our pieces go
-            raise files.refused_link(folder)
+        facts = folder.lstat()
     except OSError as error:
         raise FileError(f"cannot make the folder {folder}: {reason(error)}") from error
+    # In a shared folder it may be somebody else's wish for where our pieces go, with links in it.
+    if not stat.S_ISDIR(facts.st_mode):
+        raise files.refused_link(folder)
+    if not files.is_ours(facts, folder.parent):
+        raise FileError(
+            f"{folder} belongs to another user",
+            hint="remove it, or use -o with another name or in a folder of your own",
+        )

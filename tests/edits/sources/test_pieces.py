@@ -195,6 +195,33 @@ def test_a_clip_that_needs_no_cut_is_a_plain_edit(luma: Luma, realistic: Sandbox
     assert json.loads(out)["taskId"]
 
 
+def test_of_a_clip_whose_sound_is_too_long_the_picture_alone_is_sent(
+    luma: Luma, realistic: Sandbox, clip: Path
+) -> None:
+    footage.ffmpeg(*footage.picture("10", 1, "96x54"), *footage.tone(12), *footage.X264, *footage.AAC, clip)
+
+    code, out, err = luma(*SPLIT, "--json")
+
+    assert code == 0, err
+    assert [piece["frames"] for piece in json.loads(out)["pieces"]] == [10]
+    assert footage.frame_times(Path("out.mp4")) == footage.frame_times(clip)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give folders away")
+def test_a_work_folder_of_another_user_is_refused_before_anything_is_paid(
+    luma: Luma, realistic: Sandbox, clip: Path
+) -> None:
+    """Links in it would have our pieces written over other files."""
+    folder = Path(".out.mp4.luma-pieces")
+    folder.mkdir()
+    os.chown(folder, 12345, 12345)
+
+    code, _, err = luma(*SPLIT)
+
+    assert (code, submissions(realistic)) == (11, 0)
+    assert "belongs to another user" in err
+
+
 def test_redo_of_a_piece_makes_the_whole_again_and_goes_on_if_it_was_stopped(
     luma: Luma, realistic: Sandbox, clip: Path
 ) -> None:

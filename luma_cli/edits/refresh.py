@@ -80,21 +80,36 @@ def task_now(run: Run, task_id: str) -> Task:
 
 
 def claim_own(run: Run, rows: Iterable[Row]) -> list[Row]:
-    """Ask the service once about each of these tasks: what our key can see is our account's. Returns the others."""
+    """Ask the service once about each of these tasks: what our key can see is our account's. Returns the others.
+
+    One that is too new to be visible is judged by another task of the same key, and asked about again next time.
+    """
     denied = []
     for row in rows:
-        client = run.client
-        try:
-            client.task(row.task.task_id, row.task.model)
-        except Rejected as error:
-            if error.is_not_found and not isinstance(error, NoLongerOffered):
-                run.journal.deny_for_account(row.number)
-                denied.append(row)
-        except LumaError as error:
-            log.info("%s: whose it is could not be asked: %s", row.task.task_id, error.message)
-        else:
+        is_new, is_shown = row.age <= VISIBILITY_GRACE, _is_shown(run, row)
+        witness = run.journal.seen_beside(row) if is_shown is False and is_new else None
+        if witness is not None and _is_shown(run, witness):
+            row, is_shown = witness, True
+        if is_shown:
             run.journal.claim_for_account(row.number)
+        elif is_shown is False:
+            denied.append(row)
+            if not is_new:
+                run.journal.deny_for_account(row.number)
     return denied
+
+
+def _is_shown(run: Run, row: Row) -> bool | None:
+    """Whether the service shows the task of a row to our key; None if it does not answer that."""
+    client = run.client
+    try:
+        client.task(row.task.task_id, row.task.model)
+    except LumaError as error:
+        if isinstance(error, Rejected) and error.is_not_found and not isinstance(error, NoLongerOffered):
+            return False
+        log.info("%s: whose it is could not be asked: %s", row.task.task_id, error.message)
+        return None
+    return True
 
 
 def failure_of(task: Task, wait_command: str = "") -> LumaError | None:

@@ -158,6 +158,13 @@ class Lookups:
         values = {**self._scope.values, **key_values(keys), "identity": identity, "digest": digest}
         return self._rows(f"{condition} AND ({of_edit})", values)
 
+    def seen_beside(self, row: Row) -> Row | None:
+        """Another task that the key of this row has submitted and the service has shown; None if there is none."""
+        condition = "account = :of AND base_url = :service AND number != :number AND checked_at IS NOT NULL"
+        values = {"of": row.account, "service": row.base_url, "number": row.number}
+        found = self._rows(f"{condition} AND task_id IS NOT NULL ORDER BY number DESC LIMIT 1", values)
+        return found[0] if found else None
+
     def file_at(self, path: str) -> tuple[str, SavedFile] | None:
         """The task id and file that were last saved under this absolute path."""
         columns = "task_id, path, bytes, sha256, url, delivered_sha256, saved_at"

@@ -289,6 +289,21 @@ def test_another_key_has_tasks_of_its_own(luma: Luma, monkeypatch: pytest.Monkey
         assert luma("status", first.out.strip(), "--cached").code == 0
 
 
+def test_a_second_key_of_the_account_pays_nothing_again_that_is_not_visible_yet(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the cap of the first key ends a batch, and the next one goes on with it at once."""
+    assert luma("modify", CLIP_URL, "-p", "An edit of before", "--no-check", "-w").code == 0
+    sandbox.scenario = "not-visible"
+    words = ("modify", CLIP_URL, "-p", PROMPT, "--no-check", "--idempotency-key", "auto")
+    first = luma(*words)
+    sandbox.api_key = KEY[::-1]
+    monkeypatch.setenv("LUMA_API_KEY", KEY[::-1])
+
+    assert luma(*words)[:2] == (0, first.out)
+    assert len(sandbox.submissions()) == 2
+
+
 # --- A10: the arrow-up key ---
 
 

@@ -22,7 +22,7 @@ def run() -> None:
         _print_offers(*words)
     else:
         # Nothing of what start-up makes is garbage: to look for some costs 4 % of it (measured).
-        gc.set_threshold(20_000, 10, 10)
+        gc.set_threshold(100_000, 10, 10)
         # Until `main` has a better answer, Ctrl-C ends us without a traceback, as it ends any program.
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -15,7 +15,7 @@ LumaError            1   anything not named below
 └ Interrupted      128+  a signal ended us; the tasks go on
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class LumaError(Exception):
@@ -47,8 +47,7 @@ class LumaError(Exception):
         self.task_id = task_id
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """What a check found. `name` is stable, `level` is "error" or "warning", `video` the clip that it is about."""
 
     name: str
@@ -86,6 +85,12 @@ class Rejected(LumaError):
     def is_not_found(self) -> bool:
         """The service has no record of the task, whether it never will or only not yet (observed)."""
         return self.api_code in (404, 422)
+
+
+class NoLongerOffered(Rejected):
+    """The model seems to be gone. `sister` is the model that the hint names."""
+
+    sister: str
 
 
 class Unavailable(LumaError):
@@ -144,8 +149,7 @@ class Interrupted(LumaError):
         self.exit_code = exit_code
 
 
-@dataclass(frozen=True)
-class ExitCode:
+class ExitCode(NamedTuple):
     code: int
     meaning: str
     next_step: str

@@ -4,7 +4,6 @@ import errno
 import logging
 import os
 import re
-import secrets
 import socket
 import stat
 import sys
@@ -42,7 +41,7 @@ def save_whole(content: bytes, target: Path, *, overwrite: bool, mode: int = 0o6
     Raises:
         FileError: it cannot be saved, or another file took the name meanwhile.
     """
-    part = target.with_name(f"{TEMPORARY}{secrets.token_hex(8)}.part")
+    part = target.with_name(f"{TEMPORARY}{os.urandom(8).hex()}.part")
     try:
         with open(os.open(part, _NEW, mode), "wb") as file:
             file.write(content)
@@ -186,7 +185,7 @@ def new_file_facts(folder: Path) -> os.stat_result:
     Raises:
         OSError: none can be made.
     """
-    path = folder / f"{TEMPORARY}{secrets.token_hex(8)}.part"
+    path = folder / f"{TEMPORARY}{os.urandom(8).hex()}.part"
     descriptor = _nameless(folder)
     if descriptor is not None:
         path = folder

@@ -9,13 +9,23 @@ from typing import Any, TypeVar
 
 from luma_cli import signals
 from luma_cli.api import envelope, redaction, task
-from luma_cli.api.envelope import Envelope, NoLongerOffered, NotAnEnvelope
-from luma_cli.api.hosts import host_of, is_loopback
-from luma_cli.api.models import DEFAULT_MODEL, Model, find_model
-from luma_cli.api.task import Edit, State, Task
+from luma_cli.api.envelope import Envelope, NotAnEnvelope
+from luma_cli.api.hosts import host_of, is_link, is_loopback
+from luma_cli.api.models import Model, find_model
+from luma_cli.api.payload import from_api, payload_of
+from luma_cli.api.task import DEFAULT_MODEL, Edit, State, Task
 from luma_cli.api.transport import Bearer, Reply, Session, TransportError, exchange, parse_retry_after
 from luma_cli.api.upload import ClipReader, upload_body
-from luma_cli.errors import FileError, LumaError, OutcomeUnknown, OutOfCredits, Rejected, Unavailable, reason
+from luma_cli.errors import (
+    FileError,
+    LumaError,
+    NoLongerOffered,
+    OutcomeUnknown,
+    OutOfCredits,
+    Rejected,
+    Unavailable,
+    reason,
+)
 
 CREDIT = "/api/v1/chat/credit"
 DOWNLOAD_URL = "/api/v1/common/download-url"
@@ -152,7 +162,7 @@ class Client:
             raise Unavailable("kie.ai gave an unexpected reply about the task", task_id=task_id)
         if reply.data.get("taskId") not in (None, task_id):
             raise Unavailable("the reply was for another task", task_id=task_id)
-        return task.from_api(reply.data, task_id, row)
+        return from_api(reply.data, task_id, row)
 
     def endpoint_answers(self, model: str = DEFAULT_MODEL) -> bool:
         """Whether the service still has the endpoint of a model: asks once about a task that cannot exist.
@@ -194,7 +204,7 @@ class Client:
             Unavailable: a temporary failure.
         """
         reply = self._call("POST", DOWNLOAD_URL, json={"url": url})
-        if not task.is_link(reply.data):
+        if not is_link(reply.data):
             raise Unavailable("kie.ai gave an unexpected reply instead of a link")
         return str(reply.data)
 
@@ -226,7 +236,7 @@ class Client:
         except OSError as error:
             raise FileError(f"cannot read {path.name}: {reason(error)}") from error
         link = reply.data.get("downloadUrl") if isinstance(reply.data, dict) else None
-        if not task.is_link(link):
+        if not is_link(link):
             raise Unavailable("the upload host gave no usable link", hint="try again later")
         return str(link)
 
@@ -293,7 +303,7 @@ class Client:
                     session,
                     "POST",
                     self.base_url + model.family.submit_path,
-                    json=edit.payload(),
+                    json=payload_of(edit),
                     auth=self._auth,
                     attempt=attempt,
                     on_sending=signals.hold,

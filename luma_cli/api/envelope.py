@@ -2,13 +2,12 @@
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from luma_cli.api.models import MODELS, Model, describe_clip
 from luma_cli.api.redaction import scrub
 from luma_cli.api.task import as_int, as_text
-from luma_cli.errors import KeyRejected, LumaError, OutOfCredits, Rejected, TaskFailed, Unavailable
+from luma_cli.errors import KeyRejected, LumaError, NoLongerOffered, OutOfCredits, Rejected, TaskFailed, Unavailable
 
 MAX_MESSAGE = 240
 MAX_DIGITS = 400
@@ -16,8 +15,7 @@ MAX_DIGITS = 400
 KEY_HINT = "luma config check; keys are made at https://kie.ai/api-key"
 
 
-@dataclass(frozen=True)
-class Meaning:
+class Meaning(NamedTuple):
     """What a code means: our error class, our words, and a way on."""
 
     error: type[LumaError]
@@ -64,14 +62,7 @@ class NotAnEnvelope(ValueError):
     """The body is not what the service documents; the text says in few words why."""
 
 
-class NoLongerOffered(Rejected):
-    """The model seems to be gone. `sister` is the model that the hint names."""
-
-    sister: str
-
-
-@dataclass(frozen=True)
-class Envelope:
+class Envelope(NamedTuple):
     code: int
     message: str
     data: Any

@@ -6,6 +6,7 @@ import socket
 import unicodedata
 from urllib.parse import urlsplit
 
+MAX_LINK = 8192
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # Of ASCII only what names and addresses are made of: a resolver, a proxy and we might read the rest differently.
 # Letters of other scripts are left to IDNA, but none that it takes for a dot.
@@ -105,3 +106,14 @@ def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     if address in _NAT64 or (int(address) >> 32 == 0 and int(address) > 1):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return None
+
+
+def is_link(value: object) -> bool:
+    """An absolute http(s) link whose host is one that everybody reads alike."""
+    if not isinstance(value, str) or len(value) > MAX_LINK or not value.isprintable() or " " in value:
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and is_host(parts.hostname or "") and parts.port != 0
+    except ValueError:
+        return False

@@ -9,15 +9,15 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from luma_cli.api.options import Option, Value, same_name
 from luma_cli.errors import UsageError
 
-DEFAULT_MODEL = "luma"
+MIN_SECONDS = 1.0  # of a clip for which the vendor documents none
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What a model takes. Seconds, bytes and pixels; None if nothing is documented.
 
     `doubtful_bytes`: above it a link may fail upstream. `languages`: the prompt's, as ISO 639-1 codes. `min_side` is
@@ -25,7 +25,7 @@ class Limits:
     """
 
     max_seconds: float
-    min_seconds: float = 1.0
+    min_seconds: float = MIN_SECONDS
     max_link_bytes: int = 500 * 10**6
     max_upload_bytes: int = 100 * 10**6
     doubtful_bytes: int | None = 100 * 10**6
@@ -47,8 +47,7 @@ _FLAGS: Mapping[int | str, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(NamedTuple):
     """Addresses and record of models that share an API.
 
     Paths into a record are written with dots and lead through JSON that stands inside of text (`resultJson` and
@@ -62,7 +61,7 @@ class Family:
     results: tuple[str, ...]
     inputs: str = ""
     state: str = "successFlag"
-    states: Mapping[int | str, str] = field(default_factory=lambda: _FLAGS)
+    states: Mapping[int | str, str] = _FLAGS
     sources: tuple[str, ...] = ()
     echoes: tuple[str, ...] = ("paramJson",)
     error_code: str = "errorCode"
@@ -296,8 +295,7 @@ def check_watermark(model: Model, watermark: str | None) -> None:
     raise UsageError(f"{model.name} puts no watermark into its results", hint="leave --watermark out")
 
 
-@dataclass(frozen=True)
-class ModelDescription:
+class ModelDescription(NamedTuple):
     """A row of `luma help models`: plain facts in words."""
 
     name: str

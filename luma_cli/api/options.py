@@ -3,22 +3,21 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from luma_cli.api.hosts import MAX_LINK
 from luma_cli.errors import UsageError
 
 Value = str | int | bool | list[str]
 
 MAX_TEXT = 5000
-MAX_LINK = 8192
 
 _SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _RATIO = re.compile(r"[1-9][0-9]{0,3}:[1-9][0-9]{0,3}")
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One setting as the vendor spells it. `kind` is one of int, bool, choice, ratio, link, links and text.
 
     `ranges` are the inclusive ranges of an int, `max_items` bounds a list and `max_text` a text.

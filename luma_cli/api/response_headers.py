@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urljoin, urlsplit
 
-from luma_cli.api.hosts import host_of, is_loopback, is_public, without_query
-from luma_cli.api.task import is_link
+from luma_cli.api.hosts import host_of, is_link, is_loopback, is_public, without_query
 from luma_cli.errors import FileError
 
 Headers = Mapping[str, str]

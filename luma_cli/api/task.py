@@ -2,22 +2,20 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
-from luma_cli.api.hosts import is_host
-from luma_cli.api.models import LUMA, Family, Model, find_model, model_of_record
+from luma_cli.api.hosts import is_link
 
+DEFAULT_MODEL = "luma"
 # What a task id may look like before we store or print it. The service's own are 32 hexadecimal digits, but the
 # vendor calls them opaque.
 TASK_ID = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
 # No documented limit; the vendor's samples show one link. More than this is not a result list but an attack.
 MAX_LINKS = 100
-MAX_LINK = 8192
 MAX_CREDITS = 1e15
 
 
@@ -38,8 +36,7 @@ LATEST_YEAR = 2200
 FINAL_CODES = (408, 501, 531)
 
 
-@dataclass(frozen=True)
-class SavedFile:
+class SavedFile(NamedTuple):
     """One result on disk. `sha256` is that of the file, `delivered_sha256` that of the service's bytes, if known."""
 
     path: str
@@ -49,8 +46,7 @@ class SavedFile:
     delivered_sha256: str | None = None
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """A fact about a task: its attribute, which is the journal's column too, its name in JSON, and its kind.
 
     Kinds: text, int, float, time, links and words (texts that are no links), and code (a number or a text).
@@ -103,7 +99,7 @@ class Task:
     error_message: str | None = None
     warnings: tuple[str, ...] = ()
     files: tuple[SavedFile, ...] = ()
-    model: str = LUMA.name
+    model: str = DEFAULT_MODEL
     credits: float | None = None
     parent_task_id: str | None = None
 
@@ -132,79 +128,6 @@ class Task:
             return None
         end = self.complete_time or (None if self.has_ended else datetime.now(UTC))
         return None if end is None else max(0.0, (end - self.create_time).total_seconds())
-
-
-def from_api(record: Mapping[str, Any], task_id: str, model: Model = LUMA) -> Task:
-    """Read the `data` of a record, believing nothing: a field of the wrong type counts as absent.
-
-    The model's row says where each fact stands and what the states mean.
-
-    Source: vendor page "Get Luma Modify Details" for the fields, sibling pages for the looser types (times and codes
-    as text, 0 and "" for "none").
-    """
-    model = model_of_record(record, model)
-    family = model.family
-    code, message = as_code(record.get(family.error_code)), as_text(record.get(family.error_message))
-    echoes = [echo for path in family.echoes if isinstance(echo := _value_at(record, path), dict)]
-    flag = as_int(record.get("successFlag"))
-    return Task(
-        task_id=task_id,
-        model=model.name,
-        state=_state(record, family, code, message),
-        success_flag=flag,
-        credits=as_credits(record.get(family.credits)),
-        prompt=_first(as_text(echo.get(model.prompt_field)) for echo in echoes),
-        video_url=_first(as_link(echo.get(model.clip_field)) for echo in echoes),
-        watermark=_first(as_text(echo.get(name)) for echo in echoes for name in reversed(model.watermark_fields)),
-        callback_url=_first(as_link(echo.get(family.callback_field)) for echo in echoes),
-        create_time=as_time(record.get(family.create_time)),
-        complete_time=as_time(record.get(family.complete_time)),
-        result_urls=_links_at(record, family.results),
-        origin_urls=_links_at(record, family.sources),
-        error_code=code,
-        error_message=message,
-        warnings=("callback_failed",) if flag == 4 else (),
-    )
-
-
-def _state(record: Mapping[str, Any], family: Family, code: int | str | None, message: str | None) -> State:
-    raw = record.get(family.state)
-    number = as_int(raw)
-    name = raw.strip().lower() if number is None and isinstance(raw, str) else number
-    state = State.UNKNOWN if name is None else State(family.states.get(name, State.UNKNOWN))
-    is_over = code in FINAL_CODES or (family.fails_by_error and (code is not None or message is not None))
-    return State.GENERATE_FAILED if is_over and state in (State.GENERATING, State.UNKNOWN) else state
-
-
-def _first(values: Iterable[str | None]) -> str | None:
-    return next((value for value in values if value is not None), None)
-
-
-def _links_at(record: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, ...]:
-    return next((links for path in paths if (links := as_links(_value_at(record, path)))), ())
-
-
-def _value_at(value: Any, path: str) -> Any:
-    """What stands at a dotted path, also inside of JSON that is held as text; None if nothing does."""
-    for name in path.split("."):
-        value = _parse_inner(value).get(name)
-    if isinstance(value, str) and (inner := _parse_inner(value)):
-        return inner
-    return value
-
-
-def _parse_inner(value: Any) -> dict[str, Any]:
-    """A JSON object, or the text of one; empty if it is neither."""
-    if isinstance(value, str):
-        value = _load(value)
-    return value if isinstance(value, dict) else {}
-
-
-def _load(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def is_task_id(value: object) -> bool:
@@ -271,25 +194,22 @@ def as_links(value: object) -> tuple[str, ...]:
     An implausibly long list counts as none.
     """
     if isinstance(value, str):
-        value = [value] if is_link(value) else _load(value)
+        value = [value] if is_link(value) else load_json(value)
     if not isinstance(value, list) or len(value) > MAX_LINKS:
         return ()
     return tuple(link for link in value if is_link(link))
 
 
+def load_json(text: str) -> Any:
+    """What a text of JSON holds; None if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 def as_link(value: object) -> str | None:
     return value if isinstance(value, str) and is_link(value) else None
-
-
-def is_link(value: object) -> bool:
-    """An absolute http(s) link whose host is one that everybody reads alike."""
-    if not isinstance(value, str) or len(value) > MAX_LINK or not value.isprintable() or " " in value:
-        return False
-    try:
-        parts = urlsplit(value)
-        return parts.scheme in ("http", "https") and is_host(parts.hostname or "") and parts.port != 0
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True)
@@ -300,19 +220,5 @@ class Edit:
     video_url: str
     watermark: str | None = None
     callback_url: str | None = None
-    model: str = LUMA.name
+    model: str = DEFAULT_MODEL
     options: Mapping[str, object] = field(default_factory=dict)
-
-    def payload(self) -> dict[str, Any]:
-        """The JSON body; only fields that have a value, as the vendor's sample does. Note the capital B.
-
-        Raises:
-            UsageError: there is no such model.
-        """
-        model = find_model(self.model)
-        family = model.family
-        texts = {model.prompt_field: self.prompt, model.clip_field: self.video_url}
-        texts |= dict.fromkeys(model.watermark_fields, self.watermark or "")
-        inputs = {**{name: text for name, text in texts.items() if text}, **self.options}
-        callback = {family.callback_field: self.callback_url} if self.callback_url else {}
-        return {**model.fixed, **({family.inputs: inputs} if family.inputs else inputs), **callback}

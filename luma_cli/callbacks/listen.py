@@ -7,8 +7,8 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from luma_cli import signals
-from luma_cli.api.hosts import host_of, is_loopback, without_query
-from luma_cli.api.task import Task, is_link
+from luma_cli.api.hosts import host_of, is_link, is_loopback, without_query
+from luma_cli.api.task import Task
 from luma_cli.api.transport import Session, TransportError, exchange
 from luma_cli.callbacks.server import Receiver
 from luma_cli.callbacks.signature import Callback

@@ -12,8 +12,8 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 from luma_cli import signals
-from luma_cli.api.hosts import host_of, is_loopback, is_public
-from luma_cli.api.task import Task, is_link
+from luma_cli.api.hosts import host_of, is_link, is_loopback, is_public
+from luma_cli.api.task import Task
 from luma_cli.callbacks.server import Endpoint, Receiver
 from luma_cli.callbacks.signature import Callback
 from luma_cli.config import key_store

@@ -3,7 +3,6 @@
 import logging
 import shlex
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from luma_cli.api.models import LUMA, Limits
@@ -47,7 +46,7 @@ def check_file(
     except OSError as error:
         hint = "check the name and who may read it"
         found = [Finding("not-readable", ERROR, f"cannot be read: {reason(error)}", hint)]
-    return [replace(finding, video=str(path)) for finding in found]
+    return [finding._replace(video=str(path)) for finding in found]
 
 
 class _Look:

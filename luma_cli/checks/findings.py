@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from luma_cli.api.models import Limits
+from luma_cli.api.models import MIN_SECONDS, Limits
 from luma_cli.errors import Finding
 from luma_cli.video import headers
 from luma_cli.video.media import Media, Track
@@ -62,7 +62,7 @@ def find_length(media: Media, limits: Limits, *, may_be_longer: bool, hint: str)
 
 def find_too_short(duration: float, limits: Limits) -> Finding | None:
     """By the vendor's own limit: what stands in the row of every model is ours, for pieces of a clip."""
-    if limits.min_seconds <= Limits.min_seconds or duration >= limits.min_seconds - headers.ROUNDING:
+    if limits.min_seconds <= MIN_SECONDS or duration >= limits.min_seconds - headers.ROUNDING:
         return None
     message = f"{duration:.1f} s long, the model takes {limits.min_seconds:g} s at least"
     return Finding("too-short", ERROR, message, "give a longer clip, or another --model")

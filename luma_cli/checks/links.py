@@ -3,16 +3,14 @@
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import requests
 
 from luma_cli.api import response_headers
-from luma_cli.api.hosts import host_of, is_loopback, is_public, without_query
+from luma_cli.api.hosts import host_of, is_link, is_loopback, is_public, without_query
 from luma_cli.api.models import LUMA, Limits
-from luma_cli.api.task import is_link
 from luma_cli.api.transport import Session, TransportError, opened
 from luma_cli.checks.findings import ERROR, WARNING, find_doubts, find_kind, find_length, find_picture, find_sides
 from luma_cli.errors import Finding
@@ -78,7 +76,7 @@ def check_link(
             found = [*_check_host(url), *remote.findings(limits)]
         except _EndedError as error:
             found = [*_check_host(url), error.finding]
-    return [replace(finding, video=url) for finding in found]
+    return [finding._replace(video=url) for finding in found]
 
 
 def _check_host(url: str) -> list[Finding]:

@@ -71,6 +71,7 @@ class EditOptions:
         Raises:
             UsageError: the options do not fit together. Nothing was sent.
         """
+        from luma_cli.api.models import find_model
         from luma_cli.callbacks.wake import open_server, pace
         from luma_cli.edits.request import Asked
         from luma_cli.output.questions import ask_prompts
@@ -97,7 +98,7 @@ class EditOptions:
             prompts,
             self.watermark,
             server.callback_url,
-            self.model,
+            find_model(self.model) if self.model is not None else None,
             self.setting or (),
             self.trim,
             self.takes,

@@ -1,6 +1,7 @@
 """The texts of `luma help TOPIC`."""
 
-from luma_cli.api.models import DEFAULT_MODEL, ModelDescription, describe_models
+from luma_cli.api.models import ModelDescription, describe_models
+from luma_cli.api.task import DEFAULT_MODEL
 from luma_cli.errors import EXIT_CODES, UsageError
 from luma_cli.output.schema import schema
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from luma_cli.api.task import is_link
+from luma_cli.api.hosts import is_link
 from luma_cli.config import folders
 from luma_cli.config.addresses import ca_bundle, parse_service_url
 from luma_cli.config.environment import environment_with as environment_with

@@ -5,7 +5,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 VIDEO_EXTENSIONS = (".mp4", ".mov", ".avi", ".webm", ".mkv", ".gif")
@@ -25,8 +25,7 @@ _REORDERING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 PATTERN, PATTERN_WITH_PROMPT = "{stem}-{id}", "{stem}-{prompt}-{id}"
 
 
-@dataclass(frozen=True)
-class Naming:
+class Naming(NamedTuple):
     """What the default names of a task's files are made of, beside its id; see `default_name`."""
 
     stem: str = "video"

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from luma_cli.api.envelope import NoLongerOffered
 from luma_cli.api.models import find_model
 from luma_cli.api.task import Task
 from luma_cli.config.times import parse_since
 from luma_cli.edits.request import EditRequest
 from luma_cli.edits.run import Plan, Run
-from luma_cli.errors import FileError, KeyRejected, LumaError
+from luma_cli.errors import FileError, KeyRejected, LumaError, NoLongerOffered
 from luma_cli.journal.costs import PATIENCE, Budget, PriceUnknown, Spent
 from luma_cli.journal.submissions import Submission
 

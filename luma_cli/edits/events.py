@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luma_cli.api.task import Task
 from luma_cli.errors import Finding, LumaError
-from luma_cli.journal.splits import Piece
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from luma_cli.edits.poll import Poll
+    from luma_cli.journal.splits import Piece
 
 OnProgress = Callable[[float, float | None], None]
 
@@ -36,24 +37,21 @@ class Finished:
     """Nothing more is to be drawn."""
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(NamedTuple):
     """A remark for the user. `once`: the same words are not repeated in this run."""
 
     text: str
     once: bool = False
 
 
-@dataclass(frozen=True)
-class Warned:
+class Warned(NamedTuple):
     """Something that the user should know of, and that ends nothing."""
 
     text: str
     once: bool = True
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(NamedTuple):
     """What the checks before a submission found. Those in `raised` are reported as errors of their own."""
 
     findings: Sequence[Finding]
@@ -68,8 +66,7 @@ class Transfer:
     unit: str = "bytes"
 
 
-@dataclass(frozen=True)
-class Transferred:
+class Transferred(NamedTuple):
     """`done` of `total` so far (None: not known). At the end `has_ended`, and `is_whole` if it went well."""
 
     transfer: Transfer
@@ -79,15 +76,13 @@ class Transferred:
     is_whole: bool = False
 
 
-@dataclass(frozen=True)
-class Uploaded:
+class Uploaded(NamedTuple):
     """A local clip is in the service's temporary store."""
 
     name: str
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(NamedTuple):
     """For --dry-run: the request that would be sent, and what the checks found."""
 
     url: str
@@ -95,17 +90,15 @@ class Prepared:
     findings: Sequence[Finding] = ()
 
 
-@dataclass(frozen=True)
-class PiecesPlanned:
+class PiecesPlanned(NamedTuple):
     """For --dry-run of an edit in pieces: where the clip is cut, in frames of `rate` a second."""
 
     name: str
-    rate: Fraction
-    pieces: tuple[Piece, ...]
+    rate: "Fraction"
+    pieces: "tuple[Piece, ...]"
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """For --dry-run: what would become of a row of a manifest. `task` is what it has already, `error` what stops it.
 
     `expected_credits` is what it would probably cost, None if nobody knows.
@@ -121,8 +114,7 @@ class Planned:
     findings: Sequence[Finding] = ()
 
 
-@dataclass(frozen=True)
-class Submitted:
+class Submitted(NamedTuple):
     """A task was created. `is_new`: by this run, and not by an earlier one that this run continues."""
 
     name: str
@@ -130,8 +122,7 @@ class Submitted:
     is_new: bool = True
 
 
-@dataclass(frozen=True)
-class Polled:
+class Polled(NamedTuple):
     """What one poll brought. `clip` and `prompt` are those of the edit, `age` is seconds since its submission."""
 
     name: str
@@ -141,15 +132,13 @@ class Polled:
     age: float = 0.0
 
 
-@dataclass(frozen=True)
-class Tally:
+class Tally(NamedTuple):
     """How many entries are in each phase."""
 
     counts: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """An entry has come to its end, with what it was to bring. `entry_id` and `line` are those of a manifest.
 
     `clip` is the source as the user named it, "" if that is not known.
@@ -165,8 +154,7 @@ class Ended:
     pieces: tuple[Mapping[str, object], ...] | None = None
 
 
-@dataclass(frozen=True)
-class Failed:
+class Failed(NamedTuple):
     """An entry did not come to its end. `task` is what is known of it, None when there is none. `pieces` as `Ended`."""
 
     name: str
@@ -187,8 +175,7 @@ class NotTried:
     count: int
 
 
-@dataclass(frozen=True)
-class StillRunning:
+class StillRunning(NamedTuple):
     """Tasks that are left behind."""
 
     task_ids: tuple[str, ...]

@@ -7,19 +7,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from luma_cli import signals
-from luma_cli.api.hosts import host_of, is_loopback
+from luma_cli.api.hosts import host_of, is_link, is_loopback
 from luma_cli.api.models import find_model
-from luma_cli.api.task import is_link
 from luma_cli.downloads import part_file
 from luma_cli.downloads.source_clip import fetch_clip
 from luma_cli.downloads.target import sibling
 from luma_cli.edits.events import Note, Warned, transferring
-from luma_cli.edits.request import KEEP, SILENT, EditRequest, Finishing
-from luma_cli.edits.run import STDOUT, Plan, Run
+from luma_cli.edits.request import KEEP, SILENT, EditRequest
+from luma_cli.edits.run import STDOUT, Finishing, Plan, Run
 from luma_cli.errors import FileError, LumaError, UsageError, reason
 from luma_cli.journal.records import Row
 from luma_cli.video import headers, match
@@ -53,7 +52,7 @@ def check_finishing(run: Run, finishing: Finishing) -> Finishing:
     Raises:
         UsageError: it contradicts itself, the file is not a sound, or ffmpeg is missing for it.
     """
-    asked = replace(finishing, audio=finishing.audio or None)
+    asked = finishing._replace(audio=finishing.audio or None)
     if finishing.audio == "":
         raise UsageError("--audio is empty", hint="--audio keep, none or FILE")
     if asked.as_delivered and (asked.match or asked.audio not in (None, SILENT)):
@@ -61,7 +60,7 @@ def check_finishing(run: Run, finishing: Finishing) -> Finishing:
     if asked.audio not in (None, KEEP, SILENT):
         path = Path(os.path.abspath(asked.audio))
         _check_sound(path)
-        asked = replace(asked, audio=str(path))
+        asked = asked._replace(audio=str(path))
         find_ffmpeg(run.settings.ffmpeg, SOUND_NEEDS, option="--audio FILE")
     if asked.match:
         find_ffmpeg(run.settings.ffmpeg, match.NEEDS, option="--match")

@@ -49,7 +49,7 @@ def strictly(finding: Finding) -> Finding:
     """A finding as --strict takes it."""
     if finding.level == ERROR:
         return finding
-    return replace(finding, level=ERROR, hint=finding.hint or "without --strict this is only a warning")
+    return finding._replace(level=ERROR, hint=finding.hint or "without --strict this is only a warning")
 
 
 def unfit(errors: Sequence[Finding], findings: Sequence[Finding]) -> UsageError:

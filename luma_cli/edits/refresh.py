@@ -4,17 +4,16 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
-from luma_cli.api.envelope import NoLongerOffered
 from luma_cli.api.failures import failure_hint
-from luma_cli.api.task import KEPT_DAYS, VISIBILITY_GRACE, SavedFile, State, Task
+from luma_cli.api.task import VISIBILITY_GRACE, SavedFile, State, Task
 from luma_cli.edits.events import Failed, Note, Warned
 from luma_cli.edits.run import Run
 from luma_cli.errors import (
     ACCOUNT_ERRORS,
     FileError,
     LumaError,
+    NoLongerOffered,
     Rejected,
     StillGenerating,
     TaskFailed,
@@ -23,7 +22,6 @@ from luma_cli.journal.records import Row
 
 log = logging.getLogger(__name__)
 
-LINK_LIFE = timedelta(hours=24)
 # So many times the usual duration make a task a slow one. A duration below a second is that of a mock.
 SLOW = 3.0
 MIN_USUAL = 1.0
@@ -178,16 +176,6 @@ class SlowTasks:
         self._reported.add(task_id)
         what = f"{task_id} takes over {SLOW:.0f} times as long as usual and may have been dropped"
         self._run.report(Warned(f"{what}: see whether https://kie.ai/logs shows it", once=False))
-
-
-def warn_of_unsaved(run: Run) -> None:
-    """Links of results may be dead after 24 hours, though the media are said to stay 14 days (seen by users)."""
-    now = datetime.fromtimestamp(run.clock.now(), UTC)
-    ages = [now - (row.task.complete_time or row.submitted_at) for row in run.journal.unsaved()]
-    count = sum(LINK_LIFE <= age < timedelta(days=KEPT_DAYS) for age in ages)
-    if count:
-        what = f"{count} result(s) not saved for over 24 hours: the links may be dead soon"
-        run.report(Warned(f"{what}: luma download --all-missing", once=False))
 
 
 def unfinished(run: Run) -> list[str]:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from luma_cli.api.canonical import canonical_link
+from luma_cli.api.hosts import is_link
 from luma_cli.api.models import LUMA, Model, canonical_options, check_watermark
-from luma_cli.api.task import Edit, Task, is_link
+from luma_cli.api.task import Edit, Task
 from luma_cli.config.environment import expand_home
 from luma_cli.config.settings import Settings
 from luma_cli.downloads.file_names import PATTERN, PATTERN_WITH_PROMPT, Naming, stem_of
+from luma_cli.edits.run import Finishing
 from luma_cli.errors import FileError, Finding, UsageError
 from luma_cli.journal.records import Details, Row
 from luma_cli.journal.submissions import Submission
@@ -35,18 +37,6 @@ MAX_TEXT = 2_000
 _UNSEEN = "[\\s\u200b\u200c\u200d\u2060\ufeff]+"
 # Words of an unquoted prompt, as a shell hands them over.
 MAX_WORD = 40
-
-
-@dataclass(frozen=True)
-class Finishing:
-    """How results are finished. None is not said: then what was said before counts, and else the setting.
-
-    `audio` is "keep", "none" or the path of a file.
-    """
-
-    audio: str | None = None
-    match: bool | None = None
-    as_delivered: bool = False
 
 
 @dataclass(frozen=True)

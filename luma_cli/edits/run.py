@@ -5,12 +5,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luma_cli.api.task import State, Task
 from luma_cli.config.settings import Settings
 from luma_cli.edits.events import Failed, NotTried, Report
-from luma_cli.edits.request import Finishing
 from luma_cli.errors import FileError, LumaError, MixedOutcomes, OutcomeUnknown, StillGenerating, Unavailable
 from luma_cli.journal.journal import Journal
 
@@ -102,8 +101,7 @@ class Results:
         raise summary
 
 
-@dataclass(frozen=True)
-class Clock:
+class Clock(NamedTuple):
     """Time, as a command sees it: `monotonic` and `now` (Unix time) are readings, `sleep` passes; all in seconds."""
 
     monotonic: Callable[[], float] = time.monotonic
@@ -164,6 +162,17 @@ class Run:
             self.report(NotTried(left))
         for _ in range(left):
             self.results.add(error)
+
+
+class Finishing(NamedTuple):
+    """How results are finished. None is not said: then what was said before counts, and else the setting.
+
+    `audio` is "keep", "none" or the path of a file.
+    """
+
+    audio: str | None = None
+    match: bool | None = None
+    as_delivered: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from luma_cli import signals
 from luma_cli.api.client import MAX_PAUSE, MAX_RATE_RETRIES
-from luma_cli.api.envelope import NoLongerOffered
 from luma_cli.api.task import Edit, State, Task
 from luma_cli.checks.findings import ERROR
 from luma_cli.edits.budget import Spending
@@ -18,7 +17,15 @@ from luma_cli.edits.request import EditRequest, Entry, UploadKey
 from luma_cli.edits.run import RUN_AGAIN, Plan, Run
 from luma_cli.edits.sources.pieces import BeingMade
 from luma_cli.edits.uploads import UploadEnded, Uploads
-from luma_cli.errors import ACCOUNT_ERRORS, Finding, LumaError, OutcomeUnknown, StillGenerating, Unavailable
+from luma_cli.errors import (
+    ACCOUNT_ERRORS,
+    Finding,
+    LumaError,
+    NoLongerOffered,
+    OutcomeUnknown,
+    StillGenerating,
+    Unavailable,
+)
 from luma_cli.journal.costs import Budget, PriceUnknown
 from luma_cli.journal.submissions import BeingSent, NotYet, Spacing
 
@@ -256,7 +263,7 @@ class Submitter:
         found = [strictly(finding) if self._plan.is_strict else finding for finding in findings]
         errors = [finding for finding in found if finding.level == ERROR]
         name = f"line {entry.line}" if entry.line else None
-        warnings = [replace(finding, video=name or finding.video) for finding in found if finding not in errors]
+        warnings = [finding._replace(video=name or finding.video) for finding in found if finding not in errors]
         self._run.report(Checked(warnings))
         if errors:
             raise unfit(errors, errors)

@@ -2,8 +2,7 @@
 
 import hashlib
 import hmac
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from luma_cli.api.canonical import canonical_service
 from luma_cli.errors import LumaError
@@ -26,8 +25,7 @@ def fingerprint(api_key: str, salt: str) -> str:
     return hmac.new(salt.encode(), api_key.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:FINGERPRINT]
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(NamedTuple):
     """A service, and the fingerprint of an account there. None: any.
 
     `condition` is the SQL for the rows of a table that are this account's, `values` are its parameters. Several

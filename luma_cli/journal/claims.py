@@ -8,7 +8,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -37,7 +36,7 @@ class Claims:
             FileError: it cannot be written.
         """
         if self._own is None:
-            self._own = self._make(secrets.token_hex(16))
+            self._own = self._make(os.urandom(16).hex())
         return self._own
 
     def close(self) -> None:

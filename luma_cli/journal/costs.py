@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from luma_cli.errors import OutOfCredits
 from luma_cli.journal.accounts import Scope
@@ -21,8 +21,7 @@ PRICE_HINT = "luma tasks; one such edit without a limit, and with --wait, shows 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(NamedTuple):
     """Limits in credits. `per_run` is that of this run, `per_day` that of all since `day_start`, a Unix time.
 
     `expected` is what the submission will probably cost; None: nobody knows. `others_follow` at the price that it will

@@ -6,7 +6,6 @@ than half of their rows (measured).
 
 import contextlib
 import os
-import secrets
 import sqlite3
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -146,7 +145,7 @@ class Database:
 
     def _keep_copy(self, target: Path, version: int) -> None:
         """The file as it was before its schema is changed, beside it."""
-        temporary = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
+        temporary = target.with_name(f"{target.name}.{os.urandom(4).hex()}")
         try:
             os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with contextlib.closing(sqlite3.connect(temporary)) as copy:
@@ -207,7 +206,7 @@ def _create(path: Path, migrations: Sequence[str], functions: Mapping[str, Calla
 
     A crash in between leaves no file of that name: one of 0 bytes would be a journal that has lost everything.
     """
-    temporary = path.with_name(f"{path.name}.new-{secrets.token_hex(4)}")
+    temporary = path.with_name(f"{path.name}.new-{os.urandom(4).hex()}")
     try:
         os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         Database(temporary, migrations, functions, shown=shown).close()

@@ -98,7 +98,7 @@ class Journal(Submissions):
 
     def for_account(self, account: str | None) -> "Journal":
         """The same open journal for the account of this fingerprint: closing one closes both."""
-        return Journal(self._db, self._claims, replace(self._scope, account=account), self.on_warning, self._now)
+        return Journal(self._db, self._claims, self._scope._replace(account=account), self.on_warning, self._now)
 
     def claim_for_account(self, number: int) -> None:
         """The service has shown the task of this row to our key: it is this account's, as all of that key are."""

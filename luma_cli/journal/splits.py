@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from luma_cli.journal.accounts import Scope
 from luma_cli.journal.claims import Claims
@@ -30,8 +30,7 @@ class Piece:
     frames: int
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
     """One edit in pieces. `facts` are those of the clip (rate, frames), `settings` what was asked for."""
 
     number: int

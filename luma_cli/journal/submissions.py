@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from luma_cli import signals
 from luma_cli.api.task import Edit, Task, as_text
@@ -60,8 +60,7 @@ class BeingSent(OutcomeUnknown):
     """Another process is just submitting this: its answer will say."""
 
 
-@dataclass(frozen=True)
-class _Terms:
+class _Terms(NamedTuple):
     """On which terms a submission may be sent."""
 
     resubmit: bool

@@ -4,15 +4,14 @@ import hashlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from luma_cli.journal.accounts import Scope
 from luma_cli.journal.claims import Claims
 from luma_cli.journal.database import Database
 
 
-@dataclass(frozen=True)
-class Upload:
+class Upload(NamedTuple):
     """`uploaded_at` is a Unix time."""
 
     url: str

@@ -4,15 +4,14 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from luma_cli.api.hosts import shown
-from luma_cli.api.task import FIELDS, SavedFile, Task
 from luma_cli.errors import Finding, LumaError
 
 if TYPE_CHECKING:
+    from luma_cli.api.task import SavedFile, Task
     from luma_cli.journal.records import Row
 
 SCHEMA = "luma/1"
@@ -20,11 +19,13 @@ SCHEMA = "luma/1"
 _HALF = re.compile("[\ud800-\udfff]")
 
 
-def task_members(task: Task, pieces: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Any]:
+def task_members(task: "Task", pieces: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Any]:
     """The object of `--json`. Names as the API spells them; keys are only ever added.
 
     `pieces` are those of a split edit.
     """
+    from luma_cli.api.task import FIELDS
+
     members: dict[str, Any] = {}
     for field in FIELDS:
         members[field.json] = _plain(getattr(task, field.name))
@@ -61,7 +62,7 @@ def row_members(row: "Row") -> dict[str, Any]:
 def entry_members(
     row_id: str,
     line: int,
-    task: Task,
+    task: "Task",
     error: LumaError | None,
     pieces: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def entry_members(
     return {"id": row_id, "line": line, **members, "error": error and error_members(error)}
 
 
-def file_members(file: SavedFile) -> dict[str, Any]:
+def file_members(file: "SavedFile") -> dict[str, Any]:
     """A path that is not UTF-8 has its bytes beside it, in Base64."""
     members = {
         "path": whole_text(file.path),
@@ -136,7 +137,7 @@ def format_bytes(count: float) -> str:
 
 def finding_members(finding: Finding) -> dict[str, Any]:
     return {
-        **asdict(finding),
+        **finding._asdict(),
         "message": whole_text(finding.message),
         "video": None if finding.video is None else whole_text(shown(finding.video)),
     }

@@ -5,7 +5,8 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from luma_cli.api.task import Task, is_link
+from luma_cli.api.hosts import is_link
+from luma_cli.api.task import Task
 from luma_cli.config import settings
 from luma_cli.edits.run import Results
 from luma_cli.errors import FileError, reason

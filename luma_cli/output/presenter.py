@@ -5,7 +5,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from luma_cli.api.hosts import shown
@@ -160,7 +159,7 @@ class Presenter:
             what = "fault" if event.error else "submit" if event.task is None else f"has task {event.task.task_id}"
             streams.emit_fields([event.entry_id, what, event.video, event.prompt])
         name = f"line {event.line} ({event.entry_id})"
-        warnings = [replace(finding, video=name) for finding in event.findings if finding.level != "error"]
+        warnings = [finding._replace(video=name) for finding in event.findings if finding.level != "error"]
         messages.show_findings(warnings)
         if event.error is not None and self._results.count > 1:
             messages.show_failure(f"{shown(name)}: {event.error.message}", event.error.hint)

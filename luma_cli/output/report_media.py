@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from luma_cli import files
-from luma_cli.api.hosts import without_query
-from luma_cli.api.task import SavedFile, Task, is_link
+from luma_cli.api.hosts import is_link, without_query
+from luma_cli.api.task import SavedFile, Task
 from luma_cli.downloads.file_names import extension_of, safe_piece, stem_of
 from luma_cli.journal.records import Row
 from luma_cli.video.headers import probe_file

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 
-from luma_cli.api.task import Task, is_link
+from luma_cli.api.hosts import is_link
+from luma_cli.api.task import KEPT_DAYS, Task
 from luma_cli.journal.costs import Spent
 from luma_cli.journal.records import Row
 from luma_cli.output import messages, streams
 from luma_cli.output.formats import format_span, format_time, row_members, task_members
 from luma_cli.output.task_list import DEFAULT_LIMIT, cell_width, draw_rows, fit, state_of
 
+LINK_LIFE = 24 * 3600.0
 # In cells. Where there is no room for whole ids, a beginning is shown that every command understands.
 SHORT_ID = 12
 MIN_WIDTH = 40
@@ -49,6 +51,15 @@ def show_rows(rows: Iterable[Row], limit: int | None = None) -> None:
     else:
         lines = ((row.label, state_of(row), _created(row), _result(row.task)) for row in rows)
         show_lines(islice(lines, limit or None))
+
+
+def warn_of_unsaved(rows: Iterable[Row], now: float) -> None:
+    """Links of results may be dead after 24 hours, though the media are said to stay 14 days (seen by users)."""
+    ages = [now - (row.task.complete_time or row.submitted_at).timestamp() for row in rows]
+    count = sum(LINK_LIFE <= age < KEPT_DAYS * 86400 for age in ages)
+    if count:
+        what = f"{count} result(s) not saved for over 24 hours: the links may be dead soon"
+        messages.warn(f"{what}: luma download --all-missing")
 
 
 def show_labels(rows: Iterable[Row]) -> None:

@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from luma_cli.api.hosts import without_query
-from luma_cli.api.models import DEFAULT_MODEL
-from luma_cli.api.task import Task
+from luma_cli.api.task import DEFAULT_MODEL, Task
 from luma_cli.journal.records import Outcome, Row
 from luma_cli.output import messages, streams
 from luma_cli.output.formats import format_credits, format_span
@@ -23,8 +22,7 @@ FRESH = 60.0
 WIDE = 80
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """`weight`: those of less weight go first on a narrow terminal. It is cut to no less than `narrowest`; 0: never."""
 
     heading: str

@@ -1,7 +1,7 @@
 """The part of a clip that `--trim` names, as people type it."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from luma_cli.errors import UsageError
 
@@ -11,8 +11,7 @@ _HINT = "write it like 5, 1:05, 0:30-0:40 or 5-12"
 MAX_SECONDS = 7 * 86_400.0
 
 
-@dataclass(frozen=True)
-class Trim:
+class Trim(NamedTuple):
     """From `start` to `end`, in seconds; None: as long as the model takes."""
 
     start: float = 0.0

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luma_cli.api.envelope import MEANINGS, Envelope, NotAnEnvelope, error_for, error_without_envelope, parse_envelope
-from luma_cli.api.task import MAX_LINKS, State, as_int, as_links, as_text, as_time, from_api, is_link, is_task_id
+from luma_cli.api.hosts import is_link
+from luma_cli.api.payload import from_api
+from luma_cli.api.task import MAX_LINKS, State, as_int, as_links, as_text, as_time, is_task_id
 from luma_cli.api.transport import parse_retry_after
 from luma_cli.errors import EXIT_CODES, LumaError
 

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from luma_cli.api.hosts import is_link
 from luma_cli.api.models import MODELS, Model, check_options, parse_options
-from luma_cli.api.task import FIELDS, Edit, State, Task, as_code, as_credits, as_links, from_api, is_link
+from luma_cli.api.payload import from_api, payload_of
+from luma_cli.api.task import FIELDS, Edit, State, Task, as_code, as_credits, as_links
 from luma_cli.sandbox import MODELS as SERVED
 
 ID = "5f0c9be2d7a14c0f8b1e6a3d92c47e10"
@@ -45,7 +47,7 @@ def test_a_submission_is_the_documented_one_byte_for_byte(model: Model) -> None:
 
     edit = Edit(inputs[model.prompt_field], CLIP, watermark, HOOK, model.name, parse_options(model, texts))
 
-    assert json.dumps(edit.payload()) == json.dumps(request)
+    assert json.dumps(payload_of(edit)) == json.dumps(request)
     assert check_options(model, given) == edit.options
     assert {option.name for option in model.options} == set(given), "the example names each setting"
 
@@ -59,8 +61,8 @@ def test_a_request_may_stand_as_text_inside_of_the_request() -> None:
 
 
 def test_only_fields_that_have_a_value_are_sent() -> None:
-    assert Edit("Snow", CLIP).payload() == {"prompt": "Snow", "videoUrl": CLIP}
-    assert Edit("Snow", CLIP, "", "").payload() == {"prompt": "Snow", "videoUrl": CLIP}
+    assert payload_of(Edit("Snow", CLIP)) == {"prompt": "Snow", "videoUrl": CLIP}
+    assert payload_of(Edit("Snow", CLIP, "", "")) == {"prompt": "Snow", "videoUrl": CLIP}
 
 
 @EACH_MODEL

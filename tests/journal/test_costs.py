@@ -150,7 +150,7 @@ def test_without_a_known_price_one_goes_first_and_the_others_wait_for_its_cost(b
         pay(book, "b", budget=budget)
     book.costs.record_cost(first, 300, "balance")
     with pytest.raises(OutOfCredits):
-        pay(book, "b", budget=replace(budget, expected=book.costs.expected_price("luma")))
+        pay(book, "b", budget=budget._replace(expected=book.costs.expected_price("luma")))
 
 
 def test_a_clip_of_unknown_length_counts_at_what_the_dearest_has_cost(book: Journal) -> None:
@@ -246,7 +246,7 @@ def test_before_others_follow_at_its_price_a_task_waits_for_the_charges_of_those
     assert caught.value.task_id == running
     since = clock.now
     asked = frozenset({running})
-    pay(book, "c", budget=replace(budget, running=asked))
+    pay(book, "c", budget=budget._replace(running=asked))
     assert not book.costs.explains_alone(4, since)
     assert book.costs.explains_alone(4, since, asked)
 

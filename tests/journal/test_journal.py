@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luma_cli.api.task import SavedFile, State, Task, from_api
+from luma_cli.api.payload import from_api
+from luma_cli.api.task import SavedFile, State, Task
 from luma_cli.callbacks import wake
 from luma_cli.config.settings import load_settings
 from luma_cli.edits.run import Results, Run

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def program() -> Ffmpeg:
 
 def brought_back(program: Ffmpeg, footage: Footage, folder: Path, seconds: float) -> list[Path]:
     """Cut, edited by a model that gives 24 frames a second and another size, and brought back."""
-    limits = replace(LUMA.limits, max_seconds=seconds, min_seconds=0.2)
+    limits = LUMA.limits._replace(max_seconds=seconds, min_seconds=0.2)
     size = (footage.picture.width, footage.picture.height)
     paths = []
     for piece in plan_cuts(footage.frame_count, footage.rate, limits, find_scenes(program, footage)):

@@ -1,7 +1,6 @@
 """Where a long clip is cut, and the pieces."""
 
 import shutil
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -54,7 +53,7 @@ def test_the_fewest_pieces_cut_at_scenes(
 def test_pieces_are_all_frames_and_no_length_is_left_out(
     count: int, rate: Fraction, scenes: set[int], longest: float
 ) -> None:
-    limits = replace(LUMA.limits, max_seconds=longest)
+    limits = LUMA.limits._replace(max_seconds=longest)
     if count / rate < 1:
         return
     pieces = plan_cuts(count, rate, limits, scenes)
@@ -67,7 +66,7 @@ def test_pieces_are_all_frames_and_no_length_is_left_out(
 
 def test_lengths_that_cannot_be_had_are_an_error() -> None:
     with pytest.raises(UsageError, match=r"a clip of 5\.5 s cannot be cut into pieces of 3 to 5 s"):
-        plan_cuts(55, Fraction(10), replace(LUMA.limits, min_seconds=3, max_seconds=5))
+        plan_cuts(55, Fraction(10), LUMA.limits._replace(min_seconds=3, max_seconds=5))
 
 
 @needs_ffmpeg

@@ -6,6 +6,7 @@ import inspect
 import math
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from contextvars import ContextVar
@@ -18,7 +19,6 @@ import typer
 import typer.core
 
 from luma_cli import __version__
-from luma_cli.api.models import Model, find_model
 from luma_cli.config import settings
 from luma_cli.config.environment import expand_home
 from luma_cli.errors import FileError, UsageError
@@ -28,8 +28,7 @@ from luma_cli.video.trim_range import Trim, parse_trim
 if TYPE_CHECKING:
     from luma_cli.api.client import Client
     from luma_cli.edits.events import Report
-    from luma_cli.edits.request import Finishing
-    from luma_cli.edits.run import Clock, Plan, Results, Run
+    from luma_cli.edits.run import Clock, Finishing, Plan, Results, Run
     from luma_cli.journal.journal import Journal
 
 # On fewer columns the boxes of rich leave no room for words.
@@ -131,12 +130,21 @@ PromptFile = Annotated[
     ),
 ]
 Takes = Annotated[int, typer.Option("--takes", min=1, max=1000, metavar="N", help="Submit each edit N times.")]
+
+
+def parse_model(name: str) -> str:
+    """The name of a model as its row spells it. Raises UsageError if there is none."""
+    from luma_cli.api.models import find_model
+
+    return find_model(name).name
+
+
 ModelName = Annotated[
-    Model | None, typer.Option("--model", metavar="NAME", parser=find_model, help="See luma help models [luma].")
+    str | None, typer.Option("--model", metavar="NAME", parser=parse_model, help="See luma help models [luma].")
 ]
 TaskModel = Annotated[
-    Model | None,
-    typer.Option("--model", metavar="NAME", parser=find_model, help="The model of a task from elsewhere [luma]."),
+    str | None,
+    typer.Option("--model", metavar="NAME", parser=parse_model, help="The model of a task from elsewhere [luma]."),
 ]
 Setting = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the model. Repeatable.")
@@ -282,7 +290,7 @@ def open_run(
     needs_journal: bool = False,
     keeps_journal: bool = True,
     on_done: str | None = None,
-    model: Model | None = None,
+    model: str | None = None,
     **prints: bool,
 ) -> "Iterator[Run]":
     """What holds for this command, closed at its end.
@@ -299,13 +307,27 @@ def open_run(
     streams.show_log()
     ours = _load_settings()
     if model is not None:
-        ours = replace(ours, model=model.name)
+        ours = replace(ours, model=model)
     with ExitStack() as stack:
-        opened = _open_journal(ours, clock, needed=needs_journal, kept=keeps_journal)
+        opened = _open_journal(ours, needed=needs_journal, kept=keeps_journal)
         journal = stack.enter_context(closing(opened))
         connect = functools.cache(lambda: stack.enter_context(closing(_connect(ours, clock))))
         report = _with_command(_present(results, prints, clock), on_done)
         yield Run(ours, journal, results, connect, report, clock, _confirm, streams.can_ask, streams.protect)
+
+
+@contextmanager
+def open_journal() -> "Iterator[Journal]":
+    """The journal alone, for a command that only reads it: start-up is a feature."""
+    streams.show_log()
+    with closing(_open_journal(_load_settings())) as journal:
+        yield journal
+
+
+def now() -> float:
+    """The Unix time, as this command line sees it."""
+    clock = invocation.get().clock
+    return time.time() if clock is None else clock.now()
 
 
 def _load_settings() -> settings.Settings:
@@ -391,10 +413,10 @@ def _connect(ours: settings.Settings, clock: "Clock") -> "Client":
     )
 
 
-def _open_journal(ours: settings.Settings, clock: "Clock", *, needed: bool, kept: bool) -> "Journal":
+def _open_journal(ours: settings.Settings, *, needed: bool = False, kept: bool = True) -> "Journal":
     from luma_cli.journal import journal
 
-    service: dict[str, Any] = {"service": ours.base_url, "now": clock.now}
+    service: dict[str, Any] = {"service": ours.base_url, "now": now}
     if settings.journal_is_off():
         return journal.open_journal(None, **service)
     try:
@@ -456,7 +478,7 @@ def parse_start(since: str | None, now: float) -> float:
 
 def parse_finishing(run: "Run", audio: str | None, match: bool | None, as_delivered: bool) -> "Finishing":
     """What --audio, --match and --as-delivered ask for. Raises UsageError before anything is sent."""
-    from luma_cli.edits.request import Finishing
+    from luma_cli.edits.run import Finishing
 
     if audio is None and match is None and not as_delivered:
         return Finishing()

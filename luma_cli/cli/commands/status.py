@@ -36,14 +36,14 @@ def status(
     from luma_cli.edits import refresh
     from luma_cli.edits.task_references import parse_references
     from luma_cli.output.questions import read_words
-    from luma_cli.output.tables import show_tasks
+    from luma_cli.output.tables import show_tasks, warn_of_unsaved
 
     with options.open_run(model=model) as run:
         run = run if cached else run.for_account()
         task_ids = [reference.task_id for reference in parse_references(run, read_words(tasks or ["@last"]))]
         found = refresh.remember(run, task_ids) if cached else refresh.refresh(run, task_ids)
         show_tasks(found, refresh.usual_duration(run, (task.model for task in found)))
-        refresh.warn_of_unsaved(run)
+        warn_of_unsaved(run.journal.unsaved(), run.clock.now())
         if exit_status:
             refresh.fail_without_video(run, found)
         else:

@@ -49,17 +49,22 @@ def list_(
       $ luma tasks --state failed --since yesterday
       $ luma tasks --state succeeded --since 7d --json
     """
-    from luma_cli.edits.refresh import refresh_unfinished, warn_of_unsaved
     from luma_cli.output import tables
 
     states = options.check_states(state or ())
+    earliest = options.parse_start(since, options.now())
+    if refresh:
+        _refresh()
+    with options.open_journal() as journal:
+        tables.show_rows(journal.rows(states=states, since=earliest, search=search), limit)
+        tables.warn_of_unsaved(journal.unsaved(), options.now())
+
+
+def _refresh() -> None:
+    from luma_cli.edits.refresh import refresh_unfinished
+
     with options.open_run() as run:
-        earliest = options.parse_start(since, run.clock.now())
-        if refresh:
-            refresh_unfinished(run)
-        tables.show_rows(run.journal.rows(states=states, since=earliest, search=search), limit)
-        warn_of_unsaved(run)
-        run.results.conclude()
+        refresh_unfinished(run)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from luma_cli.api.payload import payload_of
 from luma_cli.api.task import Task
 from luma_cli.checks.findings import ERROR
 from luma_cli.edits.budget import Spending, describe_cost
@@ -29,7 +30,7 @@ def show_requests(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None
             show_cuts(run, plan.output, request)
         link = None if request.clip.path is None else f"(upload of {request.clip.name})"
         edit = request.submission(link).edit
-        run.report(Prepared(run.base_url + request.model.family.submit_path, edit.payload(), request.findings))
+        run.report(Prepared(run.base_url + request.model.family.submit_path, payload_of(edit), request.findings))
     wanted = [request for request in requests if request.error is None]
     if wanted:
         run.report(Note(describe_cost(run, plan, _submissions(wanted), with_balance=True)))
@@ -59,7 +60,7 @@ def show_entries(run: Run, plan: Plan, entries: Sequence[Entry]) -> None:
         elif row.task is None:
             new.append(request)
             price = spending.expected(request)
-            row = replace(row, expected_credits=None if price is None else price * request.pieces)
+            row = row._replace(expected_credits=None if price is None else price * request.pieces)
         run.report(row)
     run.report(Note(_summary(run, plan, planned, new)))
     run.results.conclude()
@@ -76,10 +77,10 @@ def _planned(run: Run, entry: Entry) -> Planned:
             return _planned_in_pieces(run, entry, request, row)
         earlier = run.journal.earlier(request.submission(), resubmit=request.resubmit)
     except LumaError as error:
-        return replace(row, error=row.error or error)
+        return row._replace(error=row.error or error)
     known = run.journal.known(earlier) if earlier is not None else None
     if earlier is not None:
-        return replace(row, task=known.task if known is not None else Task(earlier), error=None)
+        return row._replace(task=known.task if known is not None else Task(earlier), error=None)
     return row
 
 
@@ -87,14 +88,14 @@ def _planned_in_pieces(run: Run, entry: Entry, request: EditRequest, row: Planne
     """Only pieces that no earlier run has submitted are still to be paid."""
     made = pieces_made(run, entry.output, request)
     if len(made) == request.pieces:
-        return replace(row, task=made[-1])
+        return row._replace(task=made[-1])
     entry.request = replace(request, pieces=request.pieces - len(made))
     return row
 
 
 def _judged(row: Planned, findings: Sequence[Finding]) -> Planned:
     errors = [finding for finding in findings if finding.level == ERROR]
-    return replace(row, findings=findings, error=unfit(errors, errors) if errors else None)
+    return row._replace(findings=findings, error=unfit(errors, errors) if errors else None)
 
 
 def _summary(run: Run, plan: Plan, planned: Sequence[Planned], new: Sequence[EditRequest]) -> str:

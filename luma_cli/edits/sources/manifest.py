@@ -10,7 +10,8 @@ from pathlib import Path
 from luma_cli.api.models import find_model
 from luma_cli.config.settings import Settings
 from luma_cli.downloads.target import target_key
-from luma_cli.edits.request import Clip, EditRequest, Entry, Finishing, check_texts, parse_clips, with_row_key
+from luma_cli.edits.request import Clip, EditRequest, Entry, check_texts, parse_clips, with_row_key
+from luma_cli.edits.run import Finishing
 from luma_cli.edits.sources.command_line import is_same_file
 from luma_cli.edits.sources.manifest_rows import ManifestEntry, ids_of_takes, plain_path
 from luma_cli.errors import UsageError

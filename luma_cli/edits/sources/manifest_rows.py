@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from luma_cli.api.models import DEFAULT_MODEL, check_options, check_watermark, find_model, parse_options
+from luma_cli.api.models import check_options, check_watermark, find_model, parse_options
 from luma_cli.api.options import split_settings
+from luma_cli.api.task import DEFAULT_MODEL
 from luma_cli.config.environment import expand_home
 from luma_cli.downloads.file_names import why_not
 from luma_cli.edits.events import Checked, Warned
 from luma_cli.edits.finish import check_finishing
-from luma_cli.edits.request import Finishing
-from luma_cli.edits.run import RUN_AGAIN, Run
+from luma_cli.edits.run import RUN_AGAIN, Finishing, Run
 from luma_cli.edits.sources.manifest_file import (
     COLUMNS,
     NEEDED,

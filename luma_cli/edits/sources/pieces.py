@@ -21,8 +21,8 @@ from luma_cli.edits import save
 from luma_cli.edits.events import PiecesPlanned, Warned, transferring
 from luma_cli.edits.finish import wish_of
 from luma_cli.edits.poll import Inbox
-from luma_cli.edits.request import AUTO, KEEP, SILENT, EditRequest, Entry, Finishing, PieceOf
-from luma_cli.edits.run import STDOUT, Plan, Run
+from luma_cli.edits.request import AUTO, KEEP, SILENT, EditRequest, Entry, PieceOf
+from luma_cli.edits.run import STDOUT, Finishing, Plan, Run
 from luma_cli.errors import FileError, LumaError, MixedOutcomes, UsageError, reason
 from luma_cli.journal.records import Row
 from luma_cli.journal.splits import Piece, Split, SplitState

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from luma_cli.api.hosts import is_link
 from luma_cli.api.models import Model, check_options, find_model, parse_options
-from luma_cli.api.task import is_link
 from luma_cli.edits.events import Note
 from luma_cli.edits.finish import check_finishing
-from luma_cli.edits.request import AUTO, Asked, Clip, EditRequest, Finishing, check_texts, choose_watermark, parse_clip
-from luma_cli.edits.run import Run
+from luma_cli.edits.request import AUTO, Asked, Clip, EditRequest, check_texts, choose_watermark, parse_clip
+from luma_cli.edits.run import Finishing, Run
 from luma_cli.edits.sources.recipes import RECIPE_SUFFIX, Made, load_recipe
 from luma_cli.edits.sources.task_clips import clip_of_task
 from luma_cli.edits.task_references import find_row
@@ -121,7 +121,7 @@ def _finishing_of(run: Run, made: Made, asked: Finishing) -> Finishing:
     if asked.as_delivered:
         return asked
     audio, match = asked.audio or made.audio, asked.match if asked.match is not None else made.match
-    return check_finishing(run, replace(asked, audio=audio, match=match))
+    return check_finishing(run, asked._replace(audio=audio, match=match))
 
 
 def _options_of(made: Made, model: Model, settings: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from luma_cli.sandbox.files import UPLOADS, StoredFile, copy, parse_range
@@ -311,6 +311,15 @@ class Handler(BaseHTTPRequestHandler):
         return self._send_file(stored, part, cut=cut)
 
     def _send_file(self, stored: StoredFile, part: tuple[int, int] | None, *, cut: bool) -> None:
+        try:
+            file = stored.path.open("rb")
+        except FileNotFoundError:  # the sandbox has just been stopped
+            self.close_connection = True
+            return
+        with file:
+            self._send_range(stored, file, part, cut=cut)
+
+    def _send_range(self, stored: StoredFile, file: BinaryIO, part: tuple[int, int] | None, *, cut: bool) -> None:
         first, last = part or (0, stored.size - 1)
         count = last - first + 1
         self.send_response(200 if part is None else 206)
@@ -326,9 +335,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        with stored.path.open("rb") as file:
-            file.seek(first)
-            copy(file, self.wfile, count // 2 if cut else count)  # type: ignore[arg-type]
+        file.seek(first)
+        copy(file, self.wfile, count // 2 if cut else count)  # type: ignore[arg-type]
         self.close_connection = self.close_connection or cut
 
     def _error(self, error: ErrorReply) -> None:

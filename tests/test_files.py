@@ -116,7 +116,7 @@ def test_fsync_that_fails_is_an_error(tmp_path, monkeypatch, number):
     assert names(tmp_path) == []
 
 
-def test_what_is_no_file_at_all_cannot_be_synced():
+def test_what_is_not_a_file_at_all_cannot_be_synced():
     reader, writer = os.pipe()
     try:
         assert not sync_file(writer)  # EINVAL from the kernel itself
@@ -173,7 +173,7 @@ def test_what_a_new_file_looks_like_leaves_none_behind(tmp_path, monkeypatch):
 
 
 class Clock:
-    """Time that passes only while somebody sleeps."""
+    """Time that passes only while someone sleeps."""
 
     def __init__(self):
         self.now = 100.0
@@ -237,7 +237,7 @@ def test_without_a_deadline_a_wait_is_still_bounded(tmp_path):
     first.release()
 
 
-def test_a_long_wait_is_logged_if_nobody_asks_to_be_told(tmp_path, caplog):
+def test_a_long_wait_is_logged_if_nobody_asks_to_see_it(tmp_path, caplog):
     first = Lock(tmp_path / "x.lock")
     first.acquire()
     lock, _ = clocked(tmp_path / "x.lock")
@@ -322,7 +322,7 @@ def test_a_disk_that_fails_to_lock_is_an_error(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo", "second name"])
-def test_a_lock_that_is_no_plain_file_of_ours_is_refused(tmp_path, kind):
+def test_a_lock_that_is_not_a_plain_file_of_ours_is_refused(tmp_path, kind):
     path, victim = tmp_path / "x.lock", tmp_path / "victim"
     victim.write_bytes(b"mine")
     {

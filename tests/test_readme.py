@@ -121,7 +121,7 @@ def test_the_first_command_can_be_run_again(newcomer: Path, monkeypatch: pytest.
 def test_there_are_lines_to_be_run() -> None:
     """An expression that finds nothing would let every test below pass."""
     found = (LUMA_LINES, INLINE, PIPELINES, PIPELINE_LINES, ASKING, FOR_EVER, TRIGGER)
-    assert [len(each) >= least for each, least in zip(found, (15, 10, 1, 1, 2, 1, 1), strict=True)] == [True] * 7
+    assert [len(one) >= least for one, least in zip(found, (15, 10, 1, 1, 2, 1, 1), strict=True)] == [True] * 7
 
 
 @pytest.mark.parametrize("line", [line for line in LUMA_LINES if line not in (*ASKING, *FOR_EVER, *TRIGGER)])
@@ -187,7 +187,7 @@ def test_a_line_sends_one_callback_by_hand(line: str, checkout: Path, sandbox: S
     assert sh(f'luma modify clip.mp4 -p "sandbox:flag4 Snow" --callback-url {receiver}').code == 0
 
     assert sh(line).code == 0
-    assert [each.status for each in sandbox.callbacks.deliveries] == [200]
+    assert [delivery.status for delivery in sandbox.callbacks.deliveries] == [200]
 
 
 @pytest.mark.parametrize("block", PIPELINES)
@@ -215,7 +215,7 @@ def test_the_jobs_of_a_matrix_make_every_edit_once(line: str, checkout: Path, sa
 def command_of(words: list[str]) -> tuple[Command, list[str]]:
     """The command that these words name, and the words that are left."""
     found, rest = TREE, words
-    while rest and (inner := next((each for each in found.commands if each.path[-1] == rest[0]), None)):
+    while rest and (inner := next((command for command in found.commands if command.path[-1] == rest[0]), None)):
         found, rest = inner, rest[1:]
     return found, rest
 
@@ -247,7 +247,7 @@ def test_the_table_of_exit_codes_is_the_programs_own() -> None:
     rows = [[cell.strip().strip("`") for cell in line.split("|")[1:-1]] for line in found[1].splitlines()]
 
     assert rows[0] == ["code", "meaning", "next step"]
-    assert rows[2:] == [[str(each.code), each.meaning, each.next_step] for each in EXIT_CODES]
+    assert rows[2:] == [[str(entry.code), entry.meaning, entry.next_step] for entry in EXIT_CODES]
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,6 @@ def test_a_path_and_another_host_stay() -> None:
         "http://127.0.0.1%25x.evil.test",
     ],
 )
-def test_what_is_no_address_of_a_service_is_refused(url: str) -> None:
+def test_what_is_not_an_address_of_a_service_is_refused(url: str) -> None:
     with pytest.raises(UsageError):
         canonical_service(url)

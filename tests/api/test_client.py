@@ -93,7 +93,7 @@ def beside_credits(answers: Sequence[Answer], balance: float = 80.0) -> Script:
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Start a server that misbehaves as told, in the service's place."""
+    """Start a server that misbehaves by script, in the service's place."""
     with contextlib.ExitStack() as stack:
 
         def start(*answers: Answer, **options: object) -> FaultServer:
@@ -183,7 +183,7 @@ def test_a_retry_after_that_makes_no_sense_is_ignored(
     assert (posts(server), pauses) == (2, [10.0])
 
 
-def test_what_comes_after_429_is_judged_like_a_first_answer(
+def test_what_comes_after_429_is_judged_like_a_first_reply(
     luma: Luma, serve: Serve, rows: Rows, pauses: list[float]
 ) -> None:
     server = serve(LIMITED, (hang_up(),), ACCEPTED)
@@ -365,7 +365,7 @@ def test_a_port_that_opens_at_the_third_try_gets_the_request_once(
         clock["sleep"] = sleep
         monkeypatch.setenv("LUMA_BASE_URL", f"http://127.0.0.1:{port}")
         assert luma(*WORDS)[:2] == (0, f"{ID}\n")
-        assert [posts(each) for each in servers] == [1]
+        assert [posts(server) for server in servers] == [1]
     assert made == [1.0, 2.0]
     assert [row.outcome for row in rows()] == [Outcome.ACCEPTED]
 
@@ -411,7 +411,7 @@ def test_an_unknown_name_is_looked_for_three_times(
 def test_a_name_that_took_its_time_to_be_unknown_is_not_looked_for_again(
     luma: Luma, pauses: list[float], clock: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer of the name server came after 20 s."""
+    """The reply of the name server came after 20 s."""
     now = [0.0]
     clock["monotonic"] = lambda: now[0]
     asked = unresolvable(monkeypatch, lambda: now.__setitem__(0, now[0] + 20))
@@ -423,7 +423,7 @@ def test_a_name_that_took_its_time_to_be_unknown_is_not_looked_for_again(
 def test_a_name_that_is_found_when_the_time_is_over_gets_no_request(
     luma: Luma, serve: Serve, rows: Rows, monkeypatch: pytest.MonkeyPatch, impatient: None
 ) -> None:
-    """The look for a name has no time-out of its own: the answer comes after the half second of the exchange."""
+    """The look for a name has no time-out of its own: the reply comes after the half second of the exchange."""
     server, find, never = serve(ACCEPTED), socket.getaddrinfo, threading.Event()
 
     def resolve(*words: object, **more: object) -> object:
@@ -455,7 +455,7 @@ SLOW: dict[str, tuple[Answer, str]] = {
 
 
 @pytest.mark.parametrize(("answer", "words"), SLOW.values(), ids=SLOW)
-def test_a_slow_answer_is_cut_off_and_its_outcome_unknown(
+def test_a_slow_reply_is_cut_off_and_its_outcome_unknown(
     luma: Luma, serve: Serve, rows: Rows, impatient: None, answer: Answer, words: str
 ) -> None:
     server = serve(answer, ACCEPTED)
@@ -485,7 +485,7 @@ class Fault(NamedTuple):
 
 REDIRECTED = "https://elsewhere.example/steal"
 POOL = [
-    *[Fault(each, 7, False, again=True) for each in (LIMITED, LIMITED_INSIDE, reply(b"", 429))] * 3,
+    *[Fault(one, 7, False, again=True) for one in (LIMITED, LIMITED_INSIDE, reply(b"", 429))] * 3,
     Fault(reply(said(429), 429, retry_after=5), 7, False, again=True),
     Fault(reply(said(429), 429, retry_after="banana"), 7, False, again=True),
     Fault(reply(said(429), 429, retry_after="9" * 30), 7, False),
@@ -560,7 +560,7 @@ class Service:
 def test_faults_in_any_order_create_at_most_one_task_and_leave_an_honest_row(
     luma: Luma, home: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float], key: tuple[str, ...]
 ) -> None:
-    """Each sequence is one command, given again up to twice as somebody would who does not believe it."""
+    """Each sequence is one command, given again up to twice as someone would who does not believe it."""
     print(f"LUMA_TEST_SEED={SEED}")
     chance = random.Random(f"{SEED}{key}")
     for number in range(FAULTS):
@@ -607,7 +607,7 @@ def check_rows(rows: list[Row], service: Service, key: tuple[str, ...]) -> None:
         assert len(service.ids) + doubtful <= 1, "paid twice under one key"
 
 
-def test_a_mutated_answer_is_told_in_one_line_and_has_an_honest_row(
+def test_a_mutated_reply_is_reported_in_one_line_and_has_an_honest_row(
     luma: Luma, home: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
 ) -> None:
     """`no_leak` of conftest.py looks for tracebacks and for the key."""

@@ -116,7 +116,7 @@ def test_a_code_is_an_integer_or_decimal_text(code: str, read: int | None) -> No
     ],
     ids=lambda body: ascii(body[:30]),
 )
-def test_what_is_not_the_documented_json_is_no_envelope(body: bytes) -> None:
+def test_what_is_not_the_documented_json_is_not_an_envelope(body: bytes) -> None:
     assert envelope(body) is None
 
 
@@ -131,7 +131,7 @@ def test_what_stands_around_an_envelope_does_no_harm(body: bytes) -> None:
 @given(st.integers(), ANY_TEXT | st.text(min_size=300, max_size=400), st.none() | st.integers(100, 599))
 def test_every_code_is_an_error_that_names_it(code: int, message: str, status: int | None) -> None:
     error = error_for(code, message, status)
-    assert error.exit_code in {each.code for each in EXIT_CODES}
+    assert error.exit_code in {entry.code for entry in EXIT_CODES}
     assert f"(code {code})" in error.message
     assert (error.api_code, error.http_status) == (code, status)
     assert len(error.message) <= 240 + 100 + len(str(code))
@@ -227,7 +227,7 @@ RESPONSES = st.dictionaries(st.sampled_from(["resultUrls", "originUrls", "taskId
 def test_any_record_is_a_task_whose_facts_can_be_shown_and_stored(record: dict[str, object]) -> None:
     task = from_api(record, ID)
     assert task.task_id == ID
-    assert all(is_link(each) for each in (*task.result_urls, *task.origin_urls))
+    assert all(is_link(link) for link in (*task.result_urls, *task.origin_urls))
     for text in (task.prompt, task.video_url, task.watermark, task.callback_url, task.error_message):
         assert text is None or (text and "\0" not in text and text.encode())
     for when in (task.create_time, task.complete_time):
@@ -258,10 +258,10 @@ MOMENT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("value", "when"),
     [
-        *[(each, MOMENT) for each in (1795428000000, "1795428000000", "2026-11-23T10:00:00Z", " 2026-11-23 10:00:00 ")],
-        *[(each, MOMENT) for each in ("2026-11-23T18:00:00+08:00", "20261123T100000")],
-        *[(each, None) for each in (0, -1, "", "0", None, True, 1795428000000.0, 10**15, 10**19, "NaN", "soon", [1])],
-        *[(each, None) for each in ("9" * 5000, "0000-00-00 00:00:00", "9999-99-99", "0001-01-01T00:00:00+23:59")],
+        *[(one, MOMENT) for one in (1795428000000, "1795428000000", "2026-11-23T10:00:00Z", " 2026-11-23 10:00:00 ")],
+        *[(one, MOMENT) for one in ("2026-11-23T18:00:00+08:00", "20261123T100000")],
+        *[(one, None) for one in (0, -1, "", "0", None, True, 1795428000000.0, 10**15, 10**19, "NaN", "soon", [1])],
+        *[(code, None) for code in ("9" * 5000, "0000-00-00 00:00:00", "9999-99-99", "0001-01-01T00:00:00+23:59")],
     ],
     ids=lambda value: str(value)[:28],
 )
@@ -291,7 +291,7 @@ def test_any_value_is_a_time_or_none(value: object) -> None:
     ],
     ids=lambda value: ascii(value)[:20],
 )
-def test_what_is_no_link(value: object) -> None:
+def test_what_is_not_a_link(value: object) -> None:
     assert not is_link(value)
     assert as_links([value, LINK]) == (LINK,)
 
@@ -303,7 +303,7 @@ def test_an_implausibly_long_list_of_links_counts_as_none(count: int, taken: int
 
 @given(ANY_JSON)
 def test_any_value_is_a_list_of_links_or_none(value: object) -> None:
-    assert all(is_link(each) for each in as_links(value))
+    assert all(is_link(link) for link in as_links(value))
 
 
 @given(ANY_JSON | st.from_regex(r"[A-Za-z0-9._-]{1,128}", fullmatch=True) | st.text("abc./-\n\0", max_size=130))
@@ -316,7 +316,7 @@ def test_a_task_id_is_text_of_1_to_128_plain_characters(value: object) -> None:
 @given(ANY_TEXT)
 def test_text_keeps_what_can_be_kept_and_escapes_the_rest(text: str) -> None:
     kept = as_text(text)
-    if all(ord(each) and not 0xD800 <= ord(each) <= 0xDFFF for each in text):
+    if all(ord(character) and not 0xD800 <= ord(character) <= 0xDFFF for character in text):
         assert kept == (text or None)
     else:
         assert kept is not None

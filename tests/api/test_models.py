@@ -1,4 +1,4 @@
-"""The table of models: settings by any spelling, refused before anything is sent, and told in words."""
+"""The table of models: settings by any spelling, refused before anything is sent, and described in words."""
 
 import json
 

@@ -165,13 +165,13 @@ def with_result(model: Model, value: object) -> dict[str, Any]:
     [None, "", 7, {}, [], [7], "not JSON", ["ftp://a/b"], [OUT] * 101, "x" * 10**6],
     ids=lambda value: repr(value)[:20],
 )
-def test_a_result_without_a_usable_link_is_no_video(model: Model, value: object) -> None:
+def test_a_result_without_a_usable_link_is_not_a_video(model: Model, value: object) -> None:
     task = from_api(with_result(model, value), ID, model)
     assert (task.state, task.result_urls, task.has_video) == (State.SUCCEEDED, (), False)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", f'["{OUT}"]', "[" * 10**5, json.dumps({"urls": [OUT]})])
-def test_a_result_that_is_another_json_is_no_video(text: str) -> None:
+def test_a_result_that_is_another_json_is_not_a_video(text: str) -> None:
     model = MODELS["wan-2.7-edit"]
     assert not from_api({**recorded(model)["success"], "resultJson": text}, ID, model).has_video
 

@@ -85,7 +85,7 @@ def test_a_byte_for_a_standing_connection_counts_as_sent(session: Session, first
         assert (server.requests, server.connections) == ([], 1)
 
 
-def test_whoever_asks_is_told_once_and_before_the_first_byte(session: Session) -> None:
+def test_whoever_asks_hears_of_it_once_and_before_the_first_byte(session: Session) -> None:
     told = []
     with FaultServer([reply(b"{}")]) as server:
         post(session, server.url("/"), on_sending=lambda: told.append(len(server.requests)))
@@ -153,7 +153,7 @@ def test_no_cookie_is_kept(session: Session) -> None:
     with FaultServer([reply(b"{}", set_cookie=["a=b", "c=d; Path=/"])]) as server:
         post(session, server.url("/"))
         post(session, server.url("/"))
-    assert [each.headers.get("cookie") for each in server.requests] == [None, None]
+    assert [request.headers.get("cookie") for request in server.requests] == [None, None]
 
 
 # --- how much is read ---
@@ -166,7 +166,7 @@ def packed(size: int) -> bytes:
 @pytest.mark.parametrize(
     ("whole", "encoding"), [(bytes(MAX_JSON), None), (packed(MAX_JSON), "gzip")], ids=["plain", "gzip"]
 )
-def test_an_answer_of_a_mebibyte_is_read(session: Session, whole: bytes, encoding: str | None) -> None:
+def test_a_reply_of_a_mebibyte_is_read(session: Session, whole: bytes, encoding: str | None) -> None:
     headers = {"content_encoding": encoding} if encoding else {}
     with FaultServer([reply(whole, **headers)]) as server:
         assert post(session, server.url("/")).body == bytes(MAX_JSON)
@@ -184,7 +184,7 @@ def test_an_answer_of_a_mebibyte_is_read(session: Session, whole: bytes, encodin
     ],
     ids=["a length", "no length", "chunks", "gzip", "X-GZIP", "an error page"],
 )
-def test_an_answer_of_more_than_a_mebibyte_is_refused_and_its_beginning_kept(session: Session, answer: Answer) -> None:
+def test_a_reply_of_more_than_a_mebibyte_is_refused_and_its_beginning_kept(session: Session, answer: Answer) -> None:
     with FaultServer([answer]) as server:
         error = fail(session, server.url("/"))
     assert (error.message, error.sent, error.fault) == ("the reply is too large", True, "too_large")
@@ -221,7 +221,7 @@ def test_the_time_of_an_exchange_is_bounded_whatever_the_peer_does(session: Sess
         error = fail(session, server.url("/"), budget=0.4)
     assert error.sent
     assert "slow" in error.message or "gave no whole reply in" in error.message
-    for timer in [each for each in threading.enumerate() if isinstance(each, threading.Timer)]:
+    for timer in [timer for timer in threading.enumerate() if isinstance(timer, threading.Timer)]:
         timer.join(10)  # one that has been cancelled, or has done its work, ends at once
         assert not timer.is_alive()
 
@@ -237,7 +237,7 @@ def test_a_connection_that_is_kept_survives_the_time_of_an_earlier_exchange(sess
 # --- answers of any shape ---
 
 
-def test_a_mutated_answer_is_an_answer_or_a_transport_error_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_mutated_reply_is_a_reply_or_a_transport_error_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
     print(f"LUMA_TEST_SEED={SEED}")
     chance = random.Random(SEED)
     answers = [mutated(chance) for _ in range(FAULTS)]
@@ -296,7 +296,7 @@ def connects(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[str
 
         def resolve(host: str, *rest: object, **more: object) -> list[object]:
             names = addresses if host.endswith(".example.net") else (host,)
-            return [each for name in names for each in real(name, *rest, **more)]  # type: ignore[arg-type]
+            return [address for name in names for address in real(name, *rest, **more)]  # type: ignore[arg-type]
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
         sys.addaudithook(note)  # stays for the life of the process, so it must be able to sleep

@@ -52,7 +52,7 @@ def test_a_clip_that_is_written_to_is_an_error(sandbox: Sandbox, clip: Path) -> 
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file here that cannot be read")
-def test_a_clip_that_cannot_be_read_is_no_failure_of_the_network() -> None:
+def test_a_clip_that_cannot_be_read_is_not_a_failure_of_the_network() -> None:
     with ClipReader(Path("/proc/self/mem")) as clip:
         clip._left = 10  # its size is said to be 0
         with pytest.raises(FileError, match="cannot read mem"):

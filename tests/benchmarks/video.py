@@ -53,7 +53,7 @@ def ours(folder: Path, source: Path) -> None:
 
 
 def theirs(folder: Path, source: Path) -> None:
-    """The same with ffmpeg's own means, by somebody who knows all numbers beforehand."""
+    """The same with ffmpeg's own means, by someone who knows all numbers beforehand."""
     script = folder / "list.txt"
     pieces = plan_cuts(COUNT, RATE, LUMA.limits)
     script.write_text("".join(f"file bare-back-{piece.index}.mp4\n" for piece in pieces))

@@ -105,7 +105,7 @@ class Listening(Process):
         self.port = int(self.url.split(":")[2].partition("/")[0])
 
     def post(self, task_id: str, *, key: str | None = WEBHOOK_KEY, stamp: int | None = None, **more: object) -> int:
-        """Call back as the service does, and return the status of the answer."""
+        """Call back as the service does, and return the status of the reply."""
         stamp = int(time.time()) if stamp is None else stamp
         body = json.dumps({"code": 200, "msg": "ok", "data": {"taskId": task_id, **more}})
         headers = {"Content-Type": "application/json"}
@@ -134,8 +134,8 @@ def start() -> Iterator[Callable[..., Listening]]:
         return started[-1]
 
     yield begin
-    for each in started:
-        each.kill()
+    for process in started:
+        process.kill()
 
 
 @pytest.fixture
@@ -148,7 +148,8 @@ def journal(home: Path) -> Iterator[Journal]:
 def asked(sandbox: Sandbox, task_id: str | None = None) -> int:
     """How often record-info was asked for."""
     return sum(
-        each.path.endswith("record-info") and task_id in (None, each.query.get("taskId")) for each in sandbox.requests
+        request.path.endswith("record-info") and task_id in (None, request.query.get("taskId"))
+        for request in sandbox.requests
     )
 
 
@@ -263,7 +264,7 @@ def test_k9_a_verified_task_that_the_journal_does_not_know_is_adopted(
     assert row.task.prompt == "Submitted elsewhere"
 
 
-def test_k9_without_a_key_unknown_tasks_are_ignored_and_told_once(
+def test_k9_without_a_key_unknown_tasks_are_ignored_and_reported_once(
     sandbox: Sandbox, start: Callable[..., Listening], journal: Journal, luma: Luma
 ) -> None:
     listening, unknown = start(key=None), [create(sandbox) for _ in range(5)]
@@ -303,7 +304,7 @@ def test_a_failed_task_is_printed_as_what_it_is(sandbox: Sandbox, start: Callabl
     assert (printed["state"], printed["successFlag"]) == ("generate_failed", 3)
 
 
-def test_passing_trouble_of_the_service_is_ridden_out(sandbox: Sandbox, start: Callable[..., Listening]) -> None:
+def test_passing_errors_of_the_service_are_ridden_out(sandbox: Sandbox, start: Callable[..., Listening]) -> None:
     listening, task_id = start(), create(sandbox)
     sandbox.scenario = "maintenance"
 
@@ -533,7 +534,7 @@ def test_a_forward_that_fails_once_is_tried_again(sandbox: Sandbox, start: Calla
 
 
 @pytest.mark.parametrize("status", [404, 302])
-def test_a_forward_that_is_refused_is_told_and_the_task_is_recorded_all_the_same(
+def test_a_forward_that_is_refused_is_reported_and_the_task_is_recorded_all_the_same(
     sandbox: Sandbox, start: Callable[..., Listening], app: Any, status: int
 ) -> None:
     app.statuses[:] = [status]
@@ -545,7 +546,7 @@ def test_a_forward_that_is_refused_is_told_and_the_task_is_recorded_all_the_same
     assert app.got.qsize() == 1
 
 
-def test_an_application_that_is_not_there_is_told(sandbox: Sandbox, start: Callable[..., Listening]) -> None:
+def test_an_application_that_is_not_there_is_reported(sandbox: Sandbox, start: Callable[..., Listening]) -> None:
     listening = start("--forward-to", f"http://127.0.0.1:{free_port()}/take?token=s3cret")
 
     fence(listening, sandbox)
@@ -553,7 +554,7 @@ def test_an_application_that_is_not_there_is_told(sandbox: Sandbox, start: Calla
     assert "s3cret" not in listening.line("stderr", "not forwarded")
 
 
-def test_what_is_not_forwarded_yet_at_the_end_is_told(sandbox: Sandbox, start: Callable[..., Listening]) -> None:
+def test_what_is_not_forwarded_yet_at_the_end_is_reported(sandbox: Sandbox, start: Callable[..., Listening]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         listening = start("--forward-to", f"http://127.0.0.1:{mute.getsockname()[1]}/")
         fence(listening, sandbox)
@@ -572,7 +573,7 @@ def test_modify_with_listen_ends_with_the_callback_and_not_with_the_next_poll(sa
     assert (result.code, result.out.startswith(sandbox.url)) == (0, True)
     [delivery] = sandbox.callbacks.deliveries
     assert delivery.status == 200
-    polls = [each.at for each in sandbox.requests if each.path.endswith("record-info")]
+    polls = [request.at for request in sandbox.requests if request.path.endswith("record-info")]
     assert len(polls) == 2
     assert polls[1] >= delivery.at
 
@@ -580,7 +581,7 @@ def test_modify_with_listen_ends_with_the_callback_and_not_with_the_next_poll(sa
 @pytest.mark.parametrize(
     ("listen", "interval", "expected"), [("8080", None, 30.0), ("8080", 5.0, 5.0), (None, None, None), (None, 5.0, 5.0)]
 )
-def test_beside_callbacks_polls_come_every_30_seconds_unless_told_otherwise(
+def test_beside_callbacks_polls_come_every_30_seconds_unless_asked_otherwise(
     listen: str | None, interval: float | None, expected: float | None
 ) -> None:
     assert pace(listen, interval) == expected
@@ -634,14 +635,14 @@ def test_a_forged_callback_does_not_wake_the_wait(sandbox: Sandbox, run: Luma) -
     result = run(*words, "--listen", free_port(), LUMA_WEBHOOK_KEY=WEBHOOK_KEY)
 
     assert result.code == 0
-    assert {each.status for each in sandbox.callbacks.deliveries} == {401}
+    assert {delivery.status for delivery in sandbox.callbacks.deliveries} == {401}
     ended = sandbox.callbacks.deliveries[-1].at
-    polls = [each.at for each in sandbox.requests if each.path.endswith("record-info")]
+    polls = [request.at for request in sandbox.requests if request.path.endswith("record-info")]
     assert len(polls) == 2, "at the start and at the deadline"
     assert polls[1] > ended + 1
 
 
-def test_a_callback_tells_what_became_of_a_submission_whose_answer_was_lost(
+def test_a_callback_shows_what_became_of_a_submission_whose_reply_was_lost(
     sandbox: Sandbox, run: Luma, journal: Journal
 ) -> None:
     sandbox.tasks.duration = 1.0
@@ -670,7 +671,7 @@ def test_listen_gives_a_submission_of_unknown_outcome_its_task(
     assert (row.task.task_id, row.task.model, row.outcome) == (task_id, "aleph", "accepted")
 
 
-def test_a_lost_answer_whose_callback_does_not_come_stays_unknown(sandbox: Sandbox, run: Luma) -> None:
+def test_a_lost_reply_whose_callback_does_not_come_stays_unknown(sandbox: Sandbox, run: Luma) -> None:
     sandbox.tasks.duration = 3600
 
     words = ("modify", CLIP_URL, "-p", "sandbox:lost-answer Snow", "-w", "--timeout", "1s", "--listen", free_port())
@@ -741,7 +742,7 @@ def test_trigger_sends_one_callback_by_hand(sandbox: Sandbox, start: Callable[..
 
     assert luma("sandbox", "trigger", task_id).code == 0
 
-    assert [each.status for each in sandbox.callbacks.deliveries] == [200]
+    assert [delivery.status for delivery in sandbox.callbacks.deliveries] == [200]
     assert listening.task()["taskId"] == task_id
 
 
@@ -809,9 +810,9 @@ def service() -> Iterator[Callable[[int, int], subprocess.Popen[str]]]:
         return started[-1]
 
     yield begin
-    for each in started:
-        each.kill()
-        each.communicate()
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def test_every_genuine_task_is_recorded_once_and_no_forged_one(
@@ -832,7 +833,7 @@ def test_every_genuine_task_is_recorded_once_and_no_forged_one(
 
     printed = [listening.task()["taskId"] for _ in genuine]
     forged = set(scenarios) - genuine
-    until(lambda: {each["query"]["taskId"] for each in log_of(url) if each.get("status") == 401} == forged)
+    until(lambda: {line["query"]["taskId"] for line in log_of(url) if line.get("status") == 401} == forged)
     assert listening.stop() == 143
 
     assert sorted(printed) == sorted(genuine)
@@ -846,13 +847,13 @@ def test_every_genuine_task_is_recorded_once_and_no_forged_one(
 def check_times(log: list[dict[str, Any]], genuine: set[str]) -> None:
     """Each task was asked for once, after its callback; in the big run within a second of it."""
     called, asked_at = {}, {}
-    for each in log:
-        task_id = each["query"].get("taskId")
-        if each["method"] == "CALLBACK" and each["status"] == 200:
-            called[task_id] = min(each["at"], called.get(task_id, each["at"]))
-        elif each["path"].endswith("record-info"):
+    for line in log:
+        task_id = line["query"].get("taskId")
+        if line["method"] == "CALLBACK" and line["status"] == 200:
+            called[task_id] = min(line["at"], called.get(task_id, line["at"]))
+        elif line["path"].endswith("record-info"):
             assert task_id not in asked_at, "asked twice"
-            asked_at[task_id] = each["at"]
+            asked_at[task_id] = line["at"]
     assert set(called) == set(asked_at) == genuine
     delays = sorted(asked_at[task_id] - called[task_id] for task_id in genuine)
     print(f"callback to record-info: median {delays[len(delays) // 2]:.3f} s, longest {delays[-1]:.3f} s")

@@ -328,7 +328,7 @@ class Post:
 
 
 def answer_of(sock: socket.socket) -> tuple[int, bytes]:
-    """Status and everything after the status line; 0 where the connection ended without an answer."""
+    """Status and everything after the status line; 0 where the connection ended without a reply."""
     received = b""
     try:
         while chunk := sock.recv(65536):
@@ -404,7 +404,7 @@ def test_a_delivery_for_which_there_is_no_room_is_put_off_and_not_lost(post: Pos
     assert post.count() == 1
 
 
-# Fault list, section 5: what is sent, the answers that are allowed.
+# Fault list, section 5: what is sent, the replies that are allowed.
 ROWS: dict[str, tuple[bytes, set[int]]] = {
     "K2 no signature headers": (request(sign_it=False), {401}),
     "K2 wrong signature": (request(headers={"X-Webhook-Signature": signature(key="other")}), {401}),
@@ -514,7 +514,7 @@ def test_a_query_after_the_path_is_allowed(post: Post) -> None:
     assert post.send(request(path="/hook?x=1"))[0] == 200
 
 
-def test_a_caller_that_asks_first_is_told_to_go_on(post: Post) -> None:
+def test_a_caller_that_asks_first_is_asked_to_go_on(post: Post) -> None:
     raw = request(headers={"Expect": "100-continue"})
     head, _, body = raw.partition(b"\r\n\r\n")
     with post.connect() as sock:
@@ -524,7 +524,7 @@ def test_a_caller_that_asks_first_is_told_to_go_on(post: Post) -> None:
         assert answer_of(sock)[0] == 200
 
 
-def test_a_caller_that_is_gone_when_it_is_told_to_go_on_costs_nobody_else(post: Post) -> None:
+def test_a_caller_that_is_gone_when_it_is_asked_to_go_on_costs_nobody_else(post: Post) -> None:
     for _ in range(50):
         with post.connect() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
@@ -644,7 +644,7 @@ def test_a_flood_of_garbage_keeps_no_honest_caller_out_and_no_memory(post: Post)
 def test_closing_lets_a_request_that_is_on_its_way_be_answered(post: Post) -> None:
     with post.connect() as sock:
         sock.sendall(request()[:100])
-        while not any(each.received for each in post.receiver._connections.values()):
+        while not any(connection.received for connection in post.receiver._connections.values()):
             time.sleep(0.005)
         closing = threading.Thread(target=post.receiver.close, args=(10.0,))
         closing.start()
@@ -668,13 +668,13 @@ def test_a_closed_receiver_gives_its_port_back(post: Post) -> None:
         pass
 
 
-def test_a_port_in_use_is_file_trouble(post: Post) -> None:
+def test_a_port_in_use_is_a_file_error(post: Post) -> None:
     with pytest.raises(FileError, match="in use"):
         Receiver("127.0.0.1", post.receiver.address[1], Endpoint(frozenset({"/"}), None, None), lambda _: True)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "a" * 70])
-def test_an_address_that_is_not_ours_is_file_trouble(host: str) -> None:
+def test_an_address_that_is_not_ours_is_a_file_error(host: str) -> None:
     with pytest.raises(FileError):
         Receiver(host, 0, Endpoint(frozenset({"/"}), None, None), lambda _: True)
 

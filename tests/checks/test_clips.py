@@ -39,14 +39,16 @@ def findings(luma: Luma) -> Callable[..., list[tuple[str, str]]]:
         code, out, err = luma("modify", *words, "-n", "--json")
         objects = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
         reports = [line["findings"] for line in objects if "findings" in line]
-        found = reports[0] if reports else [each for line in objects for each in line["error"].get("findings", [])]
-        errors = [each for each in found if each["level"] == "error"]
+        found = (
+            reports[0] if reports else [finding for line in objects for finding in line["error"].get("findings", [])]
+        )
+        errors = [finding for finding in found if finding["level"] == "error"]
         assert code == (2 if errors else 0), err
         assert (out == "") == bool(errors)
         if errors:
             assert objects[-1]["error"]["exitCode"] == 2
             assert objects[-1]["error"]["findings"]
-        return [(each["name"], each["level"]) for each in found]
+        return [(finding["name"], finding["level"]) for finding in found]
 
     return call
 
@@ -147,7 +149,7 @@ def test_a_local_clip(findings: Callable[..., object], name: str, found: object)
         (CLIP.read_bytes()[:40], [("damaged", "error")]),
     ],
 )
-def test_a_local_file_that_is_no_clip(findings: Callable[..., object], content: bytes, found: object) -> None:
+def test_a_local_file_that_is_not_a_clip(findings: Callable[..., object], content: bytes, found: object) -> None:
     Path("clip.mp4").write_bytes(content)
     assert findings("clip.mp4", "-p", PROMPT) == found
 
@@ -170,7 +172,7 @@ def test_the_size_of_a_clip(findings: Callable[..., object], size: int, found: o
 
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
 @pytest.mark.parametrize("name", ["tiny-12s.mp4", "tiny.webm"])
-def test_the_command_in_the_hint_mends_the_clip(luma: Luma, findings: Callable[..., object], name: str) -> None:
+def test_the_command_in_the_hint_fixes_the_clip(luma: Luma, findings: Callable[..., object], name: str) -> None:
     folder = Path("it's a folder; $(touch hacked)")
     folder.mkdir()
     clip = shutil.copy(DATA / name, folder / f"-my clip{Path(name).suffix}")
@@ -208,7 +210,7 @@ def test_a_private_address_is_found_without_a_connection(
 
 
 @pytest.mark.parametrize("url", ["https://user:password@media.example.com/a.mp4", "https:///a.mp4"])
-def test_a_link_that_is_no_link_is_refused(luma: Luma, url: str) -> None:
+def test_a_link_that_is_not_a_link_is_refused(luma: Luma, url: str) -> None:
     assert luma("modify", url, "-p", PROMPT, "-n").code == 2
 
 
@@ -221,12 +223,12 @@ def test_a_link_that_is_no_link_is_refused(luma: Luma, url: str) -> None:
         "https://youtu.be/abc",
     ],
 )
-def test_a_share_page_is_told_from_a_video(luma: Luma, findings: Callable[..., object], url: str) -> None:
+def test_a_share_page_is_known_from_a_video(luma: Luma, findings: Callable[..., object], url: str) -> None:
     assert findings(url, "-p", PROMPT) == [("url-share-page", "error")]
     assert "hint: " in luma("modify", url, "-p", PROMPT, "-n").err
 
 
-def test_a_direct_link_of_dropbox_is_no_share_page(findings: Callable[..., object]) -> None:
+def test_a_direct_link_of_dropbox_is_not_a_share_page(findings: Callable[..., object]) -> None:
     assert findings("https://www.dropbox.com/s/abc/clip.mp4?raw=1", "-p", PROMPT) == []
 
 
@@ -237,7 +239,7 @@ def test_a_good_link_costs_a_few_small_requests(
     server = host(served((DATA / name).read_bytes()))
 
     assert findings(server.url("/a.mp4"), "-p", PROMPT) == []
-    asked = [each.headers["range"].removeprefix("bytes=").split("-") for each in server.requests]
+    asked = [request.headers["range"].removeprefix("bytes=").split("-") for request in server.requests]
     assert len(asked) <= 8
     assert sum(int(last) - int(first) + 1 for first, last in asked) <= 64 * 1024
     assert b"uthorization" not in server.received
@@ -273,7 +275,7 @@ def test_a_long_clip_behind_a_link_is_found_by_its_header(
     ],
     ids=range(13),
 )
-def test_what_a_host_may_answer(
+def test_what_a_host_may_reply(
     findings: Callable[..., object],
     host: Callable[..., FaultServer],
     answer: tuple[Callable[[Peer], None], ...],
@@ -312,7 +314,7 @@ def test_what_may_pass_is_doubtful(
     assert findings(host(*reply(b"", status)).url("/a.mp4"), "-p", PROMPT) == [("url-unreachable", "warning")]
 
 
-def test_an_empty_file_is_no_video(findings: Callable[..., object], host: Callable[..., FaultServer]) -> None:
+def test_an_empty_file_is_not_a_video(findings: Callable[..., object], host: Callable[..., FaultServer]) -> None:
     for answer in (reply(b"", 416, content_range="bytes */0"), reply(b"")):
         assert findings(host(*answer).url("/a.mp4"), "-p", PROMPT) == [("not-a-video", "error")]
 
@@ -343,7 +345,7 @@ LATE_INDEX = b"\0\0\0\x10ftypisom\0\0\0\0" + (20_000).to_bytes(4, "big") + b"mda
 
 
 @pytest.mark.parametrize("answer", [reply(b"", 503), reply(b"", 404), redirect("/b"), reply(b"x"), (hang_up(),)])
-def test_trouble_after_the_first_bytes_leaves_only_the_length_untold(
+def test_an_error_after_the_first_bytes_leaves_only_the_length_untold(
     findings: Callable[..., object], answer: tuple[Callable[[Peer], None], ...]
 ) -> None:
     with FaultServer([(served(LATE_INDEX),), answer]) as server:
@@ -365,7 +367,7 @@ def test_a_file_of_nothing_but_boxes_costs_less_than_a_mebibyte(host: Callable[.
     with Session() as session:
         [found] = links.check_link(server.url("/a.mp4"), session, allow_local=True)
 
-    asked = [each.headers["range"].removeprefix("bytes=").split("-") for each in server.requests]
+    asked = [request.headers["range"].removeprefix("bytes=").split("-") for request in server.requests]
     assert found.name == "duration-unknown"
     assert len(asked) <= 65
     assert sum(int(last) - int(first) + 1 for first, last in asked) <= links.MAX_READ
@@ -375,7 +377,7 @@ def test_when_the_time_is_over_nothing_more_is_asked(host: Callable[..., FaultSe
     server, seconds = host(served(LATE_INDEX)), [0.0, 0.0, links.BUDGET + 1]
     with Session() as session:
         found = links.check_link(server.url("/a.mp4"), session, allow_local=True, clock=lambda: seconds.pop(0))
-    assert [(each.name, each.level) for each in found] == [("duration-unknown", "warning")]
+    assert [(finding.name, finding.level) for finding in found] == [("duration-unknown", "warning")]
     assert len(server.requests) == 1
 
 
@@ -384,7 +386,7 @@ def test_a_host_that_is_too_slow_is_doubtful(answer: tuple[Callable[[Peer], None
     seconds = [0.0, links.BUDGET - 0.3]  # what is left when the question is asked
     with FaultServer([answer]) as server, Session() as session:
         found = links.check_link(server.url("/a.mp4"), session, allow_local=True, clock=lambda: seconds.pop(0))
-    assert [(each.name, each.level) for each in found] == [("url-unreachable", "warning")]
+    assert [(finding.name, finding.level) for finding in found] == [("url-unreachable", "warning")]
 
 
 def test_a_name_that_leads_to_a_private_address_is_found_on_connecting(
@@ -393,7 +395,7 @@ def test_a_name_that_leads_to_a_private_address_is_found_on_connecting(
     server = host(*reply(CLIP.read_bytes()))
     with Session(public_only=True) as session:
         found = links.check_link(server.url("/a.mp4"), session, allow_local=True)
-    assert [(each.name, each.level) for each in found] == [("url-private", "error")]
+    assert [(finding.name, finding.level) for finding in found] == [("url-private", "error")]
     assert server.requests == []
 
 
@@ -461,7 +463,7 @@ def test_a_dry_run_leaves_nothing_behind(luma: Luma, home: Path) -> None:
 
 def test_the_request_of_a_dry_run_names_what_is_doubtful(luma: Luma) -> None:
     request = json.loads(luma("modify", CLIP, "-p", "Es schneit heftig in der Nacht", "-n", "--json").out)
-    assert [(each["name"], each["level"], each["video"]) for each in request["findings"]] == [
+    assert [(finding["name"], finding["level"], finding["video"]) for finding in request["findings"]] == [
         ("prompt-not-english", "warning", None)
     ]
 
@@ -554,7 +556,7 @@ def test_no_content_of_a_file_ends_in_anything_but_findings(content: bytes, kind
     start = {"": b"", "ftyp": b"\0\0\0\x14ftypisom\0\0\0\0isom", "RIFF": b"RIFF\xff\xff\xff\x7fAVI LIST"}[kind]
     with FaultServer([(served(start + content or b"x"),)]) as server, Session() as session:
         found = links.check_link(server.url("/a.mp4"), session, allow_local=True)
-    assert all(each.name and each.level in ("error", "warning") for each in found)
+    assert all(finding.name and finding.level in ("error", "warning") for finding in found)
 
 
 STATUS_LINES = st.sampled_from([b"HTTP/1.1 206 x\r\n", b"HTTP/1.1 200 x\r\n", b"HTTP/1.1 302 x\r\n", b""])
@@ -569,12 +571,12 @@ HEADERS = st.sampled_from(
     body=st.binary(max_size=200),
 )
 @settings(max_examples=60, deadline=None)
-def test_no_answer_of_a_host_ends_in_anything_but_findings(
+def test_no_reply_of_a_host_ends_in_anything_but_findings(
     start: bytes, lines: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
     raw = start + b"".join(name + value + b"\r\n" for name, value in lines) + b"\r\n" + body
     with FaultServer([(send(raw), hang_up())]) as server, Session() as session:
         found = links.check_link(server.url("/a.mp4"), session, allow_local=True)
     assert found
-    assert all(each.name and each.level in ("error", "warning") for each in found)
-    assert all(each.message.isprintable() for each in found)
+    assert all(finding.name and finding.level in ("error", "warning") for finding in found)
+    assert all(finding.message.isprintable() for finding in found)

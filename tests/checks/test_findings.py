@@ -120,7 +120,7 @@ def test_another_container_is_named_and_converted_first(
         assert finding.hint.startswith("convert it first: ffmpeg -i ")
 
 
-def test_a_git_lfs_pointer_is_told_from_the_clip(tmp_path: Path) -> None:
+def test_a_git_lfs_pointer_is_known_from_the_clip(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
     [finding] = check_file(path)

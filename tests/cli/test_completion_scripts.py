@@ -183,7 +183,7 @@ def test_the_script_for_powershell_is_read_by_it() -> None:
 
 
 def test_no_two_variables_for_powershell_differ_by_their_case_alone() -> None:
-    """It does not tell them apart: one would overwrite the other."""
+    """It does not keep them apart: one would overwrite the other."""
     found = set(re.findall(r"\$(?:script:)?([A-Za-z]\w*)", (FOLDER / "luma.ps1").read_text()))
     assert len({name.lower() for name in found}) == len(found)
 

@@ -42,7 +42,7 @@ def submitted(sandbox: Sandbox) -> str:
 # --- streams that are closed, full or gone (S66-S69) ---
 
 
-def test_with_stdout_closed_the_id_is_told_on_stderr(luma: Luma, sandbox: Sandbox) -> None:
+def test_with_stdout_closed_the_id_is_reported_on_stderr(luma: Luma, sandbox: Sandbox) -> None:
     done = shell(f"luma {SUBMIT} >&-")
 
     task_id = submitted(sandbox)
@@ -257,7 +257,7 @@ def test_luma_debug_shows_the_traceback_without_secrets(
 
 
 def test_every_kind_of_error_has_an_exit_code_of_the_contract() -> None:
-    kinds = {each.exit_code for each in LumaError.__subclasses__()} | {LumaError.exit_code}
+    kinds = {kind.exit_code for kind in LumaError.__subclasses__()} | {LumaError.exit_code}
 
     assert kinds == {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
 
@@ -311,7 +311,7 @@ def test_help_of_a_command_is_its_help(luma: Luma, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("words", [["--version"], ["-V", "-q"], ["--version", "--json"], ["--json", "--version"]])
-def test_the_version_is_told_whatever_else_is_asked(luma: Luma, words: list[str]) -> None:
+def test_the_version_is_reported_whatever_else_is_asked(luma: Luma, words: list[str]) -> None:
     assert luma(*words) == (0, f"luma {__version__}\n", "")
 
 
@@ -322,7 +322,7 @@ def test_no_summary_is_cut_off_in_a_pipe(luma: Luma, words: list[str]) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
-def test_a_version_that_cannot_be_written_is_told(sandbox: Sandbox) -> None:
+def test_a_version_that_cannot_be_written_is_reported(sandbox: Sandbox) -> None:
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "luma_cli", "-V"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)

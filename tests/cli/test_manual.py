@@ -102,8 +102,8 @@ def test_every_command_has_a_page() -> None:
 def test_every_command_names_its_exit_codes_and_has_examples(command: Command) -> None:
     found = re.search(r"^Exit codes: ([\d ]+)$", command.text, re.M)
     assert found, command.text
-    assert set(map(int, found[1].split())) <= {each.code for each in EXIT_CODES}
-    assert any(GENERATE.examples_of(each) for each in command.walk())
+    assert set(map(int, found[1].split())) <= {entry.code for entry in EXIT_CODES}
+    assert any(GENERATE.examples_of(inner) for inner in command.walk())
 
 
 @pytest.mark.parametrize("line", [line for line in EXAMPLES if line not in FOR_EVER])

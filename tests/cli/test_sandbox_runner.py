@@ -120,7 +120,7 @@ def test_two_sandboxes_have_different_keys_and_ports(start: Callable[..., Starte
 
 
 def test_the_users_own_key_never_meets_the_sandbox(run: Callable[..., Result]) -> None:
-    """Its log tells which key each request came with."""
+    """Its log shows which key each request came with."""
     program = (
         "import os, subprocess, sys, urllib.request\n"
         f"subprocess.run([sys.executable, '-m', 'luma_cli', 'modify', {str(CLIP)!r}, '-p', 'Snow', '-q', '-w'])\n"

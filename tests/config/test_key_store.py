@@ -16,7 +16,7 @@ SOURCES = ["command", "file", "KIE_API_KEY", "stored"]
 
 @pytest.fixture
 def elsewhere() -> Iterator[FaultServer]:
-    """A host that somebody else has put into LUMA_BASE_URL."""
+    """A host that someone else has put into LUMA_BASE_URL."""
     with FaultServer([reply(b'{"code": 200, "msg": "success", "data": 80.0}')]) as server:
         yield server
 

@@ -101,7 +101,7 @@ def test_a_service_that_echoes_the_key_does_not_get_it_onto_the_screen(
                     assert KEY not in out + err
 
 
-ESCAPED = "".join(f"\\u{ord(each):04x}" for each in KEY)
+ESCAPED = "".join(f"\\u{ord(character):04x}" for character in KEY)
 RECORD = '{"code": 200, "data": {"taskId": "%s", "successFlag": 3, %s}}'
 
 
@@ -117,7 +117,7 @@ RECORD = '{"code": 200, "data": {"taskId": "%s", "successFlag": 3, %s}}'
         (RECORD % ("0" * 32, '"paramJson": "{\\"prompt\\": \\"%s\\"}"'), ["status", "0" * 32], 0),
     ],
 )
-def test_a_key_that_the_service_quotes_is_neither_told_nor_kept(
+def test_a_key_that_the_service_quotes_is_neither_shown_nor_kept(
     luma: Luma, monkeypatch: pytest.MonkeyPatch, home: Path, body: str, words: list[str], code: int, key: str
 ) -> None:
     for written in (key, key.replace("\\", "\\\\")):  # JSON inside of JSON
@@ -141,7 +141,7 @@ def test_a_key_that_the_service_quotes_is_neither_told_nor_kept(
 def test_no_text_of_a_json_value_keeps_a_secret(secret: str, around: object, depth: int) -> None:
     text: object = [secret, around, {f"a{secret}b": secret}]
     for _ in range(depth):
-        text = [json.dumps(text), "".join(f"\\u{ord(each):04x}" for each in secret)]
+        text = [json.dumps(text), "".join(f"\\u{ord(character):04x}" for character in secret)]
     clean = scrub(text, secret)
 
     assert secret not in json.dumps(clean, ensure_ascii=False)

@@ -165,7 +165,7 @@ def test_a_fault_in_the_file_names_it_and_its_line_and_changes_nothing(
 
 
 @pytest.mark.parametrize(("key", "value"), [("interval", "1x"), ("timout", "5m"), ("callback_url", "hook")])
-def test_a_fault_in_the_file_can_be_mended_by_command(luma: Luma, folder: Path, key: str, value: str) -> None:
+def test_a_fault_in_the_file_can_be_fixed_by_command(luma: Luma, folder: Path, key: str, value: str) -> None:
     folder.mkdir()
     file = folder / "config.toml"
     file.write_text(f"{key} = '{value}'\nwatermark = 'me'\n")
@@ -179,7 +179,7 @@ def test_a_fault_in_the_file_can_be_mended_by_command(luma: Luma, folder: Path, 
 
 
 @posix
-def test_a_folder_that_cannot_be_ours_is_told(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_ours_is_reported(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LUMA_CONFIG_DIR", "/proc/self")
     code, _, err = luma("config", "set", "interval", "9s")
 
@@ -230,7 +230,7 @@ def test_check_looks_at_the_folder_of_the_results(luma: Luma, sandbox: Sandbox, 
 
 @posix
 @pytest.mark.parametrize("kind", ["folder", "fifo", "/dev/zero"])
-def test_what_is_no_file_in_the_files_place_is_told_at_once(luma: Luma, folder: Path, kind: str) -> None:
+def test_what_is_not_a_file_in_the_files_place_is_reported_at_once(luma: Luma, folder: Path, kind: str) -> None:
     folder.mkdir()
     file = folder / "config.toml"
     if kind == "folder":
@@ -436,7 +436,7 @@ def test_at_no_moment_can_others_read_the_key(folder: Path) -> None:
 
 
 @posix
-def test_a_key_store_that_others_can_read_is_refused_and_mended_by_storing_again(luma: Luma, stored: Path) -> None:
+def test_a_key_store_that_others_can_read_is_refused_and_fixed_by_storing_again(luma: Luma, stored: Path) -> None:
     stored.chmod(0o644)
     inode = stored.stat().st_ino
     code, _, err = luma("credits")
@@ -580,7 +580,7 @@ def test_without_a_home_nothing_is_spent_unless_the_journal_is_off(sandbox: Sand
     ]
     if "ModuleNotFoundError" in results[0].stderr or "Permission" in results[0].stderr:
         pytest.skip("this checkout cannot be read by others")
-    assert [each.returncode for each in results] == [11, 0], results
+    assert [result.returncode for result in results] == [11, 0], results
     assert "LUMA_JOURNAL=off" in results[0].stderr
     assert len(sandbox.submissions()) == 1
 
@@ -600,7 +600,7 @@ def test_check_ends_with_what_is_wrong(luma: Luma, sandbox: Sandbox, scenario: s
     assert luma("config", "check").code == code
 
 
-def test_a_missing_ca_file_is_told_before_anything_is_sent(
+def test_a_missing_ca_file_is_reported_before_anything_is_sent(
     luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/none.pem")
@@ -684,7 +684,7 @@ def test_check_asks_a_command_for_the_key_once(
     assert (tmp_path / "asked").read_text() == "x\n"
 
 
-def test_another_package_of_our_name_is_told_of(
+def test_another_package_of_our_name_is_reported(
     luma: Luma, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "another package of this name" not in luma("config", "check").out

@@ -119,7 +119,7 @@ def ranges(server):
 # The good case
 
 
-def test_a_download_without_trouble_leaves_the_file_and_nothing_else(place):
+def test_a_download_without_errors_leaves_the_file_and_nothing_else(place):
     with FaultServer([(ranged(FILM),)]) as server:
         saved = place.download(server.url("/v.mp4"))
 
@@ -538,7 +538,7 @@ def test_a_file_that_is_encoded_only_once_is_saved(place):
         (VIDEO[:-100], "video/mp4", "incomplete"),
     ],
 )
-def test_what_is_no_whole_video_never_gets_the_name(place, body, content_type, reason):
+def test_what_is_not_a_whole_video_never_gets_the_name(place, body, content_type, reason):
     with FaultServer([reply(body, content_type=content_type, etag='"v1"')]) as server:
         assert reason in place.fails(FileError, server.url(), check_whole=headers.check_whole)
 
@@ -563,7 +563,7 @@ def test_a_sign_in_page_does_not_cost_the_bytes_that_are_there(place):
     assert ranges(server) == ["bytes=1000-", "bytes=1000-"]
 
 
-# Links that are refused, and trouble that passes
+# Links that are refused, and errors that pass
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
@@ -598,7 +598,7 @@ def test_without_a_fresh_link_the_result_has_expired(place, fresh_link):
     assert place.names == []
 
 
-def test_trouble_with_asking_for_a_fresh_link_is_not_hidden(place):
+def test_an_error_in_asking_for_a_fresh_link_is_not_hidden(place):
     def refuses():
         raise KeyRejected("the key is not accepted")
 
@@ -615,7 +615,7 @@ def test_a_link_refused_in_the_middle_of_a_resume_is_replaced_and_the_bytes_kept
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 521])
-def test_trouble_that_passes_is_waited_for(place, status):
+def test_an_error_that_passes_is_waited_for(place, status):
     with FaultServer([reply(b"busy", status)] * 3 + [(ranged(FILM),)]) as server:
         place.download(server.url())
 
@@ -632,7 +632,7 @@ def test_retry_after_is_obeyed_within_reason(place, asked, pause):
 
 
 @pytest.mark.parametrize("status", [400, 405, 451, 204, 304, 206, 416])
-def test_another_answer_is_no_file(place, status):
+def test_another_reply_is_not_a_file(place, status):
     with FaultServer([(head(status, content_length=0),)]) as server:
         place.fails(Unavailable if status == 206 else FileError, server.url())
 
@@ -842,7 +842,7 @@ def test_a_folder_that_is_missing_or_a_file_or_closed_costs_no_request(place):
         assert server.connections == 0
 
 
-def test_a_folder_that_vanishes_midway_is_file_trouble(place):
+def test_a_folder_that_vanishes_midway_is_a_file_error(place):
     away = place.folder.parent / "away"
     vanish = call(lambda: place.folder.rename(away))
     answer = (head(content_length=len(FILM)), send(FILM[:1000]), vanish, send(FILM[1000:]))
@@ -1033,7 +1033,7 @@ def louder(place, fails=None):
     return finish
 
 
-def test_what_is_finished_gets_the_name_and_both_hashes_are_told(place):
+def test_what_is_finished_gets_the_name_and_both_hashes_are_reported(place):
     with FaultServer([(ranged(FILM),)]) as server:
         saved = place.download(server.url(), finish=louder(place))
 
@@ -1103,7 +1103,7 @@ def made_from(part):
 # Warnings and words
 
 
-def test_a_merely_odd_container_gets_its_name_and_a_warning(place):
+def test_a_merely_unusual_container_gets_its_name_and_a_warning(place):
     with FaultServer([(ranged(FILM),)]) as server:
         place.download(server.url(), check_whole=lambda _path: ["4 bytes after the last box"])
 

@@ -78,7 +78,7 @@ def test_a_safe_piece_stays_as_it_is_when_made_safe_again(text):
 
 
 @given(st.binary(max_size=40))
-def test_a_name_that_is_not_utf_8_makes_no_trouble(raw):
+def test_a_name_that_is_not_utf_8_is_not_an_error(raw):
     assert why_not(default_name(TASK_ID, raw.decode("utf-8", "surrogateescape"), ".mp4")) is None
 
 

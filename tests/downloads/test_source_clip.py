@@ -42,7 +42,7 @@ def test_two_clips_do_not_meet(tmp_path):
     ],
     ids=["gone", "page", "too large", "private", "busy"],
 )
-def test_what_is_no_clip_leaves_nothing(tmp_path, answer, error):
+def test_what_is_not_a_clip_leaves_nothing(tmp_path, answer, error):
     limits = Limits(idle=0.3, attempts=2, bytes=8 << 20)
     with FaultServer([answer]) as server, pytest.raises(error):
         fetch(server.url(), tmp_path, None if error is Unavailable else Session(), limits=limits)

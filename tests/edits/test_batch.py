@@ -63,9 +63,9 @@ def test_every_row_is_one_line_and_one_file(luma: Luma, sandbox: Sandbox) -> Non
 
     found = rows_of(out)
     assert code == 0
-    assert {name: each["state"] for name, each in found.items()} == {"a": "succeeded", "b": "succeeded"}
+    assert {name: row["state"] for name, row in found.items()} == {"a": "succeeded", "b": "succeeded"}
     assert found["b"]["files"][0]["path"] == str(Path("out/deep/b.mp4").absolute())
-    assert all(each["error"] is None and Path(each["files"][0]["path"]).is_file() for each in found.values())
+    assert all(row["error"] is None and Path(row["files"][0]["path"]).is_file() for row in found.values())
 
 
 def test_csv_comes_from_stdin_where_that_is_asked_for(luma: Luma, sandbox: Sandbox) -> None:
@@ -94,14 +94,14 @@ def test_one_bad_row_does_not_cost_the_others(luma: Luma, sandbox: Sandbox) -> N
     rows += [{**row("long"), "video": str(DATA / "tiny-12s.mp4")}, {**row("missing"), "video": "none.mp4"}]
     code, out, err = luma("batch", write(rows))
 
-    errors = {name: (each["error"] or {}).get("exitCode") for name, each in rows_of(out).items()}
+    errors = {name: (row["error"] or {}).get("exitCode") for name, row in rows_of(out).items()}
     assert (code, errors) == (9, {"good": None, "failed": 5, "chinese": 2, "long": 2, "missing": 2})
     assert (rows_of(out)["chinese"]["prompt"], rows_of(out)["chinese"]["state"]) == ("夜里下大雪", None)
     assert "luma: line 2 (failed): the edit failed" in err
     assert len(sandbox.submissions()) == 2
 
 
-def test_run_again_it_submits_nothing_and_tells_everything(luma: Luma, sandbox: Sandbox) -> None:
+def test_run_again_it_submits_nothing_and_shows_everything(luma: Luma, sandbox: Sandbox) -> None:
     name = write([row("a"), row("b", "sandbox:flag3 Snow")])
     first = luma("batch", name, "-o", "out")
     seen = len(sandbox.requests)
@@ -135,7 +135,7 @@ def test_a_row_of_unknown_outcome_is_reported_and_never_sent_again(luma: Luma, s
     assert (codes, len(sandbox.submissions())) == ([12, 12], 1)
 
 
-def test_batches_of_one_file_at_once_pay_once_and_all_tell_every_row(quick: Sandbox) -> None:
+def test_batches_of_one_file_at_once_pay_once_and_all_show_every_row(quick: Sandbox) -> None:
     name = write([row(f"{number}", output=f"{number}.mp4") for number in range(12)])
     words = [sys.executable, "-c", QUICK, "batch", name]
     running = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
@@ -178,11 +178,11 @@ def test_at_most_so_many_tasks_run_at_once(luma: Luma, sandbox: Sandbox) -> None
     assert luma("batch", write([row(str(number)) for number in range(6)]), "--max-active", "2").code == 0
 
     running, most = set(), 0
-    for each in sandbox.requests:
-        if each.path.endswith("generate"):
-            running.add(json.loads(each.body)["videoUrl"])
-        elif each.path.endswith("record-info"):
-            task = sandbox.tasks.find(each.query["taskId"])
+    for request in sandbox.requests:
+        if request.path.endswith("generate"):
+            running.add(json.loads(request.body)["videoUrl"])
+        elif request.path.endswith("record-info"):
+            task = sandbox.tasks.find(request.query["taskId"])
             assert task is not None
             running.discard(task.params["videoUrl"])  # in this sandbox the first question finds the end
         most = max(most, len(running))
@@ -253,14 +253,14 @@ def test_another_folder_is_another_copy_and_no_other_task(luma: Luma, sandbox: S
     name = write([row("a", output="a.mp4"), row("b")])
     found = [rows_of(luma("batch", name, "-o", folder).out) for folder in ("one", "two", "one")]
 
-    paths = [[each["files"][0]["path"] for each in rows.values()] for rows in found]
+    paths = [[row["files"][0]["path"] for row in rows.values()] for rows in found]
     assert all(
         Path(path).parent.name == folder
         for folder, rows in zip(["one", "two", "one"], paths, strict=True)
         for path in rows
     )
     assert (sorted(paths[0]), len(sandbox.submissions())) == (sorted(paths[2]), 2)
-    assert [len(each["files"]) for rows in found for each in rows.values()] == [1] * 6
+    assert [len(row["files"]) for rows in found for row in rows.values()] == [1] * 6
 
 
 def test_the_folder_of_the_settings_is_taken_where_none_is_named(
@@ -312,7 +312,7 @@ def test_a_link_is_looked_at_once_however_long_its_turn_takes(quick: Sandbox) ->
     process = start(write(rows), "-q")
     _, err = process.communicate(timeout=120)
 
-    looks = Counter(min(each.query) for each in quick.requests if each.path == "/files/in.mp4")
+    looks = Counter(min(request.query) for request in quick.requests if request.path == "/files/in.mp4")
     assert process.returncode == 0, err
     assert (len(looks), len(set(looks.values()))) == (45, 1)
 
@@ -327,12 +327,9 @@ def test_shards_on_several_machines_ride_out_the_accounts_limit(quick: Sandbox) 
 
     assert [code for _, code in ended] == [0, 0, 0], [err for (_, err), _ in ended]
     found = [rows_of(out) for (out, _), _ in ended]
-    assert sorted(name for each in found for name in each) == sorted(map(str, range(80)))
+    assert sorted(name for finding in found for name in finding) == sorted(map(str, range(80)))
     accepted = Counter(
-        task.params["videoUrl"]
-        for rows in found
-        for each in rows.values()
-        if (task := quick.tasks.find(each["taskId"]))
+        task.params["videoUrl"] for rows in found for row in rows.values() if (task := quick.tasks.find(row["taskId"]))
     )
     assert set(accepted.values()) == {1}
     assert len(accepted) == 80
@@ -342,7 +339,7 @@ def test_shards_on_several_machines_ride_out_the_accounts_limit(quick: Sandbox) 
 def test_stopped_it_says_how_to_go_on(quick: Sandbox, signum: int, code: int) -> None:
     quick.tasks.duration = 600
     process = start(write([row("a"), row("b")]), "-q")
-    while not any(each.path.endswith("record-info") for each in quick.requests):
+    while not any(request.path.endswith("record-info") for request in quick.requests):
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.02)
     process.send_signal(signum)
@@ -355,7 +352,7 @@ def test_stopped_it_says_how_to_go_on(quick: Sandbox, signum: int, code: int) ->
 def test_a_full_disk_costs_a_file_and_no_second_submission(quick: Sandbox) -> None:
     """The limit on a file's size is above what the journal takes and below a video's."""
     Path("big.mp4").write_bytes(CLIP.read_bytes() + MIB.to_bytes(4) + b"free" + bytes(MIB - 8))
-    name = write([{**row(each), "video": "big.mp4"} for each in "ab"])
+    name = write([{**row(one), "video": "big.mp4"} for one in "ab"])
     limit = MIB // 2
     command = [sys.executable, "-c", QUICK, "batch", name, "-o", "out", "-q"]
     done = subprocess.run(
@@ -367,7 +364,7 @@ def test_a_full_disk_costs_a_file_and_no_second_submission(quick: Sandbox) -> No
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert done.returncode == 11, done.stderr
-    assert {each["error"]["exitCode"] for each in rows_of(done.stdout).values()} == {11}
+    assert {row["error"]["exitCode"] for row in rows_of(done.stdout).values()} == {11}
     again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     assert again.returncode == 0, again.stderr
@@ -396,7 +393,7 @@ def start(
 
 
 def most_in_a_window(sandbox: Sandbox) -> int:
-    times = [each.at for each in sandbox.submissions()]
+    times = [request.at for request in sandbox.submissions()]
     return max(sum(at <= other < at + WINDOW for other in times) for at in times)
 
 
@@ -438,11 +435,11 @@ def test_killed_at_any_moment_it_goes_on_and_pays_nothing_twice(quick: Sandbox) 
     process = start(name, "-o", "out", "-q")
     out, err = process.communicate(timeout=600)
 
-    unknown = [each for each in rows_of(out).values() if each["error"]]
+    unknown = [row for row in rows_of(out).values() if row["error"]]
     print(f"{ROWS} rows, {KILLS} kills: {len(quick.submissions())} submissions, {len(unknown)} of unknown outcome")
-    submitted = Counter(json.loads(each.body)["videoUrl"] for each in quick.submissions())
+    submitted = Counter(json.loads(request.body)["videoUrl"] for request in quick.submissions())
     assert max(submitted.values()) == 1
-    assert all(each["error"]["exitCode"] == 12 for each in unknown), err
+    assert all(one["error"]["exitCode"] == 12 for one in unknown), err
     assert len(unknown) <= KILLS
     saved = [path for path in Path("out").iterdir() if path.suffix == ".mp4"]
     assert len(saved) == ROWS - len(unknown)

@@ -213,7 +213,7 @@ def test_a_cost_is_the_one_step_that_the_task_explains(
     assert (done.code, json.loads(done.out)["credits"]) == (0, cost), done.err
 
 
-def test_somebody_who_spends_makes_every_cost_of_the_run_unknown(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_someone_who_spends_makes_every_cost_of_the_run_unknown(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second step may hold a part of what the other one spends; of the first nobody is sure any more either."""
     with serve(monkeypatch, [1000, 900, 893, 793, 793]):
         done = edit(luma, 1, "-w", count=2)

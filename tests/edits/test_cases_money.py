@@ -106,12 +106,12 @@ def test_a_name_that_is_not_utf_8_is_edited_saved_and_found_again(
     assert (again.code, len(sandbox.submissions())) == (0, 1), again.err
 
 
-def test_an_odd_name_costs_the_others_nothing(odd: Path, sandbox: Sandbox, luma: Luma) -> None:
+def test_an_unusual_name_costs_the_others_nothing(odd: Path, sandbox: Sandbox, luma: Luma) -> None:
     done = luma("modify", os.fsdecode(b"clip\xff.mp4"), "plain.mp4", "-p", PROMPT, "-o", "out/")
     assert (done.code, len(list(Path("out").glob("*.mp4")))) == (0, 2), done.err
 
 
-def test_rows_with_odd_names_are_made_and_gone_on_with(odd: Path, sandbox: Sandbox, run: Luma) -> None:
+def test_rows_with_unusual_names_are_made_and_gone_on_with(odd: Path, sandbox: Sandbox, run: Luma) -> None:
     Path("edits.csv").write_bytes(b"prompt,video,output\n" + PROMPT.encode() + b",plain.mp4,a.mp4\n")
     folder = os.fsdecode(b"out\xfe")
     for _ in range(2):
@@ -186,7 +186,7 @@ def test_whatever_fails_after_the_payment_the_id_is_in_sight_and_the_others_go_o
     assert luma("wait", *ids, "-o", "out/").code == 0
 
 
-def test_an_answer_that_breaks_our_own_reading_is_an_unknown_outcome(
+def test_a_reply_that_breaks_our_own_reading_is_an_unknown_outcome(
     sandbox: Sandbox, luma: Luma, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from luma_cli.api import client
@@ -375,7 +375,7 @@ def test_a_refusal_under_code_500_says_its_message_first(luma: Luma, monkeypatch
     assert posts(server) == 1
 
 
-def test_an_empty_account_behind_a_429_is_no_rate_limit(sandbox: Sandbox, luma: Luma) -> None:
+def test_an_empty_account_behind_a_429_is_not_a_rate_limit(sandbox: Sandbox, luma: Luma) -> None:
     sandbox.credits = 0
     sandbox.scenario = "rate-limit"
     assert luma("modify", CLIP_URL, "-p", PROMPT, "--no-check").code == 10
@@ -470,12 +470,12 @@ def test_a_clip_whose_data_is_cut_is_not_paid_for(sandbox: Sandbox, luma: Luma, 
     assert (done.code, sandbox.requests) == (2, []), done.err
 
 
-# --- A5: limits, and somebody who tops up in between ---
+# --- A5: limits, and someone who tops up in between ---
 
 
 @pytest.mark.parametrize("amount", [200, 1000])
 @pytest.mark.parametrize("way", ["modify", "batch"])
-def test_a_limit_holds_though_somebody_tops_up_in_between(
+def test_a_limit_holds_though_someone_else_tops_up_in_between(
     luma: Luma, monkeypatch: pytest.MonkeyPatch, clock: dict[str, Any], way: str, amount: int
 ) -> None:
     began = time.time()

@@ -69,10 +69,12 @@ def test_the_last_task_is_the_last_submitted_whatever_the_clocks_say(sandbox: Sa
     assert luma("status", "@last", "--cached").out.split("\t")[0] == second
 
 
-# --- B5: somebody holds the lock ---
+# --- B5: someone holds the lock ---
 
 
-def test_a_lock_that_somebody_holds_is_reported_and_ends_the_wait_at_the_limit(sandbox: Sandbox, luma: Luma) -> None:
+def test_a_lock_that_another_process_holds_is_reported_and_ends_the_wait_at_the_limit(
+    sandbox: Sandbox, luma: Luma
+) -> None:
     with Path("a.mp4.part.lock").open("w") as lock:
         Path("a.mp4.part.lock").chmod(0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -115,7 +117,7 @@ def test_a_line_end_behind_an_address_is_no_part_of_it(
 # --- B14: what the service repeats ---
 
 
-def test_what_we_asked_for_is_ours_and_an_unreadable_link_is_no_crash(
+def test_what_we_asked_for_is_ours_and_an_unreadable_link_is_not_a_crash(
     luma: Luma, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def serve(request: Request) -> Answer:
@@ -135,7 +137,7 @@ def test_what_we_asked_for_is_ours_and_an_unreadable_link_is_no_crash(
 # --- B15: our own paths ---
 
 
-def test_our_own_path_in_a_hint_is_no_command_for_anybody(
+def test_our_own_path_in_a_hint_is_not_a_command_for_anybody(
     sandbox: Sandbox, luma: Luma, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")

@@ -56,7 +56,7 @@ def test_one_idempotency_key_in_a_crowd_is_paid_once(luma: Luma, sandbox: Sandbo
 
     [row] = luma("tasks").out.splitlines()
     assert len(sandbox.submissions()) == 1
-    # Who comes while the first is still sending is told so, and told the same id later.
+    # Who comes while the first is still sending hears so, and gets the same id later.
     assert {(code, out) for code, out, _ in results} <= {(0, f"{row.split()[0]}\n"), (12, "")}
     assert luma(*words).out == f"{row.split()[0]}\n"
 

@@ -18,7 +18,7 @@ WORDS = ("modify", CLIP_URL, "-p", "Heavy snow falls at night", "--no-check")
 
 
 class World:
-    """A service whose task has ended, and the host of its video, which answers what it is told to."""
+    """A service whose task has ended, and the host of its video, which replies what it is asked to."""
 
     def __init__(self, service: FaultServer, host: FaultServer) -> None:
         self.service = service
@@ -27,7 +27,7 @@ class World:
 
     @property
     def posts(self) -> int:
-        return sum(each.path.endswith("/generate") for each in self.service.requests)
+        return sum(request.path.endswith("/generate") for request in self.service.requests)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_wait_that_cannot_save_can_be_run_again(luma: Luma, world: World) -> N
     assert "hint: run the same command again later" in err
 
 
-def test_a_full_stdout_tells_where_the_video_is(world: World) -> None:
+def test_a_full_stdout_shows_where_the_video_is(world: World) -> None:
     world.answer = (ranged(CLIP.read_bytes()),)
     with open("/dev/full", "wb") as full:
         words = [sys.executable, "-m", "luma_cli", *WORDS, "-o", "-"]
@@ -93,7 +93,7 @@ def test_a_full_stdout_tells_where_the_video_is(world: World) -> None:
     assert done.stderr.endswith(f"luma download {ID} -o FILE\n")
 
 
-def test_a_reader_that_goes_away_is_told_the_id(world: World) -> None:
+def test_a_reader_that_goes_away_gets_the_id(world: World) -> None:
     world.answer = (ranged(CLIP.read_bytes() * 40),)
     words = [sys.executable, "-m", "luma_cli", *WORDS, "-o", "-"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -107,6 +107,6 @@ def test_a_reader_that_goes_away_is_told_the_id(world: World) -> None:
 
 
 @pytest.mark.parametrize("words", [["-w"], ["-o", "snow.mp4"], []])
-def test_an_empty_place_is_told_before_anything_is_sent(luma: Luma, world: World, words: list[str]) -> None:
+def test_an_empty_place_is_reported_before_anything_is_sent(luma: Luma, world: World, words: list[str]) -> None:
     assert luma(*WORDS, *words, "-o", "")[:2] == (2, "")
     assert world.service.connections == 0

@@ -78,7 +78,7 @@ class World:
         return Task(task_id, answer.state, result_urls=answer.result_urls)
 
     def watch(self, *task_ids: str, interval: float = 10.0, timeout: float = 900.0, **more: object) -> Iterator[object]:
-        watched = [each if isinstance(each, Watched) else Watched(each) for each in task_ids or (ID,)]
+        watched = [task_id if isinstance(task_id, Watched) else Watched(task_id) for task_id in task_ids or (ID,)]
         return watch(
             watched, self.fetch, interval=interval, timeout=timeout, clock=self.clock, sleep=self.sleep, **more
         )
@@ -136,7 +136,7 @@ def test_a_poll_comes_never_earlier_than_the_interval_for_20_minutes() -> None:
     assert len(world.polls) == 1204 // 7 + 1
 
 
-def test_trouble_is_ridden_out_with_growing_pauses_up_to_two_minutes() -> None:
+def test_an_error_is_ridden_out_with_growing_pauses_up_to_two_minutes() -> None:
     world = World([busy()] * 7 + [DONE])
 
     assert list(world.watch(timeout=0))[-1].final
@@ -145,14 +145,14 @@ def test_trouble_is_ridden_out_with_growing_pauses_up_to_two_minutes() -> None:
     ]  # fmt: skip
 
 
-def test_after_trouble_the_interval_is_the_old_one_again() -> None:
+def test_after_errors_the_interval_is_the_old_one_again() -> None:
     world = World([busy(), GENERATING, GENERATING, busy(), DONE])
     list(world.watch())
 
     assert world.polls == [0, 20, 30, 40, 60]
 
 
-def test_a_long_interval_is_not_shortened_by_trouble() -> None:
+def test_a_long_interval_is_not_shortened_by_errors() -> None:
     world = World([busy(), DONE])
     list(world.watch(interval=300))
 
@@ -167,7 +167,7 @@ def test_retry_after_is_obeyed_up_to_the_limit_that_is_left(asked: float, then: 
     assert world.polls == [0, then]
 
 
-def test_nothing_but_trouble_until_the_limit_says_what_the_trouble_was() -> None:
+def test_nothing_but_errors_until_the_limit_says_what_the_error_was() -> None:
     world = World([Unavailable("cannot connect to api.kie.ai")])
 
     with pytest.raises(StillGenerating) as caught:
@@ -176,7 +176,7 @@ def test_nothing_but_trouble_until_the_limit_says_what_the_trouble_was() -> None
     assert caught.value.hint == f"it goes on: luma wait {ID}"
 
 
-def test_trouble_that_has_passed_is_not_told_at_the_limit() -> None:
+def test_an_error_that_has_passed_is_not_reported_at_the_limit() -> None:
     world = World([busy(), GENERATING])
 
     with pytest.raises(StillGenerating) as caught:
@@ -185,7 +185,7 @@ def test_trouble_that_has_passed_is_not_told_at_the_limit() -> None:
 
 
 @pytest.mark.parametrize("code", [400, 401, 402, 403, 405, 433, 451, 505])
-def test_an_answer_that_will_not_change_ends_the_wait_at_once(code: int) -> None:
+def test_a_reply_that_will_not_change_ends_the_wait_at_once(code: int) -> None:
     world = World([error_for(code, "", 200)])
 
     with pytest.raises((KeyRejected, OutOfCredits, Rejected)) as caught:
@@ -194,7 +194,7 @@ def test_an_answer_that_will_not_change_ends_the_wait_at_once(code: int) -> None
 
 
 @pytest.mark.parametrize("code", [408, 429, 455, 500, 502, 550, 599])
-def test_an_answer_that_may_change_never_ends_a_wait(code: int) -> None:
+def test_a_reply_that_may_change_never_ends_a_wait(code: int) -> None:
     world = World([error_for(code, "", 200)] * 30 + [DONE])
 
     assert list(world.watch(timeout=0))[-1].final
@@ -278,7 +278,7 @@ def test_a_poll_that_hangs_is_left_behind_shortly_after_the_limit() -> None:
         return GENERATING
 
     inbox: Inbox = queue.Queue()
-    inbox.put("wake up")  # somebody else's event, after which the clock stands far behind the limit
+    inbox.put("wake up")  # someone else's event, after which the clock stands far behind the limit
     events = watch([Watched(ID)], fetch, interval=10, timeout=900, inbox=inbox, clock=lambda: next(clock_now))
     with pytest.raises(StillGenerating):
         list(events)
@@ -406,7 +406,7 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_trouble_in_a_poll_is_ridden_out(trouble: str) -> None:
+def test_an_error_in_a_poll_is_ridden_out(trouble: str) -> None:
     asked = ask(TROUBLES[trouble], record(0), record(1))
 
     assert [poll.final for poll in asked.polls] == [False, False, True]
@@ -414,7 +414,7 @@ def test_trouble_in_a_poll_is_ridden_out(trouble: str) -> None:
     assert asked.times == [0, 20, 30]
 
 
-def test_any_mix_of_trouble_is_ridden_out() -> None:
+def test_any_mix_of_errors_is_ridden_out() -> None:
     chance = random.Random(seed := random.randrange(10**6))
     print(f"seed {seed}")
     for _ in range(20):
@@ -528,7 +528,7 @@ def test_wait_prints_the_link_and_nothing_else_on_stdout(wait: Wait) -> None:
     assert result == (0, f"{LINK}\n", f"luma: {ID} generating\nluma: {ID} succeeded\n")
 
 
-def test_trouble_is_shown(wait: Wait) -> None:
+def test_an_error_is_shown(wait: Wait) -> None:
     result, _ = wait(envelope(455, None, "back at noon"), record(1))
 
     assert result[:2] == (0, f"{LINK}\n")
@@ -546,7 +546,7 @@ def test_the_limit_exits_8_with_the_way_on(wait: Wait) -> None:
     )
 
 
-def test_nothing_but_trouble_until_the_limit_exits_8_too(wait: Wait) -> None:
+def test_nothing_but_errors_until_the_limit_exits_8_too(wait: Wait) -> None:
     result, _ = wait(envelope(500, None, "oops", 500, retry_after=3600), words=("--timeout", "1s"))
 
     assert result[:2] == (8, "")
@@ -602,7 +602,7 @@ def test_a_success_without_a_usable_link_exits_11(wait: Wait, flag: int, links: 
     ],
     ids=["401", "403", "402", "505", "gone"],
 )
-def test_an_answer_that_will_not_change_exits_at_once_with_the_way_on(wait: Wait, answer: Answer, code: int) -> None:
+def test_a_reply_that_will_not_change_exits_at_once_with_the_way_on(wait: Wait, answer: Answer, code: int) -> None:
     result, requests = wait(answer)
 
     assert (result.code, result.out, len(requests)) == (code, "", 1)
@@ -674,7 +674,7 @@ def test_a_key_that_is_refused_in_the_middle_of_a_wait_ends_it_and_the_task_goes
 
 
 @pytest.mark.parametrize("task_id", [OTHER, "", 5, [ID]])
-def test_nothing_but_the_record_of_another_task_is_no_result(wait: Wait, luma: Luma, task_id: object) -> None:
+def test_nothing_but_the_record_of_another_task_is_not_a_result(wait: Wait, luma: Luma, task_id: object) -> None:
     result, _ = wait(record(1, task_id=task_id), words=("--timeout", "1s"))  # type: ignore[arg-type]
 
     assert result[:2] == (8, "")
@@ -682,7 +682,7 @@ def test_nothing_but_the_record_of_another_task_is_no_result(wait: Wait, luma: L
     assert luma("tasks").out == ""
 
 
-def test_a_state_that_nobody_documents_is_told_once(wait: Wait) -> None:
+def test_a_state_that_nobody_documents_is_reported_once(wait: Wait) -> None:
     result, requests = wait(record(99), record(99), record(1))
 
     assert result == (0, f"{LINK}\n", f"luma: {ID} unknown state 99\nluma: {ID} succeeded\n")
@@ -714,7 +714,7 @@ def test_id_state_and_link_are_whole_in_any_surroundings(
     assert asked == (0, f"{ID}\tsucceeded\t\t{LINK}\n", "")
 
 
-# --- a journal that gets into trouble while we wait ---
+# --- a journal that fails while we wait ---
 
 
 def remove(place: Path) -> None:
@@ -772,7 +772,8 @@ def test_a_journal_that_fails_while_we_wait_costs_a_warning(
 
 def submit(luma: Luma, sandbox: Sandbox, *scenarios: str) -> list[str]:
     return [
-        luma("modify", f"{CLIP_URL}?{n}", "-p", f"sandbox:{each} Snow").out.strip() for n, each in enumerate(scenarios)
+        luma("modify", f"{CLIP_URL}?{n}", "-p", f"sandbox:{scenario} Snow").out.strip()
+        for n, scenario in enumerate(scenarios)
     ]
 
 

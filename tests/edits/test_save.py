@@ -28,7 +28,7 @@ def submit(luma: Luma, *videos: object) -> list[str]:
 
 
 def video_gets(sandbox: Sandbox) -> int:
-    return sum(each.path.startswith("/files/results/") and each.method == "GET" for each in sandbox.requests)
+    return sum(request.path.startswith("/files/results/") and request.method == "GET" for request in sandbox.requests)
 
 
 @pytest.fixture
@@ -60,7 +60,9 @@ def test_several_tasks_are_saved_side_by_side(luma: Luma, sandbox: Sandbox) -> N
     code, out, _ = luma("download", *ids, "-o", "out/", "--parallel", "3")
 
     assert code == 0
-    assert sorted(out.split()) == sorted(f"out/{name}-{each[:8]}.mp4" for name, each in zip("abcdef", ids, strict=True))
+    assert sorted(out.split()) == sorted(
+        f"out/{name}-{task_id[:8]}.mp4" for name, task_id in zip("abcdef", ids, strict=True)
+    )
     assert sorted(os.listdir("out")) == sorted(Path(line).name for line in out.split())
 
 
@@ -119,7 +121,7 @@ def test_all_missing_saves_what_is_not_saved_yet_and_nothing_else(luma: Luma, sa
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/null"), reason="no devices here")
-def test_a_device_is_no_place_for_a_video(luma: Luma, sandbox: Sandbox) -> None:
+def test_a_device_is_not_a_place_for_a_video(luma: Luma, sandbox: Sandbox) -> None:
     submit(luma)
     assert luma("download", "@last", "-o", "/dev/null")[::2] == (
         11,
@@ -142,7 +144,7 @@ def test_a_task_without_a_video_says_why(luma: Luma, sandbox: Sandbox, scenario:
 
 
 @pytest.mark.parametrize("scenario", ["cut-transfer", "expired-link"])
-def test_a_host_with_troubles_that_pass_is_bearable(luma: Luma, sandbox: Sandbox, scenario: str) -> None:
+def test_a_host_with_errors_that_pass_is_bearable(luma: Luma, sandbox: Sandbox, scenario: str) -> None:
     luma("modify", CLIP_URL, "-p", f"sandbox:{scenario} Snow")
 
     assert luma("download", "-o", "a.mp4")[:2] == (0, "a.mp4\n")
@@ -206,7 +208,7 @@ def test_a_folder_with_a_slash_is_made(luma: Luma, task_id: str) -> None:
     assert luma("download", task_id, "-o", "out/").out == f"out/in-{task_id[:8]}.mp4\n"
 
 
-def test_an_absolute_place_is_told_as_such(luma: Luma, tmp_path: Path, task_id: str) -> None:
+def test_an_absolute_place_is_reported_as_such(luma: Luma, tmp_path: Path, task_id: str) -> None:
     assert luma("download", task_id, "-o", tmp_path / "a.mp4").out == f"{tmp_path}/a.mp4\n"
 
 
@@ -355,7 +357,7 @@ def test_a_journal_that_cannot_be_written_costs_a_warning_not_the_file(
     assert (code, out, err.count("warning")) == (0, "a.mp4\n", 1)
 
 
-def test_the_object_tells_path_size_and_hash(luma: Luma, task_id: str) -> None:
+def test_the_object_shows_path_size_and_hash(luma: Luma, task_id: str) -> None:
     [file] = json.loads(luma("download", task_id, "-o", "a.mp4", "--json").out)["files"]
 
     assert file["path"] == str(Path("a.mp4").absolute())

@@ -145,7 +145,7 @@ def test_few_threads_carry_all_tasks() -> None:
     assert len(seen) <= WORKERS
 
 
-def test_a_stuck_answer_holds_up_nobody_else() -> None:
+def test_a_stuck_reply_holds_up_nobody_else() -> None:
     """It comes only when all others have ended."""
     others_have_ended = threading.Event()
     world = World(polls=1)
@@ -163,7 +163,7 @@ def test_a_stuck_answer_holds_up_nobody_else() -> None:
     assert ended == 300
 
 
-def test_more_stuck_answers_than_workers_hold_up_nobody_else() -> None:
+def test_more_stuck_replies_than_workers_hold_up_nobody_else() -> None:
     """They come only when all others have ended."""
     others_have_ended = threading.Event()
     world, stuck = World(polls=1), {f"task-{number}" for number in range(2 * WORKERS)}
@@ -201,7 +201,7 @@ def test_workers_that_stood_in_for_stuck_ones_leave() -> None:
     assert min(workers) <= WORKERS
 
 
-def test_one_task_in_trouble_does_not_slow_the_others() -> None:
+def test_one_task_with_errors_does_not_slow_the_others() -> None:
     world = World(polls=10)
 
     def fetch(task_id: str) -> Task:
@@ -266,8 +266,8 @@ def test_a_download_leaves_no_connection_to_the_garbage_collector(sandbox: Sandb
 
 
 def connections_to(url: str) -> list[socket.socket]:
-    sockets = [each for each in gc.get_objects() if isinstance(each, socket.socket) and each.fileno() != -1]
-    return [each for each in sockets if is_connected(each) and url.endswith(f":{each.getpeername()[1]}")]
+    sockets = [sock for sock in gc.get_objects() if isinstance(sock, socket.socket) and sock.fileno() != -1]
+    return [sock for sock in sockets if is_connected(sock) and url.endswith(f":{sock.getpeername()[1]}")]
 
 
 def is_connected(each: socket.socket) -> bool:

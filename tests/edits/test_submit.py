@@ -64,7 +64,7 @@ ACCEPTED = said(200, "success", {"taskId": ID})
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Start a server that misbehaves as told, in the service's place."""
+    """Start a server that misbehaves by script, in the service's place."""
     with contextlib.ExitStack() as stack:
 
         def start(*answers: Answer, host: str = "127.0.0.1", **options: object) -> FaultServer:
@@ -152,7 +152,7 @@ ACCEPTING: dict[str, Answer] = {
 
 
 @pytest.mark.parametrize("answer", ACCEPTING.values(), ids=ACCEPTING)
-def test_an_accepting_answer_gives_the_id_and_nothing_else(
+def test_an_accepting_reply_gives_the_id_and_nothing_else(
     luma: Luma, serve: Serve, rows: Callable[[], list[Row]], answer: Answer
 ) -> None:
     server = serve(answer)
@@ -199,7 +199,7 @@ REFUSING: dict[str, tuple[Answer, int, str]] = {
 
 
 @pytest.mark.parametrize(("answer", "code", "words"), REFUSING.values(), ids=REFUSING)
-def test_a_refusing_answer_is_recorded_as_that_and_not_repeated(
+def test_a_refusing_reply_is_recorded_as_that_and_not_repeated(
     luma: Luma, serve: Serve, rows: Callable[[], list[Row]], answer: Answer, code: int, words: str
 ) -> None:
     server = serve(answer)
@@ -230,21 +230,21 @@ def cut_gzip(body: bytes) -> bytes:
 
 
 PAGE_502 = b"<html><h1>502 Bad Gateway</h1></html>"
-# Each: the answer, and what of it must be kept for the one who looks into it.
+# Each: the reply, and what of it must be kept for the one who looks into it.
 UNKNOWN: dict[str, tuple[Answer, str | None]] = {
     "HTTP 500": (reply(PAGE_502, 500), "502 Bad Gateway"),
     "code 500, HTTP 500": (reply(said(500, "internal"), 500), '"code": 500'),
-    **{f"HTTP {each}": (reply(PAGE_502, each), "502 Bad Gateway") for each in (502, 503, 504, 520, 522, 524)},
+    **{f"HTTP {code}": (reply(PAGE_502, code), "502 Bad Gateway") for code in (502, 503, 504, 520, 522, 524)},
     "HTTP 503 and Retry-After": (reply(PAGE_502, 503, retry_after=1), "502 Bad Gateway"),
     "HTTP 408": (reply(PAGE_502, 408), "502 Bad Gateway"),
-    **{f"code {each}": (reply(said(each, "oops")), "oops") for each in (500, 501, 531, 550, 408, 999, -1, 0)},
+    **{f"code {one}": (reply(said(one, "oops")), "oops") for one in (500, 501, 531, 550, 408, 999, -1, 0)},
     **{
-        f"data {json.dumps(each)}": (reply(said(200, "success", each)), '"success"')
-        for each in (None, {}, [], "x", 7, True, [{"taskId": ID}])
+        f"data {json.dumps(one)}": (reply(said(200, "success", one)), '"success"')
+        for one in (None, {}, [], "x", 7, True, [{"taskId": ID}])
     },
     **{
-        f"task id {json.dumps(each)}": (reply(said(200, "success", {"taskId": each})), '"taskId"')
-        for each in (None, "", 0, 123, True, [], {}, 1.5)
+        f"task id {json.dumps(one)}": (reply(said(200, "success", {"taskId": one})), '"taskId"')
+        for one in (None, "", 0, 123, True, [], {}, 1.5)
     },
     "a task id of another name": (reply(said(200, "success", {"taskid": ID})), ID),
     "a task id of 5,000": (reply(said(200, "", {"taskId": "x" * 5000})), "xxxx"),
@@ -318,7 +318,7 @@ UNKNOWN: dict[str, tuple[Answer, str | None]] = {
 
 
 @pytest.mark.parametrize(("answer", "kept"), UNKNOWN.values(), ids=UNKNOWN)
-def test_any_other_answer_leaves_the_outcome_unknown_and_is_kept(
+def test_any_other_reply_leaves_the_outcome_unknown_and_is_kept(
     luma: Luma, serve: Serve, rows: Callable[[], list[Row]], answer: Answer, kept: str | None
 ) -> None:
     server = serve(answer)
@@ -586,7 +586,7 @@ def test_tls_that_breaks_after_the_request_is_not_tried_again(
     check_row(rows(), Outcome.UNKNOWN)
 
 
-def test_a_tls_answer_that_is_cut_is_kept(
+def test_a_tls_reply_that_is_cut_is_kept(
     luma: Luma, serve: Serve, authority: trustme.CA, trusted: None, rows: Callable[[], list[Row]]
 ) -> None:
     server = serve((head(content_length=4000), send(ACCEPTED), hang_up()), tls=tls(authority), host="localhost")
@@ -624,7 +624,7 @@ def test_a_proxy_that_does_not_connect_has_sent_nothing(
 
     check_not_sent(result, rows(), words)
     assert "pass" not in result.err
-    assert [each.method for each in proxy.requests] == ["CONNECT"]
+    assert [request.method for request in proxy.requests] == ["CONNECT"]
     assert b"Bearer" not in proxy.received
 
 
@@ -668,7 +668,7 @@ def test_a_proxy_that_cannot_be_used_has_sent_nothing(
     ],
     ids=["endless", "a length of a GiB", "a chunk of a GiB", "an endless error page", "a bomb", "a redirect"],
 )
-def test_an_answer_without_end_takes_little_memory_and_its_beginning_is_kept(
+def test_a_reply_without_end_takes_little_memory_and_its_beginning_is_kept(
     serve: Serve, rows: Callable[[], list[Row]], answer: Answer, kept: int
 ) -> None:
     server = serve(answer)
@@ -719,7 +719,7 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
 @POSIX
 @pytest.mark.parametrize(("signum", "code"), WAYS)
-def test_a_signal_in_flight_waits_until_the_id_is_safe_and_told(
+def test_a_signal_in_flight_waits_until_the_id_is_safe_and_shown(
     serve: Serve, home: Path, signum: int, code: int
 ) -> None:
     ids = iter(f"{number:032}" for number in range(SIGNALS))
@@ -787,7 +787,7 @@ def test_the_same_signal_again_ends_it_too(serve: Serve, rows: Callable[[], list
 
 
 @POSIX
-def test_a_submission_that_was_killed_in_flight_is_told_as_doubtful_and_not_sent_again(
+def test_a_submission_that_was_killed_in_flight_is_reported_as_doubtful_and_not_sent_again(
     luma: Luma, serve: Serve, rows: Callable[[], list[Row]]
 ) -> None:
     process_told = Handle()
@@ -947,7 +947,7 @@ def test_a_stream_that_holds_little_gets_the_message_escaped(
     line = check_failure(result, 6)
     assert "[bold]" in line
     assert "\\u7f51\\u7edc" in line if encoding != "utf-8" else "网络错误" in line
-    assert not any(each.lstrip().startswith("::") for each in result.err.splitlines())
+    assert not any(line.lstrip().startswith("::") for line in result.err.splitlines())
     assert posts(server) == 1
     check_row(rows(), Outcome.REFUSED)
 

@@ -21,7 +21,7 @@ from support.journals import ID, asked, submission
 
 Luma = Callable[..., Result]
 UNSHARE = ["unshare", "-p", "-f", "--mount-proc", "--kill-child"]
-# Sends, and never hears an answer.
+# Sends, and never hears a reply.
 SENDER = """
 import pathlib, sys
 from luma_cli.journal import journal
@@ -106,7 +106,7 @@ def test_an_end_without_a_word_to_python_ends_the_claim(file: Path) -> None:
 @pytest.mark.parametrize(
     "holder", [None, "", "lock:", "lock:../tasks.db", f"lock:{'0' * 32}", "process:a:b:c:1:2", "?"]
 )
-def test_what_is_no_claim_holds_nothing(tmp_path: Path, holder: str | None) -> None:
+def test_what_is_not_a_claim_holds_nothing(tmp_path: Path, holder: str | None) -> None:
     assert not Claims(tmp_path).is_held(holder)
 
 

@@ -84,7 +84,7 @@ def test_a_price_per_second_goes_by_the_clip(book: Journal) -> None:
     assert book.costs.expected_price("luma", per_second=True) is None
 
 
-def test_a_failure_that_cost_nothing_is_no_price(book: Journal) -> None:
+def test_a_failure_that_cost_nothing_is_not_a_price(book: Journal) -> None:
     task_id = pay(book, "a")
     book.learn(Task(task_id, State.GENERATE_FAILED, 3, credits=0.0))
     assert book.costs.expected_price("luma") is None
@@ -241,7 +241,7 @@ def test_before_others_follow_at_its_price_a_task_waits_for_the_charges_of_those
     pay(book, "alone", budget=Budget(per_run=500))
     book.costs.record_cost("alone".rjust(32, "0"), 100, "balance")
     clock.now += 61
-    with pytest.raises(PriceUnknown) as caught:  # it may have ended just now, unless somebody has asked
+    with pytest.raises(PriceUnknown) as caught:  # it may have ended just now, unless someone has asked
         pay(book, "c", budget=budget)
     assert caught.value.task_id == running
     since = clock.now

@@ -154,7 +154,7 @@ def test_a_full_disk_before_the_request_spends_nothing(sandbox: Sandbox, file: P
     assert done.stderr.count("luma: error: ") == 1
 
 
-def test_a_disk_that_fills_while_the_request_is_out_still_tells_the_id(
+def test_a_disk_that_fills_while_the_request_is_out_still_shows_the_id(
     luma: Luma, sandbox: Sandbox, file: Path, book: Journal
 ) -> None:
     def send(_: Edit) -> str:
@@ -275,7 +275,7 @@ def test_many_that_make_the_journal_at_once_share_it(file: Path) -> None:
 
 @given(st.binary(max_size=200))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_file_of_anything_is_a_journal_or_a_trouble_and_never_more(tmp_path: Path, content: bytes) -> None:
+def test_a_file_of_anything_is_a_journal_or_an_error_and_never_more(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "tasks.db"
     path.write_bytes(b"SQLite format 3\0" + content if len(content) % 2 else content)
     before = path.read_bytes()
@@ -287,7 +287,7 @@ def test_a_file_of_anything_is_a_journal_or_a_trouble_and_never_more(tmp_path: P
 
 @pytest.mark.parametrize("words", [["wait"], ["download", "--all-missing", "-o", "."]], ids=str)
 @pytest.mark.parametrize("damage", [garbage, newer])
-def test_who_wants_every_task_of_a_journal_that_cannot_be_read_is_not_told_that_all_is_done(
+def test_who_wants_every_task_of_a_journal_that_cannot_be_read_does_not_hear_that_all_is_done(
     luma: Luma, sandbox: Sandbox, file: Path, damage: Callable[[Path], None], words: list[str]
 ) -> None:
     luma("modify", CLIP_URL, "-p", "Heavy snow")

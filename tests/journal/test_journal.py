@@ -53,7 +53,7 @@ def test_an_id_that_was_only_heard_of_can_be_given_to_a_submission(book: Journal
 
     row = book.adopt(asked("a"))
     assert (row.number, row.source, row.task.files) == (1, "a", (saved,))
-    assert [each.label for each in book.rows()] == [ID]
+    assert [row.label for row in book.rows()] == [ID]
 
 
 @pytest.mark.parametrize("heard", [False, True], ids=["submitted", "heard of"])
@@ -170,7 +170,7 @@ def test_a_submission_that_is_settled_meanwhile_is_not_given_another_id(book: Jo
     with pytest.raises(UsageError, match="not a submission of unknown outcome"):
         book.adopt(Task("f" * 32), row)
 
-    assert [each.task.task_id for each in book.rows()] == [ID]
+    assert [row.task.task_id for row in book.rows()] == [ID]
 
 
 def test_an_unknown_outcome_names_its_row(book: Journal) -> None:
@@ -180,7 +180,7 @@ def test_an_unknown_outcome_names_its_row(book: Journal) -> None:
         assert caught.value.row == book.unsettled()[0].number
 
 
-def test_a_callback_that_another_process_hears_too_is_no_mistake(book: Journal, file: Path) -> None:
+def test_a_callback_that_another_process_hears_too_is_not_a_mistake(book: Journal, file: Path) -> None:
     with pytest.raises(OutcomeUnknown):
         book.record(submission(), lost)
     row = book.unsettled()[0]

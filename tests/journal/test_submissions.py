@@ -19,7 +19,7 @@ from luma_cli.journal.records import Outcome
 from support.journals import ID, lost, submission
 
 
-def test_the_row_is_there_before_anything_is_sent_and_the_id_before_it_is_told(book: Journal, file: Path) -> None:
+def test_the_row_is_there_before_anything_is_sent_and_the_id_before_it_is_reported(book: Journal, file: Path) -> None:
     seen = []
 
     def look(when: str) -> None:
@@ -109,8 +109,8 @@ def test_what_is_being_sent_cannot_be_forgotten(book: Journal, file: Path) -> No
     assert [row.label for row in book.rows()] == [ID]
 
 
-def test_a_task_heard_of_before_its_answer_came_has_one_row_with_all_that_is_known(book: Journal, file: Path) -> None:
-    """A callback may be faster than the answer that names the task, and its video be saved by then."""
+def test_a_task_heard_of_before_its_reply_came_has_one_row_with_all_that_is_known(book: Journal, file: Path) -> None:
+    """A callback may be faster than the reply that names the task, and its video be saved by then."""
     saved = SavedFile("/a/b.mp4", 5, "0" * 64, "https://a.example/b.mp4")
 
     def send(_: Edit) -> str:
@@ -134,7 +134,7 @@ def test_an_id_that_another_submission_has_leaves_the_outcome_unknown(book: Jour
     assert [row.source for row in book.rows()] == ["a"]
 
 
-def test_a_row_that_is_gone_when_the_answer_comes_is_made_again(book: Journal, file: Path) -> None:
+def test_a_row_that_is_gone_when_the_reply_comes_is_made_again(book: Journal, file: Path) -> None:
     def send(_: Edit) -> str:
         with sqlite3.connect(file) as other:
             other.execute("DELETE FROM task")

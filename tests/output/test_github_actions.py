@@ -204,7 +204,7 @@ WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
 
 
 def step_named(name: str) -> Any:
-    return next(each for each in ACTION["runs"]["steps"] if each.get("id") == name)
+    return next(step for step in ACTION["runs"]["steps"] if step.get("id") == name)
 
 
 def test_the_script_of_the_action_edits_a_video(sandbox: Sandbox, step: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +231,7 @@ def test_the_script_of_the_action_edits_a_video(sandbox: Sandbox, step: Path, mo
 
 
 def test_no_input_of_the_action_is_pasted_into_a_script() -> None:
-    assert [each for each in ACTION["runs"]["steps"] if "${{" in each.get("run", "")] == []
+    assert [step for step in ACTION["runs"]["steps"] if "${{" in step.get("run", "")] == []
 
 
 def test_the_script_of_the_action_that_installs_is_shell() -> None:
@@ -243,5 +243,5 @@ def test_the_workflow_runs_on_three_systems_and_every_python() -> None:
     matrix = WORKFLOW["jobs"]["test"]["strategy"]["matrix"]
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     classifiers = " ".join(settings["project"]["classifiers"])
-    assert [each.partition("-")[0] for each in matrix["os"]] == ["ubuntu", "macos", "windows"]
+    assert [system.partition("-")[0] for system in matrix["os"]] == ["ubuntu", "macos", "windows"]
     assert re.findall(r":: (3\.\d+)", classifiers) == matrix["python"]

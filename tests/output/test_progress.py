@@ -170,7 +170,7 @@ def test_a_transfer_ends_with_its_size_and_time(watcher: Watcher) -> None:
     assert watcher.lines == ["luma: a.mp4: 2.0 MB in 5s"]
 
 
-def test_a_long_transfer_tells_bytes_rate_and_time_left_once_a_minute(watcher: Watcher) -> None:
+def test_a_long_transfer_shows_bytes_rate_and_time_left_once_a_minute(watcher: Watcher) -> None:
     with watcher.screen() as screen, transfer(screen, "a.mp4") as on_bytes:
         for second in range(121):
             watcher.now = float(second)

@@ -136,7 +136,7 @@ def test_the_page_shows_prompt_id_state_times_size_and_hash(edited: str, luma: L
     assert page.all("h2") == ["in.mp4"]
     content = Path("out.mp4").read_bytes()
     wanted = ("Heavy snow falls at night", edited, "succeeded", "Submitted", "Completed", "Took", "32.2 kB")
-    assert [each for each in (*wanted, hashlib.sha256(content).hexdigest()) if each not in article] == []
+    assert [one for one in (*wanted, hashlib.sha256(content).hexdigest()) if one not in article] == []
 
 
 def test_source_and_saved_result_are_linked_from_the_pages_folder(edited: str, luma: Luma) -> None:
@@ -154,7 +154,7 @@ def test_the_source_is_found_from_another_folder_too(edited: str, luma: Luma, mo
     assert Page(Path("one.html").read_text()).sources == ["../in.mp4", "../out.mp4"]
 
 
-def test_json_tells_the_path(edited: str, luma: Luma) -> None:
+def test_json_shows_the_path(edited: str, luma: Luma) -> None:
     assert luma("report", "-o", "page.html", "--json")[:2] == (0, '{"schema": "luma/1", "path": "page.html"}\n')
 
 
@@ -449,7 +449,7 @@ HOSTILE_LINKS = [
 
 
 @pytest.mark.parametrize("link", HOSTILE_LINKS)
-def test_what_is_no_plain_link_is_never_linked(link: str) -> None:
+def test_what_is_not_a_plain_link_is_never_linked(link: str) -> None:
     facts = {"result_urls": (link,), "origin_urls": (link,), "video_url": link}
     for made in (row(**facts), row(source=link, digest=None, **facts)):
         page = page_of(made)
@@ -484,7 +484,7 @@ def test_a_source_that_was_written_after_the_task_is_doubted(video: Path) -> Non
     os.utime(video, (NOON.timestamp() + 1,) * 2)
     after = page_of(made, folder=video.parent).all("figcaption")
 
-    assert [("may be another clip" in each[0]) for each in (before, after)] == [False, True]
+    assert [("may be another clip" in one[0]) for one in (before, after)] == [False, True]
 
 
 @pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_bytes(b"another")])
@@ -533,7 +533,8 @@ def visible(text: str) -> str:
     """What a person is to see of a text: everything, and what steers or hides as its escape."""
     plain = text.replace("\r\n", "\n")
     return "".join(
-        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode() for each in plain
+        character if character.isprintable() or character in "\n\t" else character.encode("unicode_escape").decode()
+        for character in plain
     )
 
 
@@ -554,8 +555,8 @@ def test_text_from_outside_is_text(prompt: str, message: str, mark: str, warning
     assert page.all("dd")[4:] == [visible(f"!{mark}"), visible(f"!{warning}")]
     # Every element and attribute of the page is one that it would have with harmless text.
     allowed = [*page_of(made("a", "b", "c", "!d", "e")).shape, ("p", ["class"])]
-    assert [each for each in page.shape if each not in allowed] == []
-    assert all(each.isprintable() or each in "\n\t" for each in text)
+    assert [character for character in page.shape if character not in allowed] == []
+    assert all(character.isprintable() or character in "\n\t" for character in text)
     assert [link for link in page.links if not link.startswith("https://example.net/")] == []
 
 
@@ -598,7 +599,7 @@ def test_no_element_has_a_style_or_a_handler_of_its_own(video: Path) -> None:
     assert [name for _, attrs in page.elements for name in attrs if name == "style" or name.startswith("on")] == []
 
 
-def test_no_link_tells_where_it_was_followed() -> None:
+def test_no_link_shows_where_it_was_followed() -> None:
     page = page_of(row(source=CLIP_URL, result_urls=(LINK,)))
 
     assert ("meta", {"name": "referrer", "content": "no-referrer"}) in page.elements

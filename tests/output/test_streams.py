@@ -135,7 +135,7 @@ def test_a_protected_key_is_in_no_text() -> None:
     assert streams.json_line({"msg": 'x quo"te\\d y'}) == '{"schema": "luma/1", "msg": "x [key] y"}'
 
 
-def test_the_place_of_a_protected_key_is_no_command_of_github(actions: None) -> None:
+def test_the_place_of_a_protected_key_is_not_a_command_of_github(actions: None) -> None:
     streams.protect("sk-abc")
 
     assert "##[" not in streams.clean("##sk-abc")
@@ -145,7 +145,7 @@ def test_the_place_of_a_protected_key_is_no_command_of_github(actions: None) -> 
 
 
 def answers(text: str) -> dict[str, Answer]:
-    """The answers in which the service can put text of its own."""
+    """The replies in which the service can put text of its own."""
     data = {
         "taskId": ID,
         "successFlag": 3,
@@ -331,7 +331,7 @@ def test_a_stdout_that_is_closed_is_named_with_the_result(monkeypatch: pytest.Mo
         streams.emit(ID)
 
 
-def test_nobody_listening_on_stderr_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_listening_on_stderr_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", None)
 
     messages.warn("x")

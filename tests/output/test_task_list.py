@@ -49,7 +49,7 @@ def test_a_column_without_anything_in_it_takes_no_room() -> None:
     assert "SAVED AS" not in lay_out(COLUMNS, [[*ROWS[1]]], 120)[0]
 
 
-def test_ids_are_as_long_as_it_takes_to_tell_them_apart() -> None:
+def test_ids_are_as_long_as_it_takes_to_know_them_apart() -> None:
     assert short_ids(["a" * 32, "a" * 9 + "b" * 23, "c" * 32, "unknown-7"]) == [
         "a" * 10,
         "a" * 9 + "b",

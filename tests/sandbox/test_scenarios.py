@@ -251,7 +251,7 @@ def test_the_object_of_a_task_has_the_members_of_the_contract(luma: Callable[...
 
 
 @pytest.mark.parametrize(("scenario", "status"), [("http-200-401", 200), ("bad-key", 401), ("maintenance", 200)])
-def test_the_error_object_tells_the_http_status_of_the_answer(
+def test_the_error_object_shows_the_http_status_of_the_reply(
     luma: Callable[..., Result], sandbox: Sandbox, scenario: str, status: int
 ) -> None:
     sandbox.scenario = scenario
@@ -263,7 +263,7 @@ def test_the_error_object_tells_the_http_status_of_the_answer(
 
 
 @pytest.mark.parametrize("words", [["-w"], ["-o", "snow.mp4"]], ids=["wait", "output"])
-def test_a_callback_that_was_not_delivered_is_told(
+def test_a_callback_that_was_not_delivered_is_reported(
     luma: Callable[..., Result], sandbox: Sandbox, words: list[str]
 ) -> None:
     code, _, err = luma("modify", CLIP, "-p", f"sandbox:flag4 {PROMPT}", *words)

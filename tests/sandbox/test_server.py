@@ -1,4 +1,4 @@
-"""The sandbox as a double: its answers against the description of the service, its own promises, its manners."""
+"""The sandbox as a mock: its replies against the description of the service, its own promises, its manners."""
 
 import base64
 import hashlib
@@ -143,7 +143,7 @@ def description() -> dict[str, Any]:
 def schema_of(node: Any, description: dict[str, Any]) -> Any:
     """An OpenAPI 3.0 schema as JSON Schema: references put in, `nullable` as a second type."""
     if isinstance(node, list):
-        return [schema_of(each, description) for each in node]
+        return [schema_of(one, description) for one in node]
     if not isinstance(node, dict):
         return node
     if "$ref" in node:
@@ -174,7 +174,7 @@ def is_time(text: object) -> bool:
 
 def fits(value: Any, schema: Any) -> list[str]:
     """What is wrong with a value; [] where it fits its schema."""
-    return [each.message for each in Draft202012Validator(schema, format_checker=FORMATS).iter_errors(value)]
+    return [error.message for error in Draft202012Validator(schema, format_checker=FORMATS).iter_errors(value)]
 
 
 def declared(ask: Ask, answer: Answer, description: dict[str, Any]) -> Any:
@@ -194,7 +194,7 @@ def check(ask: Ask, answer: Answer, description: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def open_box() -> Iterator[Sandbox]:
-    """One sandbox for all the questions about its answers."""
+    """One sandbox for all the questions about its replies."""
     with Sandbox(duration=0.0, api_key=KEY, rate_limit=10_000) as box:
         yield box
 
@@ -238,7 +238,7 @@ def prepared(ask: Ask, box: Sandbox) -> Ask:
 
 @pytest.mark.parametrize("kind", GOOD)
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_every_answer_fits_the_description(kind: str, scenario: str, box: Sandbox, description: dict[str, Any]) -> None:
+def test_every_reply_fits_the_description(kind: str, scenario: str, box: Sandbox, description: dict[str, Any]) -> None:
     if kind.startswith("generate") and scenario in ("garbage", "lost-answer"):
         pytest.skip("no envelope, on purpose")
     box.scenario = scenario
@@ -309,7 +309,7 @@ def test_what_the_sandbox_takes_is_a_request_as_described(kind: str, box: Sandbo
 
 
 @pytest.mark.parametrize("fault", [name for name, ask in BAD.items() if isinstance(ask.body, (dict, list))])
-def test_what_the_sandbox_refuses_is_no_request_as_described(
+def test_what_the_sandbox_refuses_is_not_a_request_as_described(
     fault: str, box: Sandbox, description: dict[str, Any]
 ) -> None:
     ask = prepared(BAD[fault], box)
@@ -366,8 +366,8 @@ def shape(value: Any) -> Any:
     if isinstance(value, float):
         return "int"
     if isinstance(value, dict):
-        return {name: shape(each) for name, each in value.items()}
-    return [shape(each) for each in value[:1]] if isinstance(value, list) else type(value).__name__
+        return {name: shape(one) for name, one in value.items()}
+    return [shape(one) for one in value[:1]] if isinstance(value, list) else type(value).__name__
 
 
 def example(path: str, method: str, name: str, description: dict[str, Any]) -> Any:
@@ -394,7 +394,7 @@ def example(path: str, method: str, name: str, description: dict[str, Any]) -> A
         ("url upload", "ok", BY_URL, "post", ""),
     ],
 )
-def test_an_answer_has_the_members_of_the_example(
+def test_a_reply_has_the_members_of_the_example(
     kind: str, scenario: str, path: str, method: str, name: str, box: Sandbox, description: dict[str, Any]
 ) -> None:
     box.scenario = scenario
@@ -537,7 +537,7 @@ def test_what_is_refused_takes_no_place_and_no_credits(timed: Sandbox) -> None:
     assert Ask("GET", CREDIT)(timed).json()["data"] == before - 100
 
 
-def test_an_empty_account_is_told_by_submissions_and_by_the_balance(timed: Sandbox) -> None:
+def test_an_empty_account_is_reported_by_submissions_and_by_the_balance(timed: Sandbox) -> None:
     timed.credits = 99
 
     assert Ask("POST", GENERATE, EDIT)(timed).code == 402
@@ -683,7 +683,7 @@ def test_a_range_of_another_version_is_answered_with_the_whole_file(box: Sandbox
     assert get(link, Range="bytes=4-", **{"If-Range": etag})(box)[::2] == (200, b"changed")
 
 
-def test_head_tells_about_a_file_without_sending_it(box: Sandbox) -> None:
+def test_head_describes_a_file_without_sending_it(box: Sandbox) -> None:
     found = Ask("HEAD", stored(box, "head.mp4")["downloadUrl"])(box, key=None)
 
     assert (found.status, found.body, found.headers["content-length"]) == (200, b"", str(len(CONTENT)))
@@ -714,7 +714,7 @@ def test_an_expired_link_is_refused_and_a_fresh_one_works(box: Sandbox) -> None:
     [result] = record(box, create(box, prompt="sandbox:expired-link"))["response"]["resultUrls"]
     link = Ask("POST", DOWNLOAD_URL, {"url": result})(box).json()["data"]
 
-    assert [get(each)(box).status for each in (result, link)] == [403, 200]
+    assert [get(one)(box).status for one in (result, link)] == [403, 200]
 
 
 def test_the_first_two_transfers_break_off(box: Sandbox) -> None:
@@ -740,7 +740,7 @@ def test_its_files_go_when_it_stops() -> None:
 
 
 class Receiver:
-    """Somebody's server: keeps what it is sent and answers as it is told; None hangs up."""
+    """Someone's server: keeps what it is sent and replies as it is asked; None hangs up."""
 
     def __init__(self) -> None:
         self.answers: list[int | None] = []
@@ -861,7 +861,7 @@ def test_a_callback_is_tried_again_until_it_is_answered_with_200(
 
     assert trigger(caller, task_id).code == 200
     assert receiver.seen.qsize() == len(answers) + 1
-    assert [each.status for each in caller.callbacks.deliveries] == [*answers, 200]
+    assert [delivery.status for delivery in caller.callbacks.deliveries] == [*answers, 200]
 
 
 def test_after_three_retries_the_task_has_flag_4_and_its_video(caller: Sandbox, receiver: Receiver) -> None:
@@ -908,7 +908,7 @@ def test_a_callback_goes_to_nothing_but_plain_loopback(origin: str, caller: Sand
     task_id = create(caller, prompt="sandbox:flag4 Snow", callBackUrl=url)
 
     assert trigger(caller, task_id).code == 500
-    assert [each.status for each in caller.callbacks.deliveries] == [None] * 4
+    assert [delivery.status for delivery in caller.callbacks.deliveries] == [None] * 4
     assert receiver.seen.empty()
 
 
@@ -922,7 +922,7 @@ def test_there_is_nothing_to_trigger_without_a_task_that_asked_for_it(task_id: s
     assert answer.code == 404
 
 
-def test_the_log_tells_requests_and_callbacks_but_no_key(caller: Sandbox, receiver: Receiver) -> None:
+def test_the_log_shows_requests_and_callbacks_but_no_key(caller: Sandbox, receiver: Receiver) -> None:
     task_id = create(caller, prompt="sandbox:flag4 Snow", callBackUrl=receiver.url)
     Ask("GET", RECORD_INFO, query=f"taskId={task_id}")(caller, key="wrong")
     trigger(caller, task_id)
@@ -930,7 +930,7 @@ def test_the_log_tells_requests_and_callbacks_but_no_key(caller: Sandbox, receiv
     answer = Ask("GET", "/sandbox/log")(caller, key=None)
 
     lines = [json.loads(line) for line in answer.body.splitlines()]
-    assert [(each["method"], each["path"], each.get("keyIsRight"), each.get("status")) for each in lines] == [
+    assert [(line["method"], line["path"], line.get("keyIsRight"), line.get("status")) for line in lines] == [
         ("POST", GENERATE, True, None),
         ("GET", RECORD_INFO, False, None),
         ("POST", "/sandbox/trigger", False, None),
@@ -988,7 +988,7 @@ HOSTILE = {
     "a request line of 70,000 characters": ([f"GET /{'a' * 70_000} HTTP/1.1"], b"", 414),
     "a header of 70,000 characters": (["GET / HTTP/1.1", f"X-Long: {'a' * 70_000}"], b"", 431),
     "200 headers": (["GET / HTTP/1.1", *(f"X-{n}: 1" for n in range(200))], b"", 431),
-    # In these two the answer has no status line, since nobody knows which protocol would be understood.
+    # In these two the reply has no status line, since nobody knows which protocol would be understood.
     "another protocol": (["GET / HTTP/3.7"], b"", 0),
     "no protocol at all": (["\x16\x03\x01 hello there you"], b"", 0),
     "an unknown method": (["BREW /pot HTTP/1.1"], b"", 501),
@@ -1045,8 +1045,8 @@ def test_a_broken_form_is_refused_and_the_connection_can_go_on(fault: str, box: 
     assert message in Ask("POST", STREAM, body, kind=kind)(box).json()["msg"]
 
 
-def test_a_refused_upload_is_read_to_its_end_so_that_the_answer_arrives(box: Sandbox) -> None:
-    """A server that hangs up on somebody who is still sending resets the connection, and the answer is lost."""
+def test_a_refused_upload_is_read_to_its_end_so_that_the_reply_arrives(box: Sandbox) -> None:
+    """A server that hangs up on someone who is still sending resets the connection, and the reply is lost."""
     ask = upload({"uploadPath": "a"}, {"file": bytes(20 << 20)})
 
     assert ask(box, key="wrong").status == 401

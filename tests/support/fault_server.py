@@ -157,7 +157,7 @@ class FaultServer:
             # Else the second of two small sends waits 40 ms for the client's delayed acknowledgement.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socks.append(sock)
-            self.connections += 1  # before the answer, after which somebody may count
+            self.connections += 1  # before the reply, after which someone may count
             self._start(self._serve, sock, self.connections - 1)
 
     def _serve(self, sock: socket.socket, number: int) -> None:
@@ -195,8 +195,8 @@ def head(status: int = 200, reason: str = "Whatever", **headers: object) -> Acti
     """A status line and headers; `content_length=5` is `Content-Length: 5`, a list sends the header several times."""
     lines = [f"HTTP/1.1 {status} {reason}"]
     for name, value in headers.items():
-        for each in value if isinstance(value, list) else [value]:
-            lines.append(f"{name.replace('_', '-').title()}: {each}")
+        for one in value if isinstance(value, list) else [value]:
+            lines.append(f"{name.replace('_', '-').title()}: {one}")
     return send("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
 
@@ -253,7 +253,7 @@ def signal(event: threading.Event) -> Action:
 
 
 def call(function: Callable[[], object]) -> Action:
-    """Do something in the test's world at this point of the answer."""
+    """Do something in the test's world at this point of the reply."""
     return lambda _peer: (function(), None)[1]
 
 
@@ -329,7 +329,7 @@ def send_under_tls(data: bytes) -> Action:
 
 
 def said(code: object, message: str = "", data: object = None) -> bytes:
-    """The body of an answer in the service's envelope."""
+    """The body of a reply in the service's envelope."""
     return json.dumps({"code": code, "msg": message, "data": data}).encode()
 
 
@@ -340,4 +340,6 @@ def envelope(code: object, data: object = None, message: str = "", status: int =
 
 def posts(server: FaultServer) -> int:
     """How many submissions came, the requests that cost money."""
-    return sum(each.method == "POST" and each.path.endswith("/api/v1/modify/generate") for each in server.requests)
+    return sum(
+        request.method == "POST" and request.path.endswith("/api/v1/modify/generate") for request in server.requests
+    )

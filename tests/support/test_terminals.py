@@ -51,7 +51,7 @@ def test_the_exit_code_is_the_shells(how: str, code: int) -> None:
         assert shown.finish() == code
 
 
-def test_a_text_that_never_comes_is_told_with_the_screen() -> None:
+def test_a_text_that_never_comes_is_reported_with_the_screen() -> None:
     with terminal("echo something else", command=SHELL) as shown, pytest.raises(AssertionError, match="something else"):
         shown.wait_for("nothing")
 

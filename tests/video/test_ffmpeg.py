@@ -1,4 +1,4 @@
-"""Finding ffmpeg, and running it on files that somebody else made."""
+"""Finding ffmpeg, and running it on files that someone else made."""
 
 import os
 import shutil

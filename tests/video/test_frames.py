@@ -67,7 +67,7 @@ def test_hdr_is_seen(ffmpeg: Ffmpeg, name: str, hdr: str | None) -> None:
     st.integers(130, 600),
     st.integers(0, 10**6),
 )
-def test_a_clock_s_rounding_is_no_variable_rate(rate: Fraction, ticks: int, count: int, start: int) -> None:
+def test_a_clock_s_rounding_is_not_a_variable_rate(rate: Fraction, ticks: int, count: int, start: int) -> None:
     times = array("q", [start + round(number * ticks / rate) for number in range(count)])
     timeline = Timeline(Fraction(1, ticks), times, round(ticks / rate), start)
 

@@ -164,7 +164,7 @@ def test_every_kind_has_a_name_for_people() -> None:
         ("tiny.avi", ("avi", 2.0, 64, 36)),
     ],
 )
-def test_real_clips_tell_duration_and_size(name: str, media: object, known_size: bool) -> None:
+def test_real_clips_show_duration_and_size(name: str, media: object, known_size: bool) -> None:
     assert facts(probe(Counted(CLIPS[name]), len(CLIPS[name]) if known_size else None)) == media
 
 
@@ -265,7 +265,7 @@ def test_avi_headers_give_duration_and_size(data: bytes, media: object) -> None:
 
 
 @pytest.mark.parametrize("data", [CLIPS["tiny-front.mp4"][:2000], CLIPS["tiny.avi"][:5000]])
-def test_a_cut_file_still_tells_what_its_header_holds(data: bytes) -> None:
+def test_a_cut_file_still_shows_what_its_header_holds(data: bytes) -> None:
     assert probed(data).duration == 2.0
 
 
@@ -285,7 +285,7 @@ def test_a_cut_file_still_tells_what_its_header_holds(data: bytes) -> None:
         (FTYP + box(b"free") * 200_000, "the file has too many parts"),
     ],
 )
-def test_headers_that_do_not_tell_say_why(data: bytes, message: str) -> None:
+def test_headers_that_say_nothing_give_a_reason(data: bytes, message: str) -> None:
     with pytest.raises(MediaError) as caught:
         probed(data)
 
@@ -298,7 +298,7 @@ def test_a_server_that_ignores_the_range_is_not_believed() -> None:
     assert probe(lambda _offset, _length: data, 2487).duration == 2.0
 
 
-def test_trouble_with_reading_passes_through() -> None:
+def test_an_error_in_reading_passes_through() -> None:
     def read(_offset: int, _length: int) -> bytes:
         raise ConnectionResetError
 
@@ -483,7 +483,7 @@ def test_sniff_takes_any_bytes(data: bytes) -> None:
 
 @PATIENT
 @given(ANYTHING, st.booleans())
-def test_probe_tells_or_raises_a_media_error_within_its_limits(data: bytes, known_size: bool) -> None:
+def test_probe_reports_or_raises_a_media_error_within_its_limits(data: bytes, known_size: bool) -> None:
     counted = Counted(data)
     with contextlib.suppress(MediaError):
         media = probe(counted, len(data) if known_size else None)

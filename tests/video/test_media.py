@@ -21,7 +21,7 @@ def test_of_disabled_pictures_one_plays_all_the_same() -> None:
     assert media(hidden).picture == hidden
 
 
-def test_a_cover_is_no_picture() -> None:
+def test_a_cover_is_not_a_picture() -> None:
     found = media(Track(0, "audio", "aac", is_known_codec=True), Track(1, "video", "png", is_cover=True))
 
     assert found.picture is None

@@ -34,7 +34,7 @@ def test_a_range_is_written_as_people_write_times(text: str, trim: Trim) -> None
 @pytest.mark.parametrize(
     "text", ["", "-", "-5", "x", "5x", "1:75", "1:60:00", "12-5", "7-7", "5-8-9", "1e3", "٣", "9999h"]
 )
-def test_what_is_no_range_is_a_wrong_call(text: str) -> None:
+def test_what_is_not_a_range_is_a_wrong_call(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_trim(text)
 

@@ -40,7 +40,7 @@ def test_a_balance_is_printed_as_a_number(balance: Callable[..., Result], writte
         *("1e400", "9" * 400, "NaN", "-Infinity", f'"{"9" * 400}"'),
     ],
 )
-def test_what_is_no_number_is_no_balance(balance: Callable[..., Result], written: str) -> None:
+def test_what_is_not_a_number_is_not_a_balance(balance: Callable[..., Result], written: str) -> None:
     code, out, err = balance(written, "--min", "1")
     assert (code, out, err.count("luma: error: ")) == (7, "", 1)
 
@@ -55,7 +55,7 @@ def test_a_balance_below_the_least_has_its_exit_code(balance: Callable[..., Resu
     "words",
     [("credits", "--min"), ("batch", "-", "--max-credits")],
 )
-def test_an_amount_that_is_none_is_told_before_anything_is_asked(
+def test_an_amount_that_is_none_is_reported_before_anything_is_asked(
     luma: Luma, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], amount: str
 ) -> None:
     with FaultServer([reply(b"{}")]) as server:

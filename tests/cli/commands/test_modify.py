@@ -19,7 +19,7 @@ PROMPT = "Heavy snow falls at night"
 
 
 def uploads(sandbox: Sandbox) -> int:
-    return sum(each.path == "/api/file-stream-upload" for each in sandbox.requests)
+    return sum(request.path == "/api/file-stream-upload" for request in sandbox.requests)
 
 
 def test_one_link_gives_one_id(luma: Luma, sandbox: Sandbox) -> None:
@@ -34,7 +34,7 @@ def test_a_local_clip_is_uploaded_under_a_random_name(luma: Luma, sandbox: Sandb
     luma("modify", CLIP, "-p", PROMPT)
     luma("modify", CLIP, "-p", PROMPT)
 
-    links = [json.loads(each.body)["videoUrl"] for each in sandbox.submissions()]
+    links = [json.loads(request.body)["videoUrl"] for request in sandbox.submissions()]
     assert len(links) == 2
     assert len(set(links)) == 1, "a clip is uploaded once while its link lives"
     assert links[0].startswith(sandbox.url)
@@ -195,7 +195,7 @@ def test_a_dry_run_prints_the_request_and_sends_nothing(luma: Luma, sandbox: San
 
     payloads = [json.loads(line)["body"] for line in out.splitlines()]
     assert (code, sandbox.requests) == (0, [])
-    assert [each["videoUrl"] for each in payloads] == [f"(upload of {CLIP})", CLIP_URL]
+    assert [payload["videoUrl"] for payload in payloads] == [f"(upload of {CLIP})", CLIP_URL]
 
 
 def test_a_dry_run_needs_no_key(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +228,7 @@ def test_a_repeated_line_with_its_file_is_done_already(luma: Luma, sandbox: Sand
     assert len(sandbox.submissions()) == 1
 
 
-def test_after_a_lost_answer_the_same_submission_is_refused_until_resubmit(luma: Luma, sandbox: Sandbox) -> None:
+def test_after_a_lost_reply_the_same_submission_is_refused_until_resubmit(luma: Luma, sandbox: Sandbox) -> None:
     sandbox.scenario = "lost-answer"
     assert luma("modify", CLIP_URL, "-p", PROMPT).code == 12
     sandbox.scenario = "ok"
@@ -299,7 +299,7 @@ def test_many_videos_give_as_many_ids_in_their_order(luma: Luma, sandbox: Sandbo
     code, out, _ = luma("modify", *links, "-p", PROMPT)
 
     assert code == 0
-    assert [json.loads(each.body)["videoUrl"] for each in sandbox.submissions()] == links
+    assert [json.loads(request.body)["videoUrl"] for request in sandbox.submissions()] == links
     assert [sandbox.tasks.find(line).params["videoUrl"] for line in out.splitlines()] == links  # type: ignore[union-attr]
 
 
@@ -328,7 +328,7 @@ def test_a_missing_prompt_is_asked_for_on_a_terminal(sandbox: Sandbox) -> None:
     child.close()
 
     assert child.exitstatus == 0
-    assert [json.loads(each.body)["prompt"] for each in sandbox.submissions()] == [PROMPT]
+    assert [json.loads(request.body)["prompt"] for request in sandbox.submissions()] == [PROMPT]
 
 
 def test_end_of_input_instead_of_a_prompt_exits_3_and_sends_nothing(sandbox: Sandbox) -> None:

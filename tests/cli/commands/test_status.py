@@ -137,7 +137,7 @@ def test_a_label_is_taken_at_its_word(luma: Luma, sandbox: Sandbox) -> None:
     assert luma("tasks", "show", "sending-1").code == 0, "it was being sent when somebody saw it"
 
 
-def test_why_a_task_failed_is_told_beside_its_line(luma: Luma, sandbox: Sandbox) -> None:
+def test_why_a_task_failed_is_reported_beside_its_line(luma: Luma, sandbox: Sandbox) -> None:
     sandbox.scenario = "flag3"
     task_id = submit(luma)
     code, out, err = luma("status")
@@ -217,7 +217,7 @@ def test_a_submission_without_an_id_has_no_status(luma: Luma, sandbox: Sandbox) 
 
 
 @pytest.mark.parametrize(("scenario", "code"), [("ok", 0), ("flag4", 0), ("flag2", 5), ("flag3", 5)])
-def test_exit_status_tells_the_state(luma: Luma, sandbox: Sandbox, scenario: str, code: int) -> None:
+def test_exit_status_shows_the_state(luma: Luma, sandbox: Sandbox, scenario: str, code: int) -> None:
     submit(luma, f"sandbox:{scenario} Snow")
 
     assert luma("status").code == 0
@@ -254,7 +254,7 @@ def test_a_task_that_the_service_does_not_know_exits_6(luma: Luma, sandbox: Sand
     assert luma("status", "0" * 32)[:2] == (6, "")
 
 
-def test_trouble_that_does_not_pass_exits_7(luma: Luma, sandbox: Sandbox) -> None:
+def test_an_error_that_does_not_pass_exits_7(luma: Luma, sandbox: Sandbox) -> None:
     submit(luma)
     sandbox.scenario = "maintenance"
     sandbox.requests.clear()
@@ -263,7 +263,7 @@ def test_trouble_that_does_not_pass_exits_7(luma: Luma, sandbox: Sandbox) -> Non
     assert len(sandbox.requests) == 3
 
 
-def test_the_answer_is_remembered(luma: Luma, sandbox: Sandbox) -> None:
+def test_the_reply_is_remembered(luma: Luma, sandbox: Sandbox) -> None:
     task_id = submit(luma)
     luma("status")
     sandbox.requests.clear()

@@ -122,7 +122,7 @@ def test_a_file_wins_over_a_task_of_its_name(luma: Luma, sandbox: Sandbox) -> No
     assert uploads(sandbox) == 1
 
 
-def test_a_task_without_a_result_is_no_clip(luma: Luma, sandbox: Sandbox) -> None:
+def test_a_task_without_a_result_is_not_a_clip(luma: Luma, sandbox: Sandbox) -> None:
     luma("modify", CLIP_URL, "-p", "sandbox:flag3", "-w")
     code, out, err = luma("modify", "@last", "-p", PROMPT)
 

@@ -154,7 +154,7 @@ def test_a_lost_submission_is_said_to_have_cost_perhaps(luma: Luma, sandbox: San
     assert "unknown: may be charged" in on_a_terminal("tasks")
 
 
-def test_show_tells_everything_without_the_network(luma: Luma, sandbox: Sandbox) -> None:
+def test_show_has_everything_without_the_network(luma: Luma, sandbox: Sandbox) -> None:
     luma("modify", CLIP, "-p", "Heavy snow", "-o", "a.mp4")
     seen = len(sandbox.requests)
     facts = dict(line.split("\t", 1) for line in luma("tasks", "show").out.splitlines())
@@ -166,7 +166,7 @@ def test_show_tells_everything_without_the_network(luma: Luma, sandbox: Sandbox)
     assert len(sandbox.requests) == seen
 
 
-def test_show_keeps_the_answer_that_nobody_could_read(luma: Luma, sandbox: Sandbox) -> None:
+def test_show_keeps_the_reply_that_nobody_could_read(luma: Luma, sandbox: Sandbox) -> None:
     luma("modify", CLIP_URL, "-p", "sandbox:garbage Heavy snow")
     assert "answer\t<html>" in luma("tasks", "show", "unknown-1").out
 
@@ -189,7 +189,7 @@ def test_what_is_saved_does_not_expire(luma: Luma, sandbox: Sandbox) -> None:
     assert json.loads(luma("tasks", "--json").out)["expiresAt"] is None
 
 
-def test_status_tells_the_usual_time_from_three_finished_tasks_on(
+def test_status_shows_the_usual_time_from_three_finished_tasks_on(
     luma: Luma, sandbox: Sandbox, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.tasks.duration = 3600
@@ -217,7 +217,7 @@ def test_forget_takes_only_what_is_named(luma: Luma, sandbox: Sandbox) -> None:
     assert ids(luma("tasks")) == [second]
 
 
-def test_forget_tells_the_id_that_it_takes_out(luma: Luma, sandbox: Sandbox) -> None:
+def test_forget_shows_the_id_that_it_takes_out(luma: Luma, sandbox: Sandbox) -> None:
     task_id = luma("modify", CLIP_URL, "-p", "Heavy snow").out.strip()
     forgotten = f"luma: {task_id} forgotten: the same edit would be submitted and paid anew\n"
     assert luma("tasks", "forget", "@last") == (0, "", forgotten)

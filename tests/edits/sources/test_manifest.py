@@ -22,7 +22,7 @@ GOOD = '{"prompt": "Snow", "video": "a.mp4"}'
 def faults(name: str, text: str) -> list[str]:
     with pytest.raises(UsageError) as caught:
         parse_manifest(name, text)
-    return [each.message for each in caught.value.findings]
+    return [finding.message for finding in caught.value.findings]
 
 
 def test_a_json_line_is_an_entry() -> None:
@@ -40,7 +40,7 @@ def test_a_csv_row_is_an_entry_and_an_empty_cell_is_left_out() -> None:
     ]
 
 
-def test_a_stream_is_told_by_its_first_character() -> None:
+def test_a_stream_is_known_by_its_first_character() -> None:
     assert parse_manifest("-", "\n" + GOOD)[0].line == 2
     assert parse_manifest("-", "prompt,video\nSnow,a.mp4")[0].prompt == "Snow"
 
@@ -249,12 +249,12 @@ def test_an_id_that_is_made_does_not_depend_on_the_spelling(old: str, new: str) 
         ('{"prompt": "a", "video": "c", "match": "perhaps"}', "match is not true or false"),
     ],
 )
-def test_a_bad_row_is_told_with_its_line(line: str, fault: str) -> None:
+def test_a_bad_row_is_reported_with_its_line(line: str, fault: str) -> None:
     [found] = faults("a.jsonl", f"{GOOD}\n{line}\n")
     assert found.startswith(f"a.jsonl:2: {fault}")
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     same = '{"prompt": "a", "video": "c", "id": "x", "output": "B.mp4"}'
     other = '{"prompt": "a", "video": "c", "id": "x", "output": "b.mp4"}'
     assert faults("a.jsonl", f"nonsense\n{same}\n{other}\n{{}}") == [
@@ -277,7 +277,7 @@ def test_all_faults_are_told_at_once() -> None:
         ('prompt,video\n"a,b\n', "a.csv:2: not CSV"),
     ],
 )
-def test_a_bad_csv_row_is_told_with_its_line(text: str, fault: str) -> None:
+def test_a_bad_csv_row_is_reported_with_its_line(text: str, fault: str) -> None:
     [found] = faults("a.csv", text)
     assert found.startswith(fault)
 
@@ -289,15 +289,15 @@ def test_a_file_without_rows_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1", "0/3", "4/3", "1/0", "-1/3", "a/b", "1/3/5", "１/２", "1/9999999"])
-def test_what_is_no_shard_is_refused(text: str) -> None:
+def test_what_is_not_a_shard_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_shard(text)
 
 
 @given(st.lists(st.text(min_size=1), unique=True, max_size=50), st.integers(1, 7))
 def test_every_entry_is_in_exactly_one_shard(ids: list[str], count: int) -> None:
-    for each in ids:
-        entry = ManifestEntry(1, each, "Snow", "a.mp4")
+    for task_id in ids:
+        entry = ManifestEntry(1, task_id, "Snow", "a.mp4")
         assert sum(in_shard(entry.id, (number, count)) for number in range(1, count + 1)) == 1
 
 
@@ -307,7 +307,7 @@ def test_any_text_gives_entries_or_a_usage_error(text: str, name: str) -> None:
         entries = parse_manifest(name, text)
     except UsageError:
         return
-    assert len({each.id for each in entries}) == len(entries) > 0
+    assert len({entry.id for entry in entries}) == len(entries) > 0
 
 
 ROWS = st.fixed_dictionaries(
@@ -321,9 +321,9 @@ def test_any_rows_give_entries_or_a_fault_for_each_bad_line(rows: list[dict[str,
     text = "\n".join(map(json.dumps, rows))
     try:
         entries = parse_manifest("a.jsonl", text)
-        lines = [each.line for each in entries]
+        lines = [entry.line for entry in entries]
     except UsageError as error:
-        lines = sorted({int(each.message.split(":")[1]) for each in error.findings})
+        lines = sorted({int(finding.message.split(":")[1]) for finding in error.findings})
         assert lines
     assert set(lines) <= set(range(1, len(rows) + 1))
 

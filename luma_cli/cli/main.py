@@ -210,6 +210,9 @@ def _go_on() -> str | None:
 
 
 def _help_hint(argv: Sequence[str]) -> str:
+    dashed = next((word for word in argv if word.startswith("-") and os.path.isfile(word)), None)
+    if dashed is not None:
+        return f"for the file of that name: ./{dashed}"
     command = next((word for word in argv if word in COMMANDS), None)
     return f"luma {command} --help" if command else "luma --help"
 

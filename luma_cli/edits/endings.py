@@ -10,10 +10,11 @@ from luma_cli.edits.run import RUN_AGAIN, Plan, Run
 from luma_cli.edits.sources.pieces import Joiner, Whole
 from luma_cli.edits.sources.recipes import write_recipe
 from luma_cli.errors import FileError, LumaError, OutcomeUnknown
+from luma_cli.journal.records import Outcome
 
 log = logging.getLogger(__name__)
 
-FORGET_HINT = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or forget it to have it submitted again"
+FORGET_HINT = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or `luma tasks forget {}` to submit it again"
 
 
 class Endings:
@@ -53,7 +54,8 @@ class Endings:
             return
         self._count += 1
         if isinstance(error, OutcomeUnknown) and entry.entry_id is not None:  # there is no --resubmit for one row
-            error.hint = (error.hint or "").replace(OutcomeUnknown.NEXT_STEP, FORGET_HINT)
+            hint = FORGET_HINT.format("TASK" if error.row is None else f"{Outcome.UNKNOWN}-{error.row}")
+            error.hint = (error.hint or "").replace(OutcomeUnknown.NEXT_STEP, hint)
         if task is not None and task.task_id:
             task = self.complete(task)
             self._run.results.see(task)

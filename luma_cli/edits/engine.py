@@ -302,6 +302,7 @@ class _Engine:
         task = _with_request(self._run.journal.task(task_id) or Task(task_id), entry.request)
         entry.task_id = task_id
         entry.age = max(0.0, row.age) if row is not None else VISIBILITY_GRACE  # what was pruned is not new
+        self._run.results.clips.setdefault(task_id, entry.clip_name)
         if entry.entry_id is None:
             self._run.results.track(task_id, entry.clip_name, task)
             self._run.report(Submitted(entry.name, task, is_new=False))

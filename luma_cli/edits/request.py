@@ -341,6 +341,8 @@ def check_texts(prompt: str, watermark: str | None, callback_url: str | None, ke
     check_text("the watermark", watermark or "", MAX_TEXT)
     check_text("the callback URL", callback_url or "", MAX_TEXT)
     check_text("the idempotency key", key or "", MAX_TEXT)
+    if key is not None and not key.strip():
+        raise UsageError("the idempotency key is empty", hint="--idempotency-key auto makes one, or leave it out")
 
 
 def parse_clips(names: Sequence[str], find_task: Callable[[str], Clip | None] = lambda _: None) -> list[Clip]:

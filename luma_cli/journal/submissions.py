@@ -181,10 +181,10 @@ class Submissions(Lookups):
             for row in rows
             if row.outcome_now is Outcome.UNKNOWN
             and row.is_same_edit(submission.identity, submission.digest)
-            and not _is_another_take(row, submission)
+            and not _is_another_take(row, submission, repeat=repeat)
         ]
-        if unresolved and not (resubmit or repeat):
-            raise _unresolved(unresolved[0])
+        if unresolved and not resubmit:
+            raise unknown_outcome_of(unresolved[0])
         return None
 
     def _alike(self, submission: Submission) -> list[Row]:
@@ -212,7 +212,7 @@ class Submissions(Lookups):
         if row.task.task_id:
             return None if repeat else row.task.task_id
         if row.is_in_flight or not resubmit:
-            raise _unresolved(row)
+            raise unknown_outcome_of(row)
         return None
 
     def _kept(self, submission: Submission) -> str | None:
@@ -341,20 +341,23 @@ class Submissions(Lookups):
             self.costs.write_cost(task.task_id, task.credits, "record")
 
 
-def _is_another_take(row: Row, submission: Submission) -> bool:
-    """Each take of an edit has a key of its own: one whose response was lost does not stop the others."""
+def _is_another_take(row: Row, submission: Submission, *, repeat: bool) -> bool:
+    """Each take of an edit is known by its key or number: one whose response was lost does not stop the others."""
     has_keys = row.idempotency_key is not None and submission.idempotency_key is not None
-    return has_keys and row.details.take != submission.details.take
+    return (has_keys or repeat) and row.details.take != submission.details.take
 
 
-def _unresolved(row: Row) -> OutcomeUnknown:
+def unknown_outcome_of(row: Row) -> OutcomeUnknown:
+    """The error for what is not submitted again as long as nobody knows what became of this row."""
     when = row.submitted_at.isoformat(timespec="seconds").replace("+00:00", "Z")
     if row.is_in_flight:
         return BeingSent(f"the same submission is being sent right now (since {when})", hint="luma tasks")
-    return OutcomeUnknown(
+    error = OutcomeUnknown(
         f"an identical submission of {when} has an unknown outcome: it may have been created and charged",
         hint=OutcomeUnknown.NEXT_STEP,
     )
+    error.row = row.number
+    return error
 
 
 def _key_of_another() -> UsageError:

@@ -9,7 +9,7 @@ from luma_cli.api.hosts import is_link
 from luma_cli.api.task import Task
 from luma_cli.config import settings
 from luma_cli.edits.run import Results
-from luma_cli.errors import FileError, reason
+from luma_cli.errors import FileError, OutcomeUnknown, reason
 from luma_cli.output.formats import format_credits, format_span
 from luma_cli.output.task_list import name_of
 
@@ -79,7 +79,7 @@ def summary(results: Results) -> str:
     rows += [
         (
             "",
-            "failed",
+            "unknown" if isinstance(failed.error, OutcomeUnknown) else "failed",
             _name(failed.clip or failed.name),
             _prompt(failed.prompt),
             "",

@@ -31,8 +31,8 @@ def read_bytes(name: str, maximum: int) -> bytes:
             with Path(name).open("rb") as file:
                 content = file.read(maximum + 1)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "not a usable name"
-        raise UsageError(f"cannot read {name}: {why}") from error
+        why = (getattr(error, "strerror", None) or "not a usable name").lower()
+        raise UsageError(f"cannot read {name}: {why}", hint="check the name and who may read it") from error
     if len(content) > maximum:
         raise UsageError(f"{name} is larger than {maximum >> 20} MiB")
     return content

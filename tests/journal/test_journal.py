@@ -321,7 +321,11 @@ def test_a_take_whose_outcome_is_unknown_under_its_key_is_not_sent_again(book: J
         book.record(submission(key="k"), lambda _: pytest.fail("sent"), repeat=True)
 
 
-def test_a_take_without_a_key_is_sent_whatever_became_of_the_last(book: Journal) -> None:
+def test_a_take_whose_outcome_is_unknown_is_sent_again_on_wish_only_and_the_next_one_at_once(book: Journal) -> None:
     with pytest.raises(OutcomeUnknown):
         book.record(submission(), lost)
-    assert book.record(submission(), lambda _: ID, repeat=True) == ID
+    with pytest.raises(OutcomeUnknown, match="unknown outcome"):
+        book.record(submission(), lambda _: pytest.fail("sent"), repeat=True)
+    second = replace(submission(), details=replace(submission().details, take=2))
+    assert book.record(second, lambda _: ID, repeat=True) == ID
+    assert book.record(submission(), lambda _: OTHER, repeat=True, resubmit=True) == OTHER

@@ -22,16 +22,25 @@ from luma_cli.errors import Finding, LumaError
 
 def show_requests(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None:
     """For --dry-run: report what would be sent for each clip; the rejected ones do not cost the others."""
+    wanted = []
     for request in requests:
-        if request.error is not None:
-            run.fail(Failed(request.clip.name, request.error))
+        link = None if request.clip.path is None else f"(upload of {request.clip.name})"
+        submission = request.submission(link)
+        try:
+            if request.error is not None:
+                raise request.error
+            earlier = run.journal.earlier(submission, resubmit=request.resubmit, repeat=request.is_repeat)
+        except LumaError as error:
+            run.fail(Failed(request.clip.name, error))
+            continue
+        if earlier is not None:
+            run.report(Note(f"{request.clip.name}: task {earlier} would be continued, which costs nothing more"))
             continue
         if request.is_split:
             show_cuts(run, plan.output, request)
-        link = None if request.clip.path is None else f"(upload of {request.clip.name})"
-        edit = request.submission(link).edit
-        run.report(Prepared(run.base_url + request.model.family.submit_path, payload_of(edit), request.findings))
-    wanted = [request for request in requests if request.error is None]
+        address = run.base_url + request.model.family.submit_path
+        run.report(Prepared(address, payload_of(submission.edit), request.findings))
+        wanted.append(request)
     if wanted:
         run.report(Note(describe_cost(run, plan, _submissions(wanted), with_balance=True)))
     run.results.conclude()

@@ -18,6 +18,8 @@ from luma_cli.edits.sources.task_clips import clip_of_task
 from luma_cli.edits.task_references import find_row
 from luma_cli.edits.uploads import still_answers
 from luma_cli.errors import UsageError
+from luma_cli.journal.records import Outcome
+from luma_cli.journal.submissions import unknown_outcome_of
 from luma_cli.video.trim_range import parse_trim
 
 log = logging.getLogger(__name__)
@@ -67,6 +69,7 @@ def make_redo(run: Run, made: Made, changes: Asked) -> list[EditRequest]:
 
     Raises:
         UsageError: what made it is not there any more, or cannot be changed so.
+        OutcomeUnknown: nobody knows whether it has a task already.
     """
     model = changes.model or find_model(made.model)
     options = _options_of(made, model, changes.settings)
@@ -102,8 +105,11 @@ def _as_repeat(run: Run, made: Made, request: EditRequest, number: int, changes:
     take = 1 + number + len(run.journal.find_by_identity(request.identity, request.legacy_digest))
     key = changes.key
     row = made.row
+    is_same = row is not None and row.is_same_edit(request.identity, request.legacy_digest)
+    if row is not None and is_same and row.outcome_now is Outcome.UNKNOWN and not changes.resubmit:
+        raise unknown_outcome_of(row)
     if key is None and number == 0 and row is not None and row.task.has_failed:
-        key = row.idempotency_key if row.is_same_edit(request.identity, request.legacy_digest) else None
+        key = row.idempotency_key if is_same else None
     several = len(changes.prompts) > 1 or changes.takes > 1
     return replace(
         request,

@@ -87,7 +87,7 @@ def test_stdin_is_not_read_where_nothing_asks_for_it(sandbox: Sandbox) -> None:
         ([CLIP_URL], "Prompt is missing, and there is no terminal to ask on"),
         ([CLIP_URL, "-p", "  "], "the prompt is empty"),
         ([CLIP_URL, "-p", "a", "-F", "b"], "both --prompt and --prompt-file are given"),
-        ([CLIP_URL, "-F", "none.txt"], "cannot read none.txt: No such file or directory"),
+        ([CLIP_URL, "-F", "none.txt"], "cannot read none.txt: no such file or directory"),
         (["ftp://a.example/b.mp4", "-p", PROMPT], "'ftp://a.example/b.mp4' is not an http(s) link"),
         (["none.mp4", "-p", PROMPT], "cannot read none.mp4: no such file or directory"),
         ([".", "-p", PROMPT], ". is not a regular file"),
@@ -525,3 +525,31 @@ def test_a_clip_is_never_overwritten_by_its_own_edit(luma: Luma, sandbox: Sandbo
     assert (code, out, sandbox.requests) == (2, "", [])
     assert err.startswith("luma: error: a.mp4 would be overwritten by its own edit\n")
     assert Path("a.mp4").read_bytes() == CLIP.read_bytes()
+
+
+@pytest.mark.parametrize("key", ["", " "])
+def test_an_empty_key_is_refused(luma: Luma, sandbox: Sandbox, key: str) -> None:
+    """In a script it is a variable that was not set: it would stand for every edit."""
+    code, out, err = luma("modify", CLIP_URL, "-p", PROMPT, "--idempotency-key", key)
+
+    assert (code, out, sandbox.requests) == (2, "", [])
+    assert err.startswith("luma: error: the idempotency key is empty\n")
+
+
+def test_a_dry_run_says_what_would_not_be_sent(luma: Luma, sandbox: Sandbox) -> None:
+    keyed = ("modify", CLIP_URL, "-p", PROMPT, "--idempotency-key", "k")
+    task_id = luma(*keyed).out.strip()
+    sandbox.scenario = "lost-answer"
+    luma("modify", CLIP_URL, "-p", "Oil painting")
+
+    assert f"task {task_id} would be continued" in luma(*keyed, "-n").err
+    code, out, err = luma("modify", CLIP_URL, "-p", "Oil painting", "-n")
+    assert (code, out) == (12, "")
+    assert "has an unknown outcome" in err
+
+
+def test_a_file_whose_name_begins_with_a_dash_is_named(luma: Luma) -> None:
+    Path("-dash.mp4").touch()
+
+    code, _, err = luma("modify", "-dash.mp4", "-p", PROMPT)
+    assert (code, err.splitlines()[-1]) == (2, "hint: for the file of that name: ./-dash.mp4")

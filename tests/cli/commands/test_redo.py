@@ -192,3 +192,14 @@ def test_a_result_that_is_gone_and_not_as_it_was_saved_is_refused(luma: Luma, sa
     assert (code, out, len(sandbox.submissions())) == (11, "", 1)
     assert "is gone from kie.ai" in err
     assert "hint: make it again: luma redo" in err
+
+
+def test_what_may_have_been_paid_is_made_again_on_wish_only(luma: Luma, sandbox: Sandbox) -> None:
+    sandbox.scenario = "lost-answer"
+    assert luma("modify", CLIP_URL, "-p", PROMPT).code == 12
+    sandbox.scenario = "ok"
+
+    code, out, err = luma("redo", "unknown-1")
+    assert (code, out, len(sandbox.submissions())) == (12, "", 1)
+    assert "hint: look at https://kie.ai/logs" in err
+    assert (luma("redo", "unknown-1", "--resubmit").code, len(sandbox.submissions())) == (0, 2)

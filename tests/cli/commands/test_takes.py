@@ -202,3 +202,13 @@ def test_a_dry_run_shows_every_edit_and_sends_nothing(luma: Luma, sandbox: Sandb
     code, out, _ = luma("modify", CLIP, "-p", "Snow", "-p", "Rain", "--takes", "2", "-n", "--json")
 
     assert (code, len(out.splitlines()), sandbox.submissions(), uploads(sandbox)) == (0, 4, [], 0)
+
+
+def test_takes_do_not_repeat_what_may_have_been_paid(luma: Luma, sandbox: Sandbox) -> None:
+    sandbox.scenario = "lost-answer"
+    assert luma("modify", CLIP_URL, "-p", PROMPT, "--takes", "2").code == 12
+    sandbox.scenario = "ok"
+
+    assert luma("modify", CLIP_URL, "-p", PROMPT, "--takes", "2")[:2] == (12, "")
+    code, out, _ = luma("modify", CLIP_URL, "-p", PROMPT, "--takes", "3")
+    assert (code, len(out.splitlines()), len(sandbox.submissions())) == (9, 1, 3)

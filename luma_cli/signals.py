@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -39,7 +39,8 @@ class _Receiver:
     signal tears down.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self.environment = environment
         self.is_held = self._firmly = False
         self._stopped = threading.Event()
         self.children: set[subprocess.Popen[bytes]] = set()
@@ -103,9 +104,12 @@ def _receiver() -> _Receiver:
     return owner if isinstance(owner, _Receiver) else _Receiver()
 
 
-def install() -> None:
-    """Turn the three signals into `Stopped`. One that we inherited as ignored (nohup, `&`) stays ignored."""
-    _Receiver().install()
+def install(environment: Mapping[str, str] | None = None) -> None:
+    """Turn the three signals into `Stopped`. One that we inherited as ignored (nohup, `&`) stays ignored.
+
+    `environment` is what programs get that we start, by default ours.
+    """
+    _Receiver(environment).install()
 
 
 def uninstall() -> None:
@@ -189,6 +193,7 @@ def no_thread() -> FileError:
 def child(command: Sequence[str], **options: Any) -> "Iterator[subprocess.Popen[bytes]]":
     """A program that runs for the time of the block at most; `options` go to subprocess.
 
+    Its environment is that of `install`, unless `env` says otherwise: no program of ours gets a key by itself.
     A signal between its start and our knowing of it would leave it running behind us. Other threads get no signals,
     and must not end the window that the main one holds for a submission.
     """
@@ -196,7 +201,7 @@ def child(command: Sequence[str], **options: Any) -> "Iterator[subprocess.Popen[
     if is_main:
         hold()
     try:
-        process = subprocess.Popen(command, **options)
+        process = subprocess.Popen(command, **{"env": _receiver().environment, **options})
     except BaseException:
         if is_main:
             release()

@@ -14,7 +14,7 @@ from luma_cli import __version__, signals
 from luma_cli.api.redaction import scrub_links
 from luma_cli.cli.commands import options
 from luma_cli.cli.commands.options import Invocation, invocation
-from luma_cli.config.environment import debug_is_on
+from luma_cli.config.environment import debug_is_on, environment_without_keys
 from luma_cli.errors import Declined, FileError, LumaError, UsageError, reason
 from luma_cli.output import messages, streams
 from luma_cli.signals import Stopped
@@ -87,7 +87,7 @@ def main(argv: Sequence[str], clock: "Clock | None" = None) -> int:
     invocation.set(here)
     streams.reset()
     streams.open_streams()
-    signals.install()
+    signals.install(environment_without_keys({}))
     try:
         return _leave(_run(argv))
     except Stopped as stop:

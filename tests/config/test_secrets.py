@@ -7,6 +7,7 @@ secret; a `.netrc` that would replace the key lies in every home.
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -208,3 +209,19 @@ def test_a_failing_link_is_named_without_its_signature(
         code, _, err = luma("download", link, "-o", "a.mp4")
     assert code == 11
     assert "of-this-link" not in err
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_ffmpeg_gets_no_key_with_its_environment(
+    luma: Luma, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "ffmpeg"
+    program.write_text(f'#!/bin/sh\nenv >> {tmp_path}/seen\nexec {shutil.which("ffmpeg")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("LUMA_FFMPEG", str(program))
+
+    assert luma("modify", CLIP, "-p", "Heavy snow", "--trim", "0:00-0:01").code == 0
+    seen = (tmp_path / "seen").read_text()
+    assert "LUMA_FFMPEG=" in seen
+    assert "API_KEY" not in seen
+    assert KEY not in seen

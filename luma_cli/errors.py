@@ -126,7 +126,8 @@ class FileError(LumaError):
 class OutcomeUnknown(LumaError):
     """`raw` keeps what the service answered, for the journal: it may hold the lost id. `row` is the journal's row."""
 
-    NEXT_STEP = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or submit again with --resubmit"
+    LOOK = "look at https://kie.ai/logs; then `luma tasks adopt ID`"
+    NEXT_STEP = f"{LOOK}, or submit again with --resubmit"
 
     code = "outcome_unknown"
     exit_code = 12

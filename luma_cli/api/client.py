@@ -23,6 +23,7 @@ from luma_cli.errors import (
     OutcomeUnknown,
     OutOfCredits,
     Rejected,
+    TaskFailed,
     Unavailable,
     reason,
 )
@@ -146,11 +147,14 @@ class Client:
         except LumaError as error:
             error.task_id = task_id
             if error.api_code in task.FINAL_CODES:  # final for this task (vendor's code list)
+                said = error.message.removesuffix(f" (code {error.api_code})")
+                if isinstance(error, TaskFailed):  # so say those who report the failed task
+                    said = said.removeprefix(envelope.MEANINGS[error.api_code].words).removeprefix(": ")
                 return Task(
                     task_id,
                     State.GENERATE_FAILED,
                     error_code=error.api_code,
-                    error_message=error.message.removesuffix(f" (code {error.api_code})"),
+                    error_message=said or None,
                     model=row.name,
                 )
             if isinstance(error, Rejected) and error.is_not_found and not isinstance(error, NoLongerOffered):

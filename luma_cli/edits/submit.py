@@ -254,7 +254,7 @@ class Submitter:
         if before is None:
             error.hint = f"the balance is {after:.12g} now; {error.hint}"
         elif after == before:
-            error.hint = f"the balance is unchanged ({after:.12g}): --resubmit sends it again; or {error.hint}"
+            error.hint = f"the balance is unchanged ({after:.12g}): --resubmit sends it again; or {error.LOOK}"
         else:
             error.hint = f"the balance went from {before:.12g} to {after:.12g}; {error.hint}"
 

@@ -22,7 +22,7 @@ CHANGE = "change the prompt or the clip; https://kie.ai/logs may say more"
 ONCE_MORE = "the same edit once more is reasonable: luma redo {task}"
 WAN = "--model wan-2.7-edit (2 to 10 s, up to 100 MB, 240 to 4096 pixels a side)"
 HORSE = "--model happyhorse (3 to 60 s, up to 100 MB, 320 to 2160 pixels a side, over 8 frames per second)"
-UNCHANGED = f"the balance is unchanged (100000): --resubmit sends it again; or {LOGS}"
+UNCHANGED = f"the balance is unchanged (100000): --resubmit sends it again; or {LOGS.partition(', or')[0]}"
 
 
 class Case(NamedTuple):
@@ -60,7 +60,7 @@ CASES = [
     Case(
         "record-501",
         5,
-        "the edit failed at kie.ai: the generation failed at kie.ai: Generation failed (code 501)",
+        "the edit failed at kie.ai: Generation failed (code 501)",
         CHANGE,
         "task_failed",
         501,

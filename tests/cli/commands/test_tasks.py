@@ -48,7 +48,9 @@ def write_down(file: Path, task_id: str, days_ago: float, **facts: object) -> No
 
 
 def test_the_newest_comes_first_in_lines_of_four_fields(luma: Luma, sandbox: Sandbox) -> None:
+    sandbox.tasks.duration = 600.0
     old = luma("modify", CLIP_URL, "-p", "Heavy snow").out.strip()
+    sandbox.tasks.duration = 0.0
     new = luma("modify", CLIP_URL, "-p", "Heavy rain", "-w").out.strip()
     code, out, _ = luma("tasks")
 

@@ -9,7 +9,7 @@ somebody else spends, and then nobody knows.
 import logging
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 
@@ -20,6 +20,7 @@ from luma_cli.edits.request import EditRequest
 from luma_cli.edits.run import Plan, Run
 from luma_cli.errors import FileError, KeyRejected, LumaError, NoLongerOffered
 from luma_cli.journal.costs import PATIENCE, Budget, PriceUnknown, Spent
+from luma_cli.journal.records import Row
 from luma_cli.journal.submissions import Submission
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Spending:
         self._is_disturbed = False
         self._running: frozenset[str] = frozenset()  # of other processes, when they were asked last
         self._next_look: dict[str, float] = {}
+        self._written: dict[str, float | None] = {}  # into the journal, maybe after a row was read there
 
     @property
     def has_limit(self) -> bool:
@@ -142,6 +144,14 @@ class Spending:
     def balance_after(self) -> tuple[float | None, float | None]:
         """The balance before the submission that has just failed, if it was looked at, and now."""
         return self._next.seen[0] if self._next is not None else None, self.look()
+
+    def complete(self, row: Row, task: Task) -> Task:
+        """The task with what only the journal knows of it, of which `row` was read some time in this run."""
+        known = row.complete(task)
+        if row.credits_source == "record" or row.task.task_id not in self._written:
+            return known
+        cost = self._written[row.task.task_id]
+        return replace(known, credits=cost if cost is not None else task.credits)
 
     # --- while tasks run, and after them ---
 
@@ -247,23 +257,29 @@ class Spending:
             error.hint = f"{error.hint}, which has cost you {max(prices):.12g} {unit} lately"
 
     def _correct(self, task_id: str, cost: float | None) -> None:
+        self._written[task_id] = cost
         self._write(task_id, lambda: self._run.journal.costs.correct_cost(task_id, cost))
 
     def _record(self, task_id: str, cost: float, since: float) -> None:
         """Write down what a task has cost, if no other one can have changed the balance."""
-        journal, self._running = self._run.journal, frozenset()
+        self._running = frozenset()
 
         def write() -> None:
-            row = journal.known(task_id)
-            others = [other for other in journal.costs.uncharged(since) if other != task_id]
-            if row is None or self._is_disturbed or len(others) > MAX_ASKED:
-                return
-            running = [other for other in others if self._still_runs(other)]
-            if journal.costs.explains_alone(row.number, since, running):
-                journal.costs.record_cost(task_id, cost, "balance")
+            if not self._is_disturbed and self._explains_alone(task_id, since):
+                self._run.journal.costs.record_cost(task_id, cost, "balance")
+                self._written[task_id] = cost
                 log.info("task %s has cost %g credits", task_id, cost)
 
         self._write(task_id, write)
+
+    def _explains_alone(self, task_id: str, since: float) -> bool:
+        costs = self._run.journal.costs
+        if costs.explains_alone(task_id, since):
+            return True
+        others = [other for other in costs.uncharged(since) if other != task_id]
+        if not 0 < len(others) <= MAX_ASKED:
+            return False
+        return costs.explains_alone(task_id, since, [other for other in others if self._still_runs(other)])
 
     def _write(self, task_id: str, write: Callable[[], None]) -> None:
         try:

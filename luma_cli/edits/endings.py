@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 
 from luma_cli.api.task import SavedFile, Task
+from luma_cli.edits.budget import Spending
 from luma_cli.edits.events import Ended, Failed, Tally, Warned
 from luma_cli.edits.request import Entry
 from luma_cli.edits.run import RUN_AGAIN, Plan, Run
@@ -20,9 +21,10 @@ FORGET_HINT = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or `luma
 class Endings:
     """Used from one thread."""
 
-    def __init__(self, run: Run, plan: Plan, joiner: Joiner) -> None:
+    def __init__(self, run: Run, plan: Plan, spending: Spending, joiner: Joiner) -> None:
         self._run = run
         self._plan = plan
+        self._spending = spending
         self._joiner = joiner
         self._count = 0
 
@@ -32,7 +34,7 @@ class Endings:
             self._joiner.ended(entry.whole, entry, task)
             self._look_at_whole(entry.whole)
             return
-        task = self.complete(task)
+        task = self._complete(entry, task)
         if self._plan.only_reports:  # it runs for ever: what has ended is not kept
             self._run.report(Ended(entry.name, task, clip=entry.clip_name))
             return
@@ -57,7 +59,7 @@ class Endings:
             hint = FORGET_HINT.format("TASK" if error.row is None else f"{Outcome.UNKNOWN}-{error.row}")
             error.hint = (error.hint or "").replace(OutcomeUnknown.NEXT_STEP, hint)
         if task is not None and task.task_id:
-            task = self.complete(task)
+            task = self._complete(entry, task)
             self._run.results.see(task)
         request = entry.request
         prompt, watermark = (request.prompt, request.watermark) if request is not None else (None, None)
@@ -101,10 +103,10 @@ class Endings:
         failed = len(self._run.results.errors)
         self._run.report(Tally({**counts, "done": self._count - failed, "failed": failed}))
 
-    def complete(self, task: Task) -> Task:
+    def _complete(self, entry: Entry, task: Task) -> Task:
         """The task with what only the journal knows of it."""
         try:
-            row = self._run.journal.known(task.task_id)
+            row = entry.row or self._run.journal.known(task.task_id)
         except FileError:
             return task  # it failed while we waited, which was reported
-        return task if row is None else row.complete(task)
+        return task if row is None else self._spending.complete(row, task)

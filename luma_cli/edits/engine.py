@@ -102,7 +102,7 @@ class _Engine:
         self._spending = Spending(run, plan)
         self._slow = SlowTasks(run)
         self._joiner = Joiner(run, plan, inbox)
-        self._endings = Endings(run, plan, self._joiner)
+        self._endings = Endings(run, plan, self._spending, self._joiner)
         self._submitter = Submitter(
             run,
             plan,
@@ -266,9 +266,7 @@ class _Engine:
                 _check_output(str(entry.output), overwrite=True)  # of the same pieces it may be there
             return
         try:
-            earlier = self._run.journal.earlier(
-                request.submission(), resubmit=request.resubmit, repeat=request.is_repeat
-            )
+            earlier = request.earlier(self._run.journal)
         except BeingSent:
             earlier = None  # its turn comes when the other process has its response
         if earlier is not None:

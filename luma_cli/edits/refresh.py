@@ -61,19 +61,18 @@ def task_now(run: Run, task_id: str) -> Task:
     Raises:
         LumaError: the service does not say.
     """
-    client = run.client
+    client, row = run.client, run.journal.known(task_id)
+    model = row.task.model if row is not None else run.settings.model
     try:
-        task = client.patiently(lambda: client.task(task_id, run.model_of(task_id)))
+        task = client.patiently(lambda: client.task(task_id, model))
     except Rejected as error:
-        row = run.journal.known(task_id)
         if row is not None and error.is_not_found and not run.journal.is_mine(row):
             error.hint = "the journal has it from another account: it can be seen with that account's key"
         if row is None or not row.is_ours or not error.is_not_found or row.age > VISIBILITY_GRACE:
             raise
         run.report(Note(f"{task_id} is not visible at kie.ai yet"))
         return row.task
-    run.journal.learn_if_possible(task)
-    row = run.journal.known(task_id)
+    row = run.journal.learn_if_possible(task, row)
     return task if row is None else row.complete(task)
 
 

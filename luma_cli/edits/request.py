@@ -21,8 +21,9 @@ from luma_cli.config.settings import Settings
 from luma_cli.downloads.file_names import PATTERN, PATTERN_WITH_PROMPT, Naming, stem_of
 from luma_cli.edits.run import Finishing
 from luma_cli.errors import FileError, Finding, UsageError
+from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Details, Row
-from luma_cli.journal.submissions import Submission
+from luma_cli.journal.submissions import EditRows, Submission
 from luma_cli.video.trim_range import Trim
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ class EditRequest:
     `names_prompt`: the prompt's first words stand in the names of its files. `fit`: a clip that does not fit the model
     is made to. `is_split`: it is edited in pieces, each of which is a request of its own with its `piece`;
     `pieces` is how many, if they are counted, `redo_piece` is one that is made again.
-    `findings` are those of the checks; `error` says why it is not to be sent.
+    `findings` are those of the checks; `error` says why it is not to be sent. `known` is what the journal has held
+    about it when that was last looked up: the claim of a submission looks again.
     """
 
     clip: Clip
@@ -120,6 +122,7 @@ class EditRequest:
     piece: PieceOf | None = None
     findings: tuple[Finding, ...] = ()
     error: UsageError | None = None
+    known: EditRows | None = field(default=None, compare=False, repr=False)
 
     @functools.cached_property
     def identity(self) -> str:
@@ -173,6 +176,10 @@ class EditRequest:
     def is_repeat(self) -> bool:
         """Another take of an edit, which is meant."""
         return self.repeats or (self.take > 1 and self.key is None)
+
+    def earlier(self, journal: Journal) -> str | None:
+        """The task that its idempotency key has already. Raises as `Journal.earlier`."""
+        return journal.earlier(self.submission(), resubmit=self.resubmit, repeat=self.is_repeat, known=self.known)
 
     def submission(self, video_url: str | None = None) -> Submission:
         """What the journal records. Before an upload the clip's own name stands for its link."""

@@ -76,15 +76,11 @@ class Costs:
     def record_cost(self, task_id: str, cost: float, source: str) -> None:
         """Write down what a task has cost. `source` is "record" or "balance"; what a record says is not replaced."""
         with self._db.transaction():
-            self.write_cost(task_id, cost, source)
-
-    def write_cost(self, task_id: str, cost: float, source: str) -> None:
-        """`record_cost` in a transaction of the caller."""
-        self._db.execute(
-            "UPDATE task SET credits = ?, credits_source = ?, credits_seen_at = ?"
-            " WHERE task_id = ? AND (credits_source IS NULL OR (credits_source != 'record' AND ? = 'record'))",
-            (cost, source, self._now(), task_id, source),
-        )
+            self._db.execute(
+                "UPDATE task SET credits = ?, credits_source = ?, credits_seen_at = ?"
+                " WHERE task_id = ? AND (credits_source IS NULL OR (credits_source != 'record' AND ? = 'record'))",
+                (cost, source, self._now(), task_id, source),
+            )
 
     def correct_cost(self, task_id: str, cost: float | None) -> None:
         """Replace what a balance seemed to say by what it says now; None: nobody knows any more."""
@@ -127,19 +123,21 @@ class Costs:
         )
         return Spent(row["credits"], row["count"] - row["unknown"], row["unknown"])
 
-    def explains_alone(self, number: int, since: float, running: Collection[str] = ()) -> bool:
-        """Whether only the task of this row can have changed the balance since `since`, a Unix time before it.
+    def explains_alone(self, task_id: str, since: float, running: Collection[str] = ()) -> bool:
+        """Whether only this task can have changed the balance since `since`, a Unix time before it.
 
         Every other one that was submitted, ended or got its charge since then could have, and one that has not got it
         yet, unless it is one of `running`, which have been asked after the last look at the balance.
         """
-        found = self._db.query(
-            f"SELECT 1 FROM task WHERE {self._scope.condition} AND {_MAY_COST} AND number != :number"  # noqa: S608
-            " AND (submitted_at >= :since OR answered_at >= :since OR credits_seen_at >= :since) LIMIT 1",
-            {**self._scope.values, "number": number, "since": since},
+        others = self._costs(
+            f"task_id IS NOT :id AND ({_CHANGED} OR {_UNPAID})",
+            {**self._scope.values, "id": task_id, "since": since, "oldest": since - MAX_TASK},
+            f", {_CHANGED} AS has_changed",
         )
-        others = (row for row in self._uncharged(since) if row["number"] != number)
-        return not found and all(_is_between_charges(row, since, running) for row in others)
+        return not any(
+            row["has_changed"] or (self._may_be_charged(row, since) and not _is_between_charges(row, since, running))
+            for row in others
+        )
 
     def uncharged(self, since: float) -> list[str]:
         """The ids of the tasks whose charge may have come since then, or comes yet."""
@@ -147,7 +145,7 @@ class Costs:
 
     def _uncharged(self, at: float) -> list[dict[str, Any]]:
         """The tasks whose charge may come after `at`, a Unix time."""
-        rows = self._costs(f"credits IS NULL AND submitted_at > {at - MAX_TASK}", self._scope.values)
+        rows = self._costs(_UNPAID, {**self._scope.values, "oldest": at - MAX_TASK})
         return [row for row in rows if self._may_be_charged(row, at)]
 
     def _may_be_charged(self, row: dict[str, Any], at: float) -> bool:
@@ -204,15 +202,17 @@ class Costs:
             return not self._is_in_flight(row)
         return bool(row["has_ended"]) and row["ended_at"] is not None and self._now() - row["ended_at"] > PATIENCE
 
-    def _costs(self, rows: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    def _costs(self, rows: str, values: dict[str, Any], more: str = "") -> list[dict[str, Any]]:
         return self._db.query(
             "SELECT number, task_id, outcome, submitted_at, answered_at, holder, model, options, credits,"  # noqa: S608
-            f" expected_credits, has_budget, {_HAS_ENDED} AS has_ended, {_ENDED_AT} AS ended_at FROM task"
+            f" expected_credits, has_budget, {_HAS_ENDED} AS has_ended, {_ENDED_AT} AS ended_at{more} FROM task"
             f" WHERE {self._scope.condition} AND {_MAY_COST} AND {rows}",
             values,
         )
 
 
+_UNPAID = "credits IS NULL AND submitted_at > :oldest"
+_CHANGED = "(submitted_at >= :since OR answered_at >= :since OR credits_seen_at >= :since)"
 _MAY_COST = "outcome != 'refused' AND (digest IS NOT NULL OR identity IS NOT NULL)"
 _HAS_ENDED = "(state IN ('succeeded', 'create_failed', 'generate_failed') OR outcome = 'unknown')"
 # When we heard of the end; much earlier if the service says so, whose clock may be another.

@@ -118,30 +118,25 @@ class Journal(Submissions):
             self.on_warning(f"the state is not saved: {error.message}")
             return before
 
-    def learn(self, task: Task, before: Row | None = None) -> Row | None:
+    def learn(self, task: Task, before: Row | None = None) -> Row:
         """Write down what the service said about a task, known to the journal or not; its row.
 
         `before` is the row as it was last read: most polls bring nothing new, and then nothing is read or written.
         """
-        before = before if before is not None else self.known(task.task_id)
-        if not self._is_news(task, before):
+        if before is not None and not self._is_news(task, before):
             return before
         with self._db.transaction():
-            self._learn(task)
-            return self.known(task.task_id)
+            return self._learn(task)
 
-    def _learn(self, task: Task) -> None:
+    def _learn(self, task: Task) -> Row:
         """In a transaction, where nobody else can learn of the end in between."""
-        before = self.known(task.task_id)
-        if self._is_news(task, before):
-            if before is None:
-                self._insert_foreign(task)
-            self._update(task)
+        row = self.known(task.task_id)
+        if row is None:
+            return self._update(self._insert_foreign(task), task)
+        return self._update(row, task) if self._is_news(task, row) else row
 
-    def _is_news(self, task: Task, before: Row | None) -> bool:
+    def _is_news(self, task: Task, before: Row) -> bool:
         """An end is an end, whatever a service that has lost the record says later. Its cost may come after it."""
-        if before is None:
-            return True
         if task.credits is not None and (before.credits, before.credits_source) != (task.credits, "record"):
             return True
         return _facts(before, before.task) != _facts(before, task) and (task.has_ended or not before.task.has_ended)
@@ -192,8 +187,7 @@ class Journal(Submissions):
                     " raw = NULL, account = coalesce(?, account) WHERE number = ?",
                     (task.task_id, self._scope.account, row.number),
                 )
-            self._learn(task)
-            return self._rows("task_id = :id", {"id": task.task_id})[0]
+            return self._learn(task)
 
     def _row_to_adopt(self, task: Task, row: Row | None) -> Row | None:
         there = self.known(task.task_id)
@@ -254,7 +248,7 @@ class Journal(Submissions):
         with self._db.transaction():
             return self._db.execute("DELETE FROM kept_key WHERE task_id = ?", (task_id,)).rowcount > 0
 
-    def _insert_foreign(self, task: Task) -> None:
+    def _insert_foreign(self, task: Task) -> Row:
         """Make a row for a task that was submitted elsewhere."""
         submitted = task.create_time.timestamp() if task.create_time else self._now()
         self._db.execute(
@@ -262,6 +256,7 @@ class Journal(Submissions):
             " VALUES (?, 'accepted', ?, ?, ?, ?, ?)",
             (task.task_id, self._scope.service or "", self._scope.account, task.video_url or "", task.model, submitted),
         )
+        return self._rows("task_id = :id", {"id": task.task_id})[0]
 
 
 def _facts(row: Row, task: Task) -> Task:

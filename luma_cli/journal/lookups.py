@@ -122,11 +122,6 @@ class Lookups:
         rows = self._rows(condition, scope.values)
         return [row for row in rows if row.outcome_now is Outcome.UNKNOWN]
 
-    def find_by_identity(self, identity: str, digest: str | None = None) -> list[Row]:
-        """The submissions of this edit that have a task or may have one. `digest` is what an older luma made of it."""
-        condition = "outcome != 'refused' AND (identity = :identity OR (identity IS NULL AND digest = :digest))"
-        return self._here(condition, values={"identity": identity, "digest": digest})
-
     def pieces_of(self, split: int) -> list[Row]:
         """The tasks of a split edit, the newest first: the first of a piece is the one that counts."""
         return self._rows("outcome != 'refused' AND piece_of = :split", {"split": split})
@@ -139,24 +134,13 @@ class Lookups:
         """Whether a task was submitted to this journal's service."""
         return self._scope.service is None or row.base_url == self._scope.service
 
-    def foreign_rows(
-        self, *, keys: Sequence[str] = (), identity: str | None = None, digest: str | None = None
-    ) -> list[Row]:
-        """Tasks at this service of which nobody knows whether they are this account's: to be asked for once.
+    def foreign_rows(self) -> list[Row]:
+        """Tasks at this service, unfinished or unsaved, of which nobody knows whether they are this account's.
 
-        With keys or an identity those of that edit, and one of each key that has left it unresolved; else the
-        unfinished and unsaved ones. Whoever has asked calls `claim_for_account` or `deny_for_account`.
+        Each is to be asked for once. Whoever has asked calls `claim_for_account` or `deny_for_account`.
         """
         condition = f"task_id IS NOT NULL AND {self._scope.here} AND {self._scope.in_question}"
-        if keys or identity or digest:
-            of_edit = (
-                f"idempotency_key IN ({key_marks(keys)}) OR identity = :identity OR digest = :digest"
-                f" OR number IN ({_ONE_OF_EACH_KEY})"
-            )
-        else:
-            of_edit = f"({_UNFINISHED}) OR ({_UNSAVED})"
-        values = {**self._scope.values, **key_values(keys), "identity": identity, "digest": digest}
-        return self._rows(f"{condition} AND ({of_edit})", values)
+        return self._rows(f"{condition} AND (({_UNFINISHED}) OR ({_UNSAVED}))", self._scope.values)
 
     def seen_beside(self, row: Row) -> Row | None:
         """Another task that the key of this row has submitted and the service has shown; None if there is none."""
@@ -199,9 +183,9 @@ class Lookups:
                 return
             last = rows[-1].number
 
-    def _rows(self, condition: str, values: dict[str, Any]) -> list[Row]:
-        """Rows with their files, in one query, the newest first."""
-        found = self._db.query(f"{_SELECT} (SELECT * FROM task WHERE {condition}) AS task {_WITH_FILES}", values)  # noqa: S608  the conditions are our own literals
+    def _rows(self, condition: str, values: dict[str, Any], more: str = "") -> list[Row]:
+        """Rows with their files, in one query, the newest first; with `more` columns."""
+        found = self._db.query(f"{_SELECT} (SELECT *{more} FROM task WHERE {condition}) AS task {_WITH_FILES}", values)  # noqa: S608  the conditions are our own literals
         rows: list[tuple[dict[str, Any], list[SavedFile]]] = []
         for columns in found:
             if not rows or rows[-1][0]["number"] != columns["number"]:
@@ -217,11 +201,6 @@ class Lookups:
         return is_young and self._claims.is_held(columns["holder"])
 
 
-# Whose a submission without a task is can only be told by another task of the same key.
-_ONE_OF_EACH_KEY = (
-    "SELECT max(number) FROM task WHERE task_id IS NOT NULL AND account IN (SELECT account FROM task"
-    " WHERE (identity = :identity OR digest = :digest) AND outcome IN ('sending', 'unknown')) GROUP BY account"
-)
 _SELECT = "SELECT task.*, file.url, file.path, file.bytes, file.sha256, file.delivered_sha256 FROM"
 _WITH_FILES = "LEFT JOIN file ON file.number = task.number ORDER BY task.number DESC, file.saved_at"
 _FOUND = (

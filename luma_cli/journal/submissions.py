@@ -1,7 +1,7 @@
 """One submission: what stands in its way, its row before it is sent, and what became of it."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,7 +13,16 @@ from luma_cli.journal.claims import Claims
 from luma_cli.journal.costs import Budget, Costs
 from luma_cli.journal.database import Database
 from luma_cli.journal.lookups import Lookups, key_marks, key_values
-from luma_cli.journal.records import ASKED_FOR, MAX_SUBMISSION, Details, Outcome, Row, columns_of, stored_path
+from luma_cli.journal.records import (
+    ASKED_FOR,
+    MAX_SUBMISSION,
+    Details,
+    Outcome,
+    Row,
+    columns_of,
+    row_from,
+    stored_path,
+)
 from luma_cli.signals import Stopped
 
 _log = logging.getLogger(__name__)
@@ -60,6 +69,18 @@ class BeingSent(OutcomeUnknown):
     """Another process is just submitting this: its answer will say."""
 
 
+class EditRows(NamedTuple):
+    """What the journal holds about one submission, the newest first: the rows that it must not repeat, those of the
+    same edit that have a task or may have one, and tasks of which nobody knows whether they are this account's.
+
+    Whoever asks the service about the last calls `claim_for_account` or `deny_for_account`.
+    """
+
+    alike: Sequence[Row] = ()
+    same: Sequence[Row] = ()
+    foreign: Sequence[Row] = ()
+
+
 class _Terms(NamedTuple):
     """On which terms a submission may be sent."""
 
@@ -75,31 +96,6 @@ class Submissions(Lookups):
     def __init__(self, database: Database, claims: Claims, scope: Scope, now: Callable[[], float]) -> None:
         super().__init__(database, claims, scope, now)
         self.costs = Costs(database, scope, self._is_in_flight, now)
-
-    def pause_before(self, spacing: Spacing) -> float:
-        """Seconds until the account may submit again; 0 for now. Every process that shares the journal counts.
-
-        A submission counts from its claim until `spacing.window` after its answer, so that no window at the service,
-        whatever the way there takes, sees more than `spacing.count`.
-        """
-        now, scope = self._now(), self._scope
-        columns = "answered_at, submitted_at, outcome, holder"
-        found = self._db.query(
-            f"SELECT {columns} FROM task WHERE {scope.here} AND answered_at BETWEEN :begin AND :end"  # noqa: S608
-            f" UNION ALL SELECT {columns} FROM task WHERE {scope.here} AND answered_at IS NULL"
-            " AND outcome = 'sending' AND submitted_at > :oldest",
-            {
-                **scope.values,
-                "begin": now - spacing.window,
-                "end": now + spacing.window,
-                "oldest": now - MAX_SUBMISSION,
-            },
-        )
-        # A process that was killed while it sent has sent nothing since.
-        ends = (row["answered_at"] or (now if self._is_in_flight(row) else row["submitted_at"]) for row in found)
-        left = sorted(end + spacing.window - now for end in ends if end + spacing.window > now)
-        excess = len(left) - spacing.count
-        return max(0.01, min(left[excess], spacing.window)) if excess >= 0 else 0.0
 
     def record(
         self,
@@ -162,13 +158,22 @@ class Submissions(Lookups):
         """
         self.costs.check(budget, submission.details, self._claims.own())
 
-    def earlier(self, submission: Submission, *, resubmit: bool = False, repeat: bool = False) -> str | None:
+    def look_up(self, submission: Submission) -> EditRows:
+        """Everything that has to be known before a submission, in one query."""
+        rows = self._rows(f"number IN ({_of_edit(submission)})", self._values_of(submission), self._marks(submission))
+        return EditRows(*([row for row in rows if row.columns[mark]] for mark in ("is_alike", "is_same", "is_foreign")))
+
+    def earlier(
+        self, submission: Submission, *, resubmit: bool = False, repeat: bool = False, known: EditRows | None = None
+    ) -> str | None:
         """The task that the submission's idempotency key has already; None when it may be sent.
+
+        `known` is what was looked up before.
 
         Raises:
             OutcomeUnknown, UsageError: it must not be submitted (again).
         """
-        rows = self._alike(submission)
+        rows = (known or self.look_up(submission)).alike
         of_key = [row for row in rows if row.idempotency_key in submission.keys]
         if of_key:
             task_id = self._task_of_key(of_key[0], submission, resubmit=resubmit, repeat=repeat)
@@ -187,23 +192,44 @@ class Submissions(Lookups):
             raise unknown_outcome_of(unresolved[0])
         return None
 
-    def _alike(self, submission: Submission) -> list[Row]:
-        """The submissions that this one must not repeat, the newest first."""
-        scope, marks = self._scope, key_marks(submission.keys)
-        unresolved = (
-            "SELECT number FROM task WHERE identity = :identity AND outcome IN ('sending', 'unknown')"
-            " UNION SELECT number FROM task WHERE digest = :digest AND outcome IN ('sending', 'unknown')"
+    def _marks(self, submission: Submission) -> str:
+        """More columns, which say what a row means for the submission."""
+        scope = self._scope
+        of_key = f"idempotency_key IN ({key_marks(submission.keys)}) AND outcome != 'refused' AND {scope.mine}"
+        unresolved = f"{_UNRESOLVED} AND {scope.perhaps_mine}"
+        return (
+            f", {scope.here} AND (({of_key}) OR ({unresolved})) AS is_alike"
+            f", {scope.condition} AND {_SAME_EDIT} AS is_same"
+            f", {scope.here} AND task_id IS NOT NULL AND {scope.in_question} AS is_foreign"
         )
-        of_key = f"idempotency_key IN ({marks}) AND outcome != 'refused' AND {scope.mine}"
-        return self._rows(
-            f"{scope.here} AND (({of_key}) OR (number IN ({unresolved}) AND {scope.perhaps_mine}))",
-            {
-                **scope.values,
-                **key_values(submission.keys),
-                "identity": submission.identity,
-                "digest": submission.digest,
-            },
+
+    def _values_of(self, submission: Submission) -> dict[str, Any]:
+        edit = {"identity": submission.identity, "digest": submission.digest}
+        return {**self._scope.values, **key_values(submission.keys), **edit}
+
+    def _look_up_to_claim(self, submission: Submission, spacing: Spacing | None) -> tuple[EditRows, float]:
+        """`look_up`, and seconds until the account may submit again, 0 for now.
+
+        Every process that shares the journal counts. A submission counts from its claim until `spacing.window` after
+        its answer, so that no window at the service, whatever the way there takes, sees more than `spacing.count`.
+        """
+        if spacing is None:
+            return self.look_up(submission), 0.0
+        now, window, here = self._now(), spacing.window, self._scope.here
+        numbers = (
+            f"{_of_edit(submission)}"  # noqa: S608
+            f" UNION SELECT number FROM task WHERE {here} AND answered_at BETWEEN :begin AND :end"
+            f" UNION SELECT number FROM task WHERE {here} AND answered_at IS NULL"
+            " AND outcome = 'sending' AND submitted_at > :oldest"
         )
+        values = {"begin": now - window, "end": now + window, "oldest": now - MAX_SUBMISSION}
+        marks = f"{self._marks(submission)}, {here} AS is_here"
+        rows = self._rows(f"number IN ({numbers})", {**self._values_of(submission), **values}, marks)
+        alike = [row for row in rows if row.columns["is_alike"]]
+        ends = [_end_of_sending(row, now) for row in rows if row.columns["is_here"]]
+        left = sorted(end + window - now for end in ends if end is not None and abs(end - now) < window)
+        excess = len(left) - spacing.count
+        return EditRows(alike), max(0.01, min(left[excess], window)) if excess >= 0 else 0.0
 
     def _task_of_key(self, row: Row, submission: Submission, *, resubmit: bool, repeat: bool) -> str | None:
         """The id of the task that the key stands for; None when it may be submitted (again)."""
@@ -233,10 +259,10 @@ class Submissions(Lookups):
         """The id that the idempotency key has already, or the number of a new row, with signals held back."""
         holder = self._claims.own()
         with self._db.transaction():
-            earlier = self.earlier(submission, resubmit=terms.resubmit, repeat=terms.repeat)
+            known, pause = self._look_up_to_claim(submission, terms.spacing)
+            earlier = self.earlier(submission, resubmit=terms.resubmit, repeat=terms.repeat, known=known)
             if earlier is not None:
                 return earlier, 0
-            pause = self.pause_before(terms.spacing) if terms.spacing is not None else 0.0
             if pause > 0:
                 raise NotYet(pause)
             if terms.budget is not None and terms.budget.has_limit:
@@ -273,22 +299,8 @@ class Submissions(Lookups):
     def _accept(self, number: int, submission: Submission, task_id: str, announce: Callable[[str], None]) -> None:
         try:
             with self._db.transaction():
-                there = self.known(task_id)
-                if there is not None and there.is_ours:
-                    raise OutcomeUnknown(
-                        f"kie.ai answered with the id of an earlier task, {task_id}: it may have charged for a new one",
-                        hint="look at https://kie.ai/logs; then `luma tasks adopt ID` or `luma tasks forget`",
-                    )
-                if not self._db.query("SELECT 1 FROM task WHERE number = ?", (number,)):
-                    number = self._insert(submission, None)  # forgotten while this machine was suspended
-                self._take_out_foreign(there, number)
-                self._db.execute(
-                    "UPDATE task SET task_id = ?, outcome = 'accepted', state = 'generating', answered_at = ?"
-                    " WHERE number = ?",
-                    (task_id, self._now(), number),
-                )
-                if there is not None:
-                    self._update(there.task)
+                if not self._write_id(number, task_id):
+                    self._accept_again(number, submission, task_id)
         except FileError as error:
             announce(task_id)
             raise FileError(
@@ -297,6 +309,30 @@ class Submissions(Lookups):
                 task_id=task_id,
             ) from error
         announce(task_id)
+
+    def _write_id(self, number: int, task_id: str) -> bool:
+        """False when the row is not there, or another one has the id."""
+        written = self._db.execute(
+            "UPDATE OR IGNORE task SET task_id = ?, outcome = 'accepted', state = 'generating', answered_at = ?"
+            " WHERE number = ?",
+            (task_id, self._now(), number),
+        )
+        return written.rowcount == 1
+
+    def _accept_again(self, number: int, submission: Submission, task_id: str) -> None:
+        """The id is in the journal already, or the row is gone."""
+        there = self.known(task_id)
+        if there is not None and there.is_ours:
+            raise OutcomeUnknown(
+                f"kie.ai answered with the id of an earlier task, {task_id}: it may have charged for a new one",
+                hint="look at https://kie.ai/logs; then `luma tasks adopt ID` or `luma tasks forget`",
+            )
+        if not self._rows("number = :number", {"number": number}):
+            number = self._insert(submission, None)  # forgotten while this machine was suspended
+        self._take_out_foreign(there, number)
+        self._write_id(number, task_id)
+        if there is not None:
+            self._update(self._rows("number = :number", {"number": number})[0], there.task)
 
     def _take_out_foreign(self, foreign: Row | None, number: int) -> None:
         """Another process of ours may know the task already: a callback may come before the answer that names it.
@@ -327,18 +363,50 @@ class Submissions(Lookups):
             # The row stays in "sending", which counts as unknown: the safe side.
             _log.warning("the outcome of submission %d could not be recorded: %s", number, failure.message)
 
-    def _update(self, task: Task) -> None:
-        """Write what is known of a task into its row; what is not known, or was asked for by us, stays as it is."""
-        columns = {**columns_of(task), "outcome": Outcome.ACCEPTED, "checked_at": self._now()}
-        assignments = ", ".join(
-            f"{name} = CASE WHEN digest IS NULL AND identity IS NULL THEN coalesce(:{name}, {name}) ELSE {name} END"
-            if name in ASKED_FOR
-            else f"{name} = coalesce(:{name}, {name})"
-            for name in columns
-        )
-        self._db.execute(f"UPDATE task SET {assignments} WHERE task_id = :id", {**columns, "id": task.task_id})  # noqa: S608
-        if task.credits is not None:
-            self.costs.write_cost(task.task_id, task.credits, "record")
+    def _update(self, row: Row, task: Task) -> Row:
+        """Write what is known of a task into its row, as it was read in this transaction; returns it as it is then.
+
+        What is not known, or was asked for by us, stays as it is; a cost of the record, too.
+        """
+        known = {**columns_of(task), "outcome": Outcome.ACCEPTED, "checked_at": self._now()}
+        if task.credits is not None and row.credits_source != "record":
+            known |= {"credits": task.credits, "credits_source": "record", "credits_seen_at": self._now()}
+        is_kept = ASKED_FOR if row.is_ours else ()
+        columns = {name: value for name, value in known.items() if value is not None and name not in is_kept}
+        assignments = ", ".join(f"{name} = :{name}" for name in columns)
+        self._db.execute(f"UPDATE task SET {assignments} WHERE number = :number", {**columns, "number": row.number})  # noqa: S608
+        return row_from({**row.columns, **columns}, row.task.files)
+
+
+def _of_edit(submission: Submission) -> str:
+    """The numbers of the rows that have to do with a submission, each found by an index."""
+    return (
+        f"SELECT number FROM task WHERE idempotency_key IN ({key_marks(submission.keys)})"  # noqa: S608
+        " UNION SELECT number FROM task WHERE identity = :identity"
+        " UNION SELECT number FROM task WHERE digest = :digest"
+        f" UNION {_ONE_OF_EACH_KEY}"
+    )
+
+
+def _end_of_sending(row: Row, now: float) -> float | None:
+    """When the service was last busy with a submission, as far as is known."""
+    answered = row.columns["answered_at"]
+    if isinstance(answered, int | float):
+        return float(answered)
+    if row.outcome is not Outcome.SENDING:
+        return None
+    # A process that was killed while it sent has sent nothing since.
+    return now if row.is_in_flight else row.submitted_at.timestamp()
+
+
+_SAME_EDIT = "outcome != 'refused' AND (identity = :identity OR (identity IS NULL AND digest = :digest))"
+_UNRESOLVED = "(identity = :identity OR digest = :digest) AND outcome IN ('sending', 'unknown')"
+# Whose a submission without a task is can only be told by another task of the same key. Without such a submission
+# nothing is looked for: that goes through all rows.
+_ONE_OF_EACH_KEY = (
+    f"SELECT max(number) FROM task WHERE EXISTS (SELECT 1 FROM task WHERE {_UNRESOLVED}) AND task_id IS NOT NULL"  # noqa: S608
+    f" AND account IN (SELECT account FROM task WHERE {_UNRESOLVED}) GROUP BY account"
+)
 
 
 def _is_another_take(row: Row, submission: Submission, *, repeat: bool) -> bool:

@@ -52,4 +52,4 @@ def test_one_edit_parses_the_config_once_and_hashes_its_clip_once(
 
 def test_one_edit_asks_the_journal_a_bounded_number_of_times(luma: Luma, sandbox: Sandbox, selects: list[str]) -> None:
     assert luma("modify", CLIP, "-p", "Snow falls", "-o", "x.mp4").code == 0
-    assert len(selects) <= 20
+    assert len(selects) <= 8

@@ -164,6 +164,8 @@ def several(*results: Answer | Action) -> Callable[[Request], Answer]:
             links = [f"{host}/{number}.mp4" for number in range(len(results))]
             data = {"taskId": ID, "successFlag": 1, "response": {"resultUrls": links}}
             return reply(json.dumps({"code": 200, "data": data}).encode())
+        if request.path == "/api/v1/modify/generate":
+            return reply(json.dumps({"code": 200, "data": {"taskId": ID}}).encode())
         if request.path.startswith("/api/"):
             return reply(b'{"code": 422, "msg": "Invalid URL"}')
         return results[int(request.path[1])]  # type: ignore[return-value]
@@ -190,6 +192,15 @@ def test_one_result_that_is_gone_does_not_cost_the_other(luma: Luma, monkeypatch
     assert [Path(file["path"]).name for file in json.loads(out)["files"]] == ["a.mp4"]
     assert "1 of 2 videos saved; result expired: " in err
     assert not Path("a-2.mp4").exists()
+
+
+def test_an_edit_of_which_one_result_is_gone_is_one_object(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultServer(several(GOOD, reply(b"gone", 404))) as server:
+        monkeypatch.setenv("LUMA_BASE_URL", server.url().rstrip("/"))
+        code, out, _ = luma("modify", CLIP_URL, "-p", "Snow falls", "--no-check", "-o", "a.mp4", "--json")
+
+    assert code == 9
+    assert [Path(file["path"]).name for file in json.loads(out)["files"]] == ["a.mp4"]
 
 
 def test_several_results_cannot_share_stdout(run: Luma, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """A journal that several accounts share: each sees its own tasks, and a renewed key loses nothing."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,7 +59,7 @@ def test_what_a_renewed_key_can_see_is_of_the_same_account(both: tuple[Journal, 
     old, new = both
     old.record(submission(key="k"), lambda _: ID)
     old.record(submission("b", key="b"), lambda _: OTHER_ID)
-    [row] = new.foreign_rows(keys=["k"], digest="digest-a")
+    [row] = new.look_up(submission(key="k")).foreign
     new.claim_for_account(row.number)
 
     assert new.record(submission(key="k"), lambda _: pytest.fail("sent")) == ID
@@ -75,13 +74,13 @@ def test_what_a_key_cannot_see_is_asked_for_once(both: tuple[Journal, Journal]) 
     [row] = theirs.foreign_rows()
     theirs.deny_for_account(row.number)
     assert theirs.foreign_rows() == []
-    assert theirs.foreign_rows(keys=["k"]) == []
+    assert theirs.look_up(submission(key="k")).foreign == []
 
 
 def test_a_row_of_an_older_journal_is_everybodys_until_that_is_denied(book: Journal) -> None:
     book.record(submission(key="k"), lambda _: ID)  # without an account
     book.learn(Task(ID, State.SUCCEEDED, 1, result_urls=("https://a.example/b.mp4",)))
-    here = journal.Journal(book._db, book._claims, replace(book._scope, service=""))
+    here = journal.Journal(book._db, book._claims, book._scope._replace(service=""))
     mine, theirs = here.for_account("mine"), here.for_account("theirs")
     assert [row.task.task_id for row in theirs.foreign_rows()] == [ID]
     theirs.deny_for_account(1)
@@ -96,7 +95,7 @@ def test_an_unknown_outcome_of_a_key_that_nobody_knows_may_be_ours(both: tuple[J
     old, new = both
     with pytest.raises(OutcomeUnknown):
         old.record(submission(), lost)
-    assert new.foreign_rows(digest="digest-a") == []
+    assert new.look_up(submission()).foreign == []
     with pytest.raises(OutcomeUnknown, match="unknown outcome"):
         new.record(submission(), lambda _: pytest.fail("sent"))
     assert len(new.unsettled()) == 1
@@ -107,7 +106,7 @@ def test_an_unknown_outcome_of_another_account_is_not_ours(both: tuple[Journal, 
     mine.record(submission("b"), lambda _: OTHER_ID)
     with pytest.raises(OutcomeUnknown):
         mine.record(submission(), lost)
-    [row] = theirs.foreign_rows(digest="digest-a")
+    [row] = theirs.look_up(submission()).foreign
     theirs.deny_for_account(row.number)
     assert theirs.record(submission(), lambda _: ID) == ID
     assert len(mine.unsettled()) == 1

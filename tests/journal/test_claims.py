@@ -23,12 +23,13 @@ Luma = Callable[..., Result]
 UNSHARE = ["unshare", "-p", "-f", "--mount-proc", "--kill-child"]
 # Sends, and never hears a reply.
 SENDER = """
-import pathlib, sys
+import os, pathlib, sys
 from luma_cli.journal import journal
 from support.journals import submission
 def send(edit):
     print("sending", flush=True)
     sys.stdin.read()
+    os._exit(1)
 journal.open_journal(pathlib.Path(sys.argv[1])).record(submission(), send)
 """
 

@@ -207,27 +207,27 @@ def test_a_change_of_the_balance_is_one_tasks_only_if_no_other_could_have_made_i
     before = clock.now
     clock.now += 1
     first = pay(book, "a")
-    assert book.costs.explains_alone(2, before)
+    assert book.costs.explains_alone(first, before)
     pay(book, "b")
-    assert not book.costs.explains_alone(2, before)
+    assert not book.costs.explains_alone(first, before)
     book.learn(Task(first, State.SUCCEEDED, 1))
     clock.now += 1000
     later = clock.now
     clock.now += 1
-    pay(book, "c")
-    assert not book.costs.explains_alone(4, later), "b still runs"
+    third = pay(book, "c")
+    assert not book.costs.explains_alone(third, later), "b still runs"
     book.learn(Task("b".rjust(32, "0"), State.SUCCEEDED, 1, credits=100))
     clock.now += 1000
     last = clock.now
     clock.now += 1
-    pay(book, "d")
-    assert not book.costs.explains_alone(5, last), "c still runs"
+    fourth = pay(book, "d")
+    assert not book.costs.explains_alone(fourth, last), "c still runs"
     book.learn(Task("c".rjust(32, "0"), State.SUCCEEDED, 1, credits=100))
     clock.now += 1000
     end = clock.now
-    pay(book, "e")
-    book.learn(Task("d".rjust(32, "0"), State.SUCCEEDED, 1))
-    assert not book.costs.explains_alone(6, end), "the charge of d may come yet"
+    fifth = pay(book, "e")
+    book.learn(Task(fourth, State.SUCCEEDED, 1))
+    assert not book.costs.explains_alone(fifth, end), "the charge of d may come yet"
 
 
 def test_before_others_follow_at_its_price_a_task_waits_for_the_charges_of_those_before_it(
@@ -246,9 +246,9 @@ def test_before_others_follow_at_its_price_a_task_waits_for_the_charges_of_those
     assert caught.value.task_id == running
     since = clock.now
     asked = frozenset({running})
-    pay(book, "c", budget=budget._replace(running=asked))
-    assert not book.costs.explains_alone(4, since)
-    assert book.costs.explains_alone(4, since, asked)
+    last = pay(book, "c", budget=budget._replace(running=asked))
+    assert not book.costs.explains_alone(last, since)
+    assert book.costs.explains_alone(last, since, asked)
 
 
 def test_a_task_that_ended_long_ago_by_the_services_clock_is_not_waited_for(book: Journal, clock: Clock) -> None:
@@ -256,8 +256,8 @@ def test_a_task_that_ended_long_ago_by_the_services_clock_is_not_waited_for(book
     clock.now += 3600
     at = datetime.fromtimestamp(clock.now - 1800, UTC)
     book.learn(Task(ended, State.SUCCEEDED, 1, complete_time=at))
-    pay(book, "b", budget=Budget(per_run=500, others_follow=True))
-    assert book.costs.explains_alone(2, clock.now)
+    other = pay(book, "b", budget=Budget(per_run=500, others_follow=True))
+    assert book.costs.explains_alone(other, clock.now)
 
 
 def test_a_submission_whose_process_was_killed_is_not_waited_for_without_end(book: Journal, clock: Clock) -> None:

@@ -305,7 +305,7 @@ def test_an_edit_is_the_same_in_any_spelling_and_by_what_an_older_luma_made_of_i
     book.record(replace(submission(key="old"), idempotency_key="old"), lambda _: ID)
     new = replace(submission(key="new"), identity="edit", old_keys=("old",))
     assert book.record(new, lambda _: pytest.fail("sent")) == ID
-    assert [row.task.task_id for row in book.find_by_identity("edit", "digest-a")] == [ID]
+    assert [row.task.task_id for row in book.look_up(new).same] == [ID]
 
 
 def test_the_key_passes_to_the_next_take(book: Journal) -> None:

@@ -177,14 +177,17 @@ def test_a_window_that_is_over_counts_no_more(book: Journal, file: Path) -> None
     for name in "abc":
         book.record(submission(name), lambda _, name=name: name * 32)
     book._db.execute("UPDATE task SET answered_at = answered_at - 11")
-    assert book.pause_before(Spacing(3, 10)) == 0
-    assert journal.open_journal(file, service="https://other.example.com").pause_before(Spacing(1, 10)) == 0
+    assert book.record(submission("d"), lambda _: "d" * 32, spacing=Spacing(3, 10)) == "d" * 32
+    elsewhere = journal.open_journal(file, service="https://other.example.com")
+    assert elsewhere.record(submission("e"), lambda _: "e" * 32, spacing=Spacing(1, 10)) == "e" * 32
 
 
 def test_what_is_being_sent_counts_until_it_is_answered(book: Journal, file: Path) -> None:
     def send(_: Edit) -> str:
         book._db.execute("UPDATE task SET submitted_at = submitted_at - 100")  # it has been on its way for long
-        assert journal.open_journal(file).pause_before(Spacing(1, 10)) > 9
+        with pytest.raises(NotYet) as caught:
+            journal.open_journal(file).record(submission("b"), lambda _: pytest.fail("sent"), spacing=Spacing(1, 10))
+        assert caught.value.pause > 9
         return ID
 
     book.record(submission(), send)

@@ -114,7 +114,7 @@ def batch(
         find_task = functools.partial(find_task_clip, run)
         entries = make_entries(run.settings, rows, folder, part, resubmit=resubmit, find_task=find_task)
         run.results.count, run.results.shard = len(entries), shard
-        claim_own_tasks(run, [entry.request for entry in entries if entry.request is not None])
+        claim_own_tasks(run, entries)
         if dry_run:
             show_entries(run, plan, entries)
             return

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from luma_cli.api.models import find_model, parse_options
 from luma_cli.config.settings import Settings
@@ -30,7 +31,6 @@ from luma_cli.edits.run import Plan, Run
 from luma_cli.edits.sources.pieces import check_split, counted, is_new_repeat
 from luma_cli.edits.sources.task_clips import find_task_clip
 from luma_cli.errors import Declined, KeyRejected, LumaError, UsageError
-from luma_cli.journal.records import Row
 from luma_cli.video import fit
 from luma_cli.video.ffmpeg import find_ffmpeg
 
@@ -44,7 +44,7 @@ def prepare(run: Run, requests: Sequence[EditRequest], *, skips_checks: bool, is
         UsageError: the fault is not that of a single clip.
     """
     run.results.count = len(requests)
-    claim_own_tasks(run, requests)
+    requests = [look_up(run, request) for request in requests]
     if skips_checks:
         return list(requests)
     fresh = [request for request in requests if not _is_submitted(run, request)]
@@ -87,19 +87,24 @@ def with_account(run: Run) -> Run:
         return run
 
 
-def claim_own_tasks(run: Run, requests: Sequence[EditRequest]) -> None:
-    """Ask once about tasks of these edits that another key has submitted: what our key can see is our account's.
+def look_up(run: Run, request: EditRequest) -> EditRequest:
+    """The request with what the journal holds about it.
 
-    So a renewed key loses nothing, and another account's tasks are left alone.
+    Tasks of this edit that another key has submitted are asked for once: what our key can see is our account's. So a
+    renewed key loses nothing, and another account's tasks are left alone.
     """
-    if run.journal.account is None:
-        return
-    rows: dict[int, Row] = {}
-    for request in requests:
-        asked = request.submission()
-        found = run.journal.foreign_rows(keys=asked.keys, identity=asked.identity, digest=asked.digest)
-        rows |= {row.number: row for row in found}
-    claim_own(run, rows.values())
+    known = run.journal.look_up(request.submission())
+    if known.foreign:
+        claim_own(run, known.foreign)
+        known = run.journal.look_up(request.submission())
+    return replace(request, known=known)
+
+
+def claim_own_tasks(run: Run, entries: Sequence[Entry]) -> None:
+    """`look_up` for many edits, too many to keep what is found."""
+    for entry in entries:
+        if entry.request is not None:
+            look_up(run, entry.request)
 
 
 def refuse_repeats(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None:
@@ -113,8 +118,8 @@ def refuse_repeats(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> Non
             _confirm_repeat(run, plan, request)
         if request.key is not None or request.resubmit or request.is_repeat or request.is_split:
             continue
-        rows = run.journal.find_by_identity(request.identity, request.legacy_digest)
-        row = next((row for row in rows if row.task.task_id and not row.task.has_failed), None)
+        known = request.known or run.journal.look_up(request.submission())
+        row = next((row for row in known.same if row.task.task_id and not row.task.has_failed), None)
         if row is None:
             continue
         saved = f", saved as {os.path.relpath(row.task.files[-1].path)}" if row.task.files else ""
@@ -175,20 +180,14 @@ def _name_of(request: EditRequest, has_prompts: bool, has_takes: bool) -> str:
 
 def _saved_before(run: Run, requests: Sequence[EditRequest]) -> frozenset[str]:
     """Where results of the requests' earlier tasks were saved."""
-    found = (
-        run.journal.earlier(request.submission(), resubmit=request.resubmit, repeat=request.is_repeat)
-        for request in requests
-        if request.key is not None
-    )
+    found = (request.earlier(run.journal) for request in requests if request.key is not None)
     return save.saved_paths(run.journal, {task_id for task_id in found if task_id is not None})
 
 
 def _is_submitted(run: Run, request: EditRequest) -> bool:
     """True also for a submission of unknown outcome, which is reported when it is its turn."""
     try:
-        return (
-            run.journal.earlier(request.submission(), resubmit=request.resubmit, repeat=request.is_repeat) is not None
-        )
+        return request.earlier(run.journal) is not None
     except LumaError:
         return True
 

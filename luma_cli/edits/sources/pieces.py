@@ -305,6 +305,7 @@ class Joiner:
                 is_split=False,
                 key=f"split:{split.number}:{piece.index}",
                 old_keys=(),
+                known=None,
                 repeats=piece.index == repeated,
                 finishing=Finishing(),
             )

@@ -102,7 +102,7 @@ def make_redo(run: Run, made: Made, changes: Asked) -> list[EditRequest]:
 
 def _as_repeat(run: Run, made: Made, request: EditRequest, number: int, changes: Asked) -> EditRequest:
     """Another take of the same edit; the key of one that failed passes to it."""
-    take = 1 + number + len(run.journal.find_by_identity(request.identity, request.legacy_digest))
+    take = 1 + number + len(run.journal.look_up(request.submission()).same)
     key = changes.key
     row = made.row
     is_same = row is not None and row.is_same_edit(request.identity, request.legacy_digest)

@@ -68,10 +68,8 @@ def test_a_still_end_is_a_rate_that_varies() -> None:
 @pytest.mark.parametrize(
     ("name", "rate", "frames", "size"),
     [
-        ("pq.mp4", "30", 30, (320, 180)),
         ("hlg.mov", "30", 30, (320, 180)),
         ("portrait.mov", "30", 60, (180, 320)),
-        ("two-rates.mp4", "50", 100, (320, 180)),
         ("still-end.mp4", "10", 40, (320, 180)),
         ("odd.webm", "25", 25, (404, 720)),
         ("timecode.mov", "30000/1001", 60, (320, 180)),

@@ -41,7 +41,7 @@ def brought_back(program: Ffmpeg, footage: Footage, folder: Path, seconds: float
 
 @pytest.mark.parametrize(
     ("name", "rate", "frames", "longest"),
-    [("ntsc.mp4", "30000/1001", 120, 2.5), ("film.mov", "24000/1001", 72, 2), ("two-rates.mp4", "50", 100, 1)],
+    [("ntsc.mp4", "30000/1001", 120, 2.5), ("two-rates.mp4", "50", 100, 1)],
 )
 def test_frames_rate_and_times_are_the_source_s(
     program: Ffmpeg, tmp_path: Path, name: str, rate: str, frames: int, longest: float
@@ -85,7 +85,7 @@ def test_clicks_and_flashes_stay_together_over_a_minute(program: Ffmpeg, tmp_pat
     """63.3 s at 29.97 fps: a flash and a click each second."""
     source = clip("hour-like.mp4")
     footage = look(program, source)
-    pieces = brought_back(program, footage, tmp_path, 10)
+    pieces = brought_back(program, footage, tmp_path, 20)
     target = tmp_path / "a.mp4"
     join(program, pieces, footage.rate, footage.frame_count, target, sound=find_sound(program, source))
     times = frame_times(target)
@@ -96,7 +96,7 @@ def test_clicks_and_flashes_stay_together_over_a_minute(program: Ffmpeg, tmp_pat
     loud = [number for number, sample in enumerate(samples) if abs(sample) > 9000]
     clicks = [number for before, number in zip([-9999, *loud], loud, strict=False) if number - before > 4800]
 
-    assert (len(times), len(greys), len(pieces)) == (1898, 1898, 7)
+    assert (len(times), len(greys), len(pieces)) == (1898, 1898, 4)
     assert len(flashes) == len(clicks) - 1 == 63  # the first stands at the very beginning
     for flash, click in zip(flashes, clicks[1:], strict=True):
         assert abs(flash - Fraction(start + click, 48000)) <= 1 / footage.rate + Fraction(1, 100)

@@ -51,13 +51,16 @@ def shown(media: Media) -> Track:
 @pytest.mark.parametrize(
     ("rate", "exact"), [("30000/1001", NTSC), ("24000/1001", FILM), ("50", Fraction(50)), ("12", Fraction(12))]
 )
-@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.avi"])
-def test_a_frame_rate_is_exact(tmp_path: Path, rate: str, exact: Fraction, name: str) -> None:
-    found = shown(made(tmp_path / name, picture(rate), X264, "-bf 2"))
+def test_a_frame_rate_is_exact(tmp_path: Path, rate: str, exact: Fraction) -> None:
+    paths = [tmp_path / name for name in ("a.mp4", "a.mov", "a.avi")]
+    ffmpeg(picture(rate), *(word for path in paths for word in (X264, "-bf 2", path)))
+    for path in paths:
+        assert check_whole(path) == []
+        found = shown(probe_file(path))
 
-    assert (found.frame_rate, found.is_variable_rate) == (exact, False)
-    # The muxer of AVI adds an empty frame for pictures that are stored out of order.
-    assert abs((found.frame_count or 0) - round(exact)) <= (2 if name == "a.avi" else 0)
+        assert (path.name, found.frame_rate, found.is_variable_rate) == (path.name, exact, False)
+        # The muxer of AVI adds an empty frame for pictures that are stored out of order.
+        assert abs((found.frame_count or 0) - round(exact)) <= (2 if path.suffix == ".avi" else 0)
 
 
 def test_two_rates_joined_are_a_variable_one(tmp_path: Path) -> None:
@@ -143,28 +146,32 @@ def test_a_picture_of_wide_pixels_is_as_wide_as_it_is_seen(tmp_path: Path) -> No
     assert (found.width, found.height, found.coded_width) == (1024, 576, 720)
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "codec"),
-    [
-        ("a.mp4", "-c:a aac", "aac"),
-        ("a.mp4", "-c:a libmp3lame", "mp3"),
-        ("a.mp4", "-c:a ac3", "ac3"),
-        ("a.mp4", "-c:a eac3", "eac3"),
-        ("a.mp4", "-c:a libopus", "opus"),
-        ("a.mp4", "-c:a flac -strict -2", "flac"),
-        ("a.mov", "-c:a alac", "alac"),
-        ("a.mov", "-c:a pcm_s16le", "pcm"),
-        ("a.mov", "-c:a pcm_s24le", "pcm"),
-        ("a.avi", "-c:a libmp3lame", "mp3"),
-        ("a.avi", "-c:a pcm_s16le", "pcm"),
-    ],
-)
-def test_sounds_are_known_by_their_codec(tmp_path: Path, name: str, options: str, codec: str) -> None:
-    track = made(tmp_path / name, picture("10"), sound(rate=48_000), X264, options, "-ac 2").sound
+SOUNDS = [
+    ("aac.mp4", "-c:a aac"),
+    ("mp3.mp4", "-c:a libmp3lame"),
+    ("ac3.mp4", "-c:a ac3"),
+    ("eac3.mp4", "-c:a eac3"),
+    ("opus.mp4", "-c:a libopus"),
+    ("flac.mp4", "-c:a flac -strict -2"),
+    ("alac.mov", "-c:a alac"),
+    ("pcm.mov", "-c:a pcm_s16le"),
+    ("pcm.24.mov", "-c:a pcm_s24le"),
+    ("mp3.avi", "-c:a libmp3lame"),
+    ("pcm.avi", "-c:a pcm_s16le"),
+]
 
-    assert track is not None
-    assert (track.index, track.codec, track.channels, track.sample_rate) == (1, codec, 2, 48_000)
-    assert track.duration == pytest.approx(1.0, abs=0.06)
+
+def test_sounds_are_known_by_their_codec(tmp_path: Path) -> None:
+    outputs = (word for name, options in SOUNDS for word in (X264, options, "-ac 2", tmp_path / name))
+    ffmpeg(picture("10"), sound(rate=48_000), *outputs)
+    for name, _ in SOUNDS:
+        assert check_whole(tmp_path / name) == []
+        track = probe_file(tmp_path / name).sound
+
+        assert track is not None
+        assert (name, track.index, track.channels, track.sample_rate) == (name, 1, 2, 48_000)
+        assert track.codec == name.partition(".")[0]
+        assert track.duration == pytest.approx(1.0, abs=0.06)
 
 
 def test_priming_is_what_an_edit_list_drops_of_a_sound(tmp_path: Path) -> None:

@@ -302,6 +302,19 @@ def test_what_needs_no_network_loads_neither_requests_nor_rich(words: list[str])
     assert not loaded_by(*words) & {"requests", "rich", "urllib3"}
 
 
+@pytest.mark.parametrize(
+    ("words", "spared"),
+    [
+        (["--help"], {"luma_cli.api.models", "luma_cli.api.task", "luma_cli.edits.run"}),
+        (["config", "get", "timeout"], {"luma_cli.api.models", "luma_cli.api.task", "luma_cli.edits.run"}),
+        (["tasks"], {"luma_cli.api.models", "luma_cli.edits.run", "luma_cli.edits.events", "luma_cli.edits.refresh"}),
+        (["status", "--cached"], {"luma_cli.edits.request", "luma_cli.edits.engine", "luma_cli.output.progress"}),
+    ],
+)
+def test_a_command_loads_no_more_of_ours_than_it_needs(words: list[str], spared: set[str]) -> None:
+    assert not loaded_by(*words) & spared
+
+
 def test_the_version_is_answered_before_typer_is_loaded() -> None:
     assert not loaded_by("--version") & {"typer", "luma_cli.cli.main"}
 

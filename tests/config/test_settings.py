@@ -23,7 +23,7 @@ from support.commands import CLIP_URL, KEY, Result
 from support.fault_server import FaultServer, reply
 
 Luma = Callable[..., Result]
-CROWD = int(os.environ.get("LUMA_TEST_CROWD", "12"))
+CROWD = int(os.environ.get("LUMA_TEST_CROWD", "6"))
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes mean nothing here")
 
 

@@ -20,7 +20,7 @@ from support.commands import KEY, Result
 
 Luma = Callable[..., Result]
 SEED = int(os.environ.get("LUMA_TEST_SEED", "1"))
-KILLS = int(os.environ.get("LUMA_TEST_KILLS", "2"))
+KILLS = int(os.environ.get("LUMA_TEST_KILLS", "1"))
 # What the log says at the beginning of each phase.
 PHASES = {
     "submit": r"uploaded clip-002",

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from luma_cli.errors import LumaError, UsageError
 from luma_cli.video.ffmpeg import Ffmpeg, Need, OnSeconds, on_progress, read_from, run
-from luma_cli.video.frames import Footage, Stream, list_times
+from luma_cli.video.frames import Footage, Stream
 
 # ffmpeg seeks in these by an index, to a key frame at or before a time. AVI and transport streams are read from the
 # beginning: where a seek lands in them is not certain.
 SEEKABLE = ("mp4", "mov", "mkv", "webm")
-# Seeks go this much before the first frame that is wanted. The frames are then taken by their times.
+# Seeks go this much before the first frame that is wanted, which is then taken by its time: seconds, and of a constant
+# rate as many frames as H.264 and HEVC reorder at most, and one.
 SEEK_MARGIN = 2
+SEEK_FRAMES = 17
 # Bits for each pixel of each frame, for encoders that know no constant quality.
 BITS_PER_PIXEL = 0.2
 SOUND_BITS = 192_000
@@ -25,7 +27,7 @@ DOLBY_ONLY = 5
 class Shape:
     """What the frames become. `size` is width and height, None: as seen, but even. `quality` is x264's CRF.
 
-    With `is_joinable`, pieces of the same shape can be joined without encoding them again.
+    With `is_joinable` it is H.264 without a container: streams of the same shape, one after the other, are one stream.
     """
 
     rate: Fraction
@@ -67,7 +69,7 @@ def encode(
     sound: Stream | None = None,
     on_seconds: OnSeconds | None = None,
 ) -> None:
-    """Write the frames of `cut` to `target`, an MP4; `sound` is the stream that goes with them.
+    """Write the frames of `cut` to `target`, an MP4 unless it is to be joined, with `sound` if that is a stream of it.
 
     Frames beyond the clip's end repeat its last one.
 
@@ -77,16 +79,23 @@ def encode(
         FileError: the disk is full.
     """
     check_colours(ffmpeg, footage)
-    total = float(cut.count / shape.rate)
+    progress = on_progress(on_seconds, float(cut.count / shape.rate))
+    written = 0
+
+    def take(line: bytes) -> None:
+        nonlocal written
+        if line.startswith(b"frame="):
+            written = int(line[6:])
+        progress(line)
+
     for is_sought in (True, False) if footage.kind in SEEKABLE and cut.first else (False,):
         arguments = [*_input(footage, cut, shape, is_sought=is_sought), *_picture(ffmpeg, footage, cut, shape)]
         arguments += _sound(footage, cut, shape, sound.index) if sound is not None else []
-        arguments += ["-progress", "pipe:1", *_MP4, *(_PLAIN if shape.is_joinable else _FAST_START)]
-        run(ffmpeg, [*arguments, f"file:{target}"], doing, failure=failure, on_line=on_progress(on_seconds, total))
-        found = count_frames(ffmpeg, target) if target.exists() else 0
-        if found == cut.count:
+        arguments += ["-progress", "pipe:1", "-y", *(_BARE if shape.is_joinable else _mp4(shape.rate))]
+        run(ffmpeg, [*arguments, f"file:{target}"], doing, failure=failure, on_line=take)
+        if written == cut.count:
             return
-    raise failure(f"ffmpeg cannot {doing}: {found} frames came out instead of {cut.count}")
+    raise failure(f"ffmpeg cannot {doing}: {written} frames came out instead of {cut.count}")
 
 
 def encode_within(
@@ -119,11 +128,6 @@ def encode_within(
     if target.stat().st_size > max_bytes:
         megabytes = max_bytes / 1e6
         raise UsageError(f"cannot {doing}: it does not get smaller than {megabytes:.0f} MB", hint="--trim or --split")
-
-
-def count_frames(ffmpeg: Ffmpeg, path: Path) -> int:
-    """How many frames the one picture of an MP4 of ours has."""
-    return list_times(ffmpeg, path, "mp4", 0).count
 
 
 def sound_of(ffmpeg: Ffmpeg, path: Path, kind: str, streams: Iterable[Stream]) -> Stream | None:
@@ -165,7 +169,8 @@ def check_colours(ffmpeg: Ffmpeg, footage: Footage) -> None:
 
 
 def _input(footage: Footage, cut: Range, shape: Shape, *, is_sought: bool) -> list[str]:
-    start = cut.first / shape.rate - SEEK_MARGIN
+    margin = SEEK_MARGIN if footage.is_variable else min(Fraction(SEEK_MARGIN), SEEK_FRAMES / footage.rate)
+    start = cut.first / shape.rate - margin
     seek = ["-ss", f"{float(start):.6f}"] if is_sought and start > 0 else []
     return ["-copyts", *read_from(footage.path, footage.kind, *seek, "-noaccurate_seek")]
 
@@ -220,9 +225,7 @@ def _h264(ffmpeg: Ffmpeg, footage: Footage, cut: Range, shape: Shape) -> list[st
         arguments += ["-bf", "0"] + (["-x264-params", "aud=1:stitchable=1"] if name == "libx264" else [])
     if footage.picture.hdr:
         arguments += ["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709"]
-    ticks = shape.rate.numerator * max(1, -(-10_000 // shape.rate.numerator))
-    timescales = ["-video_track_timescale", str(ticks), "-movie_timescale", str(ticks)]
-    return [*arguments, "-frames:v", str(cut.count), *timescales]
+    return [*arguments, "-frames:v", str(cut.count)]
 
 
 def _bits(footage: Footage, shape: Shape) -> int:
@@ -240,13 +243,17 @@ def _sound(footage: Footage, cut: Range, shape: Shape, index: int) -> list[str]:
     return ["-map", f"0:{index}", "-af", ",".join(filters), "-c:a", "aac", "-b:a", str(SOUND_BITS)]
 
 
+def _mp4(rate: Fraction) -> list[str]:
+    ticks = str(rate.numerator * max(1, -(-10_000 // rate.numerator)))
+    timescales = ["-video_track_timescale", ticks, "-movie_timescale", ticks]
+    return [*timescales, "-f", "mp4", "-write_tmcd", "0", "-movflags", "+faststart"]
+
+
 def _ratio(rate: Fraction) -> str:
     return f"{rate.numerator}/{rate.denominator}"
 
 
-_MP4 = ("-y", "-f", "mp4", "-write_tmcd", "0")
-_FAST_START = ("-movflags", "+faststart")
-_PLAIN = ()
+_BARE = ("-f", "h264")
 # 100 nits is the white of SDR. The two kinds of data that describe HDR's screen would else stay in the file.
 _TONE_MAP = (
     "zscale=t=linear:npl=100",

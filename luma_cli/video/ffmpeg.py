@@ -226,9 +226,33 @@ def started(
 
     Raises what `run` does, at the end of the block. If the block fails, ffmpeg is ended.
     """
+    kept: list[bytes] = []
+    with _running(ffmpeg, arguments, doing, kept, stdout) as process:
+        yield process
+    if process.returncode != 0:
+        raise _failed(_text(kept), doing, failure)
+
+
+def query(ffmpeg: Ffmpeg, arguments: list[str], doing: str, on_line: Callable[[bytes], None]) -> tuple[str, bool]:
+    """What ffmpeg says on its stderr, and whether it succeeded; its stdout goes to `on_line` line by line.
+
+    Raises:
+        FileError: it cannot be started.
+    """
+    kept: list[bytes] = []
+    with _running(ffmpeg, ["-v", "info", "-nostats", *arguments], doing, kept) as process:
+        for line in process.stdout or ():
+            on_line(line.strip())
+    return _text(kept), process.returncode == 0
+
+
+@contextlib.contextmanager
+def _running(
+    ffmpeg: Ffmpeg, arguments: list[str], doing: str, kept: list[bytes], stdout: IO[bytes] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """ffmpeg until its end; the beginning of its stderr comes into `kept`."""
     command = [ffmpeg.path, "-nostdin", *_LIMITS, *arguments]
     log.info("run %s", " ".join(command))
-    kept: list[bytes] = []
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     pipes["stdout"] = stdout or subprocess.PIPE
     try:
@@ -240,25 +264,10 @@ def started(
     except OSError as error:
         raise FileError(f"cannot {doing}: {reason(error)}") from error
     drain.join()
-    if process.returncode != 0:
-        raise _failed(b"".join(kept).decode("utf-8", "replace"), doing, failure)
 
 
-def query(ffmpeg: Ffmpeg, arguments: list[str], doing: str) -> str:
-    """What ffmpeg says on its stderr, whether it fails or not: without an output it describes its input, and fails.
-
-    Raises:
-        FileError: it cannot be started.
-    """
-    command = [ffmpeg.path, "-nostdin", *_LIMITS, *arguments]
-    kept: list[bytes] = []
-    try:
-        with signals.child(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as it:
-            assert it.stderr is not None  # noqa: S101  asked for above
-            _keep(it.stderr, kept)
-    except OSError as error:
-        raise FileError(f"cannot {doing}: {reason(error)}") from error
-    return b"".join(kept).decode("utf-8", "replace")
+def _text(lines: list[bytes]) -> str:
+    return b"".join(lines).decode("utf-8", "replace")
 
 
 def on_progress(on_seconds: OnSeconds | None, total: float) -> Callable[[bytes], None]:

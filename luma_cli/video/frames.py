@@ -4,7 +4,8 @@ import functools
 import math
 import re
 from array import array
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,8 @@ from luma_cli.video.ffmpeg import Ffmpeg, first_reason, kind_of, query, read_fro
 # from 8 on show a picture with its time code, stand further in.
 _STREAM = re.compile(r"^ {2,6}Stream #0:(\d+)\S*: (Video|Audio|Subtitle|Data|Attachment|Unknown): (.*)$", re.MULTILINE)
 _ROTATION = re.compile(r"^ {6,10}[Dd]isplay ?[Mm]atrix: rotation of (-?[\d.]+) degrees", re.MULTILINE)
+# What follows describes what is written, in lines like those of what is read.
+_OUTPUT = re.compile(r"^(?:Output #0|Stream mapping:)", re.MULTILINE)
 _DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+)", re.MULTILINE)
 _DOLBY = re.compile(r"^ {6,10}DOVI configuration record: .*?profile: (\d+)", re.MULTILINE)
 _TRANSFERS = {"smpte2084": "pq", "arib-std-b67": "hlg"}
@@ -177,23 +180,54 @@ def first_frame(footage: Footage, start: float) -> int:
     return max(0, math.ceil(exact - Fraction(1, 1000)))
 
 
+@dataclass(frozen=True)
+class _Survey:
+    """What one pass of ffmpeg tells of a file. `timelines` are those of its video streams, if it can copy all of them.
+
+    `seconds` is how long the file says that it lasts, 0 if it does not. `complaint` says why there are no streams.
+    """
+
+    streams: tuple[Stream, ...]
+    timelines: Mapping[int, Timeline]
+    seconds: float
+    complaint: str
+
+
 def list_streams(
     ffmpeg: Ffmpeg, path: Path, kind: str, failure: type[LumaError], verb: str = "read"
-) -> tuple[tuple[Stream, ...], float]:
-    """The streams of a file, and how many seconds the file says that it lasts (0: it does not).
+) -> tuple[Stream, ...]:
+    """The streams of a file.
 
     Raises:
         failure: ffmpeg cannot read it.
     """
-    text = query(ffmpeg, ["-v", "info", *read_from(path, kind)], f"read {path.name}")
+    return _surveyed(ffmpeg, path, kind, failure, verb).streams
+
+
+def _surveyed(ffmpeg: Ffmpeg, path: Path, kind: str, failure: type[LumaError], verb: str) -> _Survey:
+    file = path.stat()
+    survey = _survey(ffmpeg, path, kind, (file.st_ino, file.st_size, file.st_mtime_ns))
+    if not survey.streams:
+        raise failure(f"ffmpeg cannot {verb} {path.name}: {survey.complaint}")
+    return survey
+
+
+@functools.lru_cache(maxsize=4)  # the steps of an edit look at the same few clips, and each look reads the whole file
+def _survey(ffmpeg: Ffmpeg, path: Path, kind: str, _file: tuple[int, int, int]) -> _Survey:
+    # Streams and times at once: to start ffmpeg takes longer than to read a clip of 10 s.
+    readers = _PacketReaders()
+    arguments = ["-copyts", *read_from(path, kind), "-map", "0:v?", "-c", "copy", "-f", "framecrc", "pipe:1"]
+    said, is_read = query(ffmpeg, arguments, f"read {path.name}", readers.take)
+    text = _OUTPUT.split(said, maxsplit=1)[0]
     by_index = {int(match[1]): match for match in _STREAM.finditer(text)}
     found = sorted(by_index.values(), key=lambda match: match.start())
-    if not found:
-        raise failure(f"ffmpeg cannot {verb} {path.name}: {first_reason(text)}")
-    ends = [match.start() for match in found[1:]] + [len(text)]
+    ends = (*(match.start() for match in found), len(text))[1:]
+    streams = tuple(_stream(match, text[match.end() : end]) for match, end in zip(found, ends, strict=False))
+    pictures = [stream.index for stream in streams if stream.kind == "video"] if is_read else []
+    timelines = {index: readers.timeline(number) for number, index in enumerate(sorted(pictures))}
     duration = _DURATION.search(text)
     seconds = int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3]) if duration else 0.0
-    return tuple(_stream(match, text[match.end() : end]) for match, end in zip(found, ends, strict=True)), seconds
+    return _Survey(streams, timelines, seconds, first_reason(text))
 
 
 def _stream(match: "re.Match[str]", details: str) -> Stream:
@@ -232,18 +266,12 @@ def look(ffmpeg: Ffmpeg, path: Path, *, failure: type[LumaError] = UsageError, v
         FileError: it cannot be opened.
     """
     kind = kind_of(path, verb)
-    file = path.stat()
-    stamp = (file.st_ino, file.st_size, file.st_mtime_ns)
-    return _look(ffmpeg, path, kind, stamp, failure, verb)  # type: ignore[arg-type]  # classes have a hash
-
-
-@functools.lru_cache(maxsize=4)  # the steps of an edit look at the same few clips, and each look reads the whole file
-def _look(
-    ffmpeg: Ffmpeg, path: Path, kind: str, _file: tuple[int, int, int], failure: type[LumaError], verb: str
-) -> Footage:
-    streams, seconds = list_streams(ffmpeg, path, kind, failure, verb)
-    pictures = [stream for stream in streams if stream.kind == "video" and not stream.is_cover and stream.width]
-    timelines = [(stream, list_times(ffmpeg, path, kind, stream.index, failure=failure)) for stream in pictures]
+    survey = _surveyed(ffmpeg, path, kind, failure, verb)
+    pictures = [stream for stream in survey.streams if stream.kind == "video" and not stream.is_cover and stream.width]
+    timelines = [
+        (stream, survey.timelines.get(stream.index) or _times(ffmpeg, path, kind, stream.index, failure))
+        for stream in pictures
+    ]
     if kind == "avi":
         timelines = [(stream, _without_lead(times)) for stream, times in timelines]
     shown = [(stream, times) for stream, times in timelines if times.count]
@@ -251,9 +279,11 @@ def _look(
         raise failure(f"{path.name} has no picture")
     # A still, as cameras and editors store one beside the picture, is none that plays.
     picture, timeline = max(shown, key=lambda pair: (pair[1].count > 1, pair[0].is_default, pair[1].duration))
+    if timeline.count > MAX_FRAMES:
+        raise failure(f"{path.name} has more than {MAX_FRAMES} frames")
     if timeline.duration > MAX_SECONDS:
         raise failure(f"{path.name} is longer than {MAX_SECONDS / 3600:.0f} hours")
-    return Footage(path, kind, streams, picture, timeline, seconds)
+    return Footage(path, kind, survey.streams, picture, timeline, survey.seconds)
 
 
 def _without_lead(timeline: Timeline) -> Timeline:
@@ -266,43 +296,59 @@ def _without_lead(timeline: Timeline) -> Timeline:
     return timeline if without.constant_rate is None else without
 
 
-def list_times(
-    ffmpeg: Ffmpeg,
-    path: Path,
-    kind: str,
-    index: int,
-    *,
-    failure: type[LumaError] = UsageError,
-    packets: int | None = None,
-    is_decoded: bool = False,
-) -> Timeline:
-    """When the packets of stream `index` are shown, or only the first `packets` of them.
+def _times(ffmpeg: Ffmpeg, path: Path, kind: str, index: int, failure: type[LumaError]) -> Timeline:
+    """When the packets of one stream are shown, of a file whose streams cannot be read all at once."""
+    return _read(ffmpeg, path, kind, ["-map", f"0:{index}", "-c", "copy"], failure).timeline(0)
 
-    With `is_decoded` it is what comes out of its decoder: a sound then begins with the first sample that is heard.
+
+def beginning_of_sound(
+    ffmpeg: Ffmpeg, path: Path, kind: str, index: int, failure: type[LumaError]
+) -> tuple[Timeline, Timeline]:
+    """The first packets of a sound, and what comes out of its decoder first: the first sample that is heard.
+
+    Raises:
+        failure: ffmpeg cannot read it.
     """
-    reader = _PacketReader()
-    limit = [] if packets is None else ["-frames", str(packets)]
-    how = [] if is_decoded else ["-c", "copy"]
-    arguments = ["-copyts", *read_from(path, kind), "-map", f"0:{index}", *how, *limit, "-f", "framecrc", "pipe:1"]
-    run(ffmpeg, arguments, f"read {path.name}", failure=failure, on_line=reader.take)
-    return reader.timeline(path, failure)
+    both = ["-map", f"0:{index}", "-map", f"0:{index}", "-c:0", "copy", "-frames:0", "8", "-frames:1", "1"]
+    readers = _read(ffmpeg, path, kind, both, failure)
+    return readers.timeline(0), readers.timeline(1)
+
+
+def _read(ffmpeg: Ffmpeg, path: Path, kind: str, what: list[str], failure: type[LumaError]) -> "_PacketReaders":
+    readers = _PacketReaders()
+    arguments = ["-copyts", *read_from(path, kind), *what, "-f", "framecrc", "pipe:1"]
+    run(ffmpeg, arguments, f"read {path.name}", failure=failure, on_line=readers.take)
+    return readers
+
+
+class _PacketReaders:
+    """Takes the lines of ffmpeg's `framecrc`: `#tb 0: 1/30000`, then stream, dts, pts, duration, size, checksum."""
+
+    def __init__(self) -> None:
+        self._readers: defaultdict[int, _PacketReader] = defaultdict(_PacketReader)
+
+    def take(self, line: bytes) -> None:
+        if line.startswith(b"#tb "):
+            number, _, unit = line[4:].partition(b":")
+            self._readers[int(number)].unit = Fraction(unit.decode().strip())
+        elif not line.startswith(b"#"):
+            self._readers[int(line.partition(b",")[0])].take(line.split(b","))
+
+    def timeline(self, number: int) -> Timeline:
+        """Of the output stream of this number."""
+        return self._readers[number].timeline
 
 
 class _PacketReader:
-    """Takes the lines of ffmpeg's `framecrc`: `#tb 0: 1/30000`, then stream, dts, pts, duration, size, checksum."""
-
     def __init__(self) -> None:
         self.unit = Fraction(1)
         self.first: int | None = None
         self.shown: array[int] = array("q")
         self.end = 0
 
-    def take(self, line: bytes) -> None:
-        if line.startswith(b"#tb 0:"):
-            self.unit = Fraction(line.partition(b":")[2].decode().strip())
-        if line.startswith(b"#") or len(self.shown) > MAX_FRAMES:
+    def take(self, fields: list[bytes]) -> None:
+        if len(self.shown) > MAX_FRAMES:
             return
-        fields = line.split(b",")
         dts, pts, duration = (int(value) for value in fields[1:4])
         pts = dts if pts == NO_TIME else pts  # AVI knows no other
         self.first = pts if self.first is None else self.first
@@ -310,9 +356,8 @@ class _PacketReader:
             self.shown.append(pts)
             self.end = max(self.end, pts + max(duration, 0)) if len(self.shown) > 1 else pts + max(duration, 0)
 
-    def timeline(self, path: Path, failure: type[LumaError]) -> Timeline:
-        if len(self.shown) > MAX_FRAMES:
-            raise failure(f"{path.name} has more than {MAX_FRAMES} frames")
+    @property
+    def timeline(self) -> Timeline:
         ticks = array("q", sorted(self.shown))
         last = max(self.end - ticks[-1], 0) if ticks else 0
         return Timeline(self.unit, ticks, last, self.first or 0)

@@ -74,7 +74,7 @@ def bring_back(
     is_joinable: bool = True,
     on_seconds: OnSeconds | None = None,
 ) -> MatchReport:
-    """`match` for a piece: with `is_joinable` all that are brought to one rate and size can be joined by copy."""
+    """`match` for a piece: with `is_joinable` it is H.264 without a container, which `join` takes."""
     footage = look(ffmpeg, result, failure=FileError)
     shape = Shape(goal.rate, goal.size, QUALITY, is_joinable=is_joinable)
     cut = Range(0, goal.frame_count)

@@ -31,13 +31,13 @@ def skip_priming(path: Path, ticks: int) -> None:
         _skip_priming(index, ticks)
 
 
-def set_rate(path: Path, rate: Fraction) -> None:
-    """Give the frames of the picture exactly this rate: they have it but for rounding, and no B-frames.
+def set_rate(path: Path, rate: Fraction) -> int:
+    """Give the frames of the picture exactly this rate, the first at 0: they have it but for rounding.
 
-    Raises as `skip_priming`.
+    How many there are. Raises as `skip_priming`.
     """
     with _opened(path) as index:
-        _set_rate(index, rate)
+        return _set_rate(index, rate)
 
 
 @contextlib.contextmanager
@@ -80,10 +80,11 @@ def _skip_priming(index: bytearray, ticks: int) -> None:
     _sum_up(index)
 
 
-def _set_rate(index: bytearray, rate: Fraction) -> None:
+def _set_rate(index: bytearray, rate: Fraction) -> int:
     picture = _track(index, b"vide")
-    stts = _find(index, picture, b"mdia", b"minf", b"stbl", b"stts")
-    if _Number(index, stts.start + 4, 4).value != 1:
+    table = _find(index, picture, b"mdia", b"minf", b"stbl")
+    stts = _find(index, table, b"stts")
+    if _Number(index, stts.start + 4, 4).value != 1 or any(box.kind == b"ctts" for box in _boxes(index, table)):
         raise ValueError("the picture's rate is not constant")
     count = _Number(index, stts.start + 8, 4).value
     factor = max(1, -(-MIN_TICKS // rate.numerator))
@@ -94,8 +95,12 @@ def _set_rate(index: bytearray, rate: Fraction) -> None:
     _duration(index, _find(index, picture, b"tkhd"), 20, 28).value = length
     if any(box.kind == b"edts" for box in _boxes(index, picture)):
         elst = _find(index, picture, b"edts", b"elst")
+        size = 8 if index[elst.start] else 4
+        if _Number(index, elst.start + 4, 4).value != 1 or _Number(index, elst.start + 8 + size, size).value != 0:
+            raise ValueError("the picture does not begin at 0")
         _duration(index, elst, 8, 8).value = length
     _sum_up(index)
+    return count
 
 
 def _sum_up(index: bytearray) -> None:

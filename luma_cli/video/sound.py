@@ -10,7 +10,7 @@ from luma_cli.errors import FileError, LumaError, reason
 from luma_cli.video import headers, movie_index
 from luma_cli.video.encode import SEEKABLE, can_decode, sound_of
 from luma_cli.video.ffmpeg import Ffmpeg, OnSeconds, kind_of, on_progress, read_from, run
-from luma_cli.video.frames import Stream, first_frame, list_streams, list_times, look
+from luma_cli.video.frames import Stream, beginning_of_sound, first_frame, list_streams, look
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +24,9 @@ PCM = frozenset(
     for name in "s8 u8 s16le s16be s24le s24be s32le s32be f32le f32be f64le f64be alaw mulaw".split()  # noqa: SIM905
 )
 AAC_BITS = 192_000
-# Digital silence is 0 in 16 bits; a lossy codec may make a sample of 1 of it.
-SILENCE = 20 * math.log10(1.5 / 32768)
+# Half a sample of 16 bits, in dB: all codecs decode digital silence to nothing, but AC-3 to -101.5 dB (measured); the
+# dither of a recording in 16 bits, which is sound, is at -90.3 dB.
+SILENCE = 20 * math.log10(0.5 / 32768)
 MAX_SECONDS = 6 * 3600
 # A decoder needs what came before the first sample that is heard: the bit reservoir of MP3 reaches furthest.
 LEAD = Fraction(3, 2)
@@ -71,7 +72,7 @@ def has_sound(ffmpeg: Ffmpeg, path: Path) -> bool:
         LumaError: ffmpeg cannot read the clip.
     """
     kind = kind_of(path)
-    streams, _ = list_streams(ffmpeg, path, kind, FileError)
+    streams = list_streams(ffmpeg, path, kind, FileError)
     return any(_is_heard(ffmpeg, path, kind, stream.index) for stream in streams if stream.kind == "audio")
 
 
@@ -98,12 +99,11 @@ def find_sound(ffmpeg: Ffmpeg, path: Path, *, start: float = 0.0) -> Sound | Non
     None if it has none that can be decoded. Raises LumaError if ffmpeg cannot read it.
     """
     kind = kind_of(path)
-    streams, _ = list_streams(ffmpeg, path, kind, FileError)
+    streams = list_streams(ffmpeg, path, kind, FileError)
     stream = sound_of(ffmpeg, path, kind, streams)
     if stream is None:
         return None
-    packets = list_times(ffmpeg, path, kind, stream.index, failure=FileError, packets=8)
-    decoded = list_times(ffmpeg, path, kind, stream.index, failure=FileError, packets=1, is_decoded=True)
+    packets, decoded = beginning_of_sound(ffmpeg, path, kind, stream.index, FileError)
     has_picture = any(other.kind == "video" and not other.is_cover for other in streams)
     if has_picture:
         footage = look(ffmpeg, path, failure=FileError)

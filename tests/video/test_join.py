@@ -76,7 +76,7 @@ def test_a_frame_too_few_is_an_error(program: Ffmpeg, tmp_path: Path) -> None:
 
 def test_a_piece_that_is_damaged_is_an_error(program: Ffmpeg, tmp_path: Path) -> None:
     (tmp_path / "1.mp4").write_bytes(b"no video")
-    with pytest.raises(FileError, match=r"ffmpeg cannot join 1\.mp4: "):
+    with pytest.raises(FileError, match="ffmpeg cannot join the pieces: "):
         join(program, [tmp_path / "1.mp4"], Fraction(25), 41, tmp_path / "a.mp4", sound=None)
 
 

@@ -38,6 +38,25 @@ def test_silence_is_no_sound(program: Ffmpeg, name: str, expected: bool) -> None
 
 
 @pytest.mark.parametrize(
+    ("samples", "codec", "container", "expected"),
+    [
+        ("0", "ac3", "mp4", False),  # which decodes to -101.5 dB
+        ("0", "pcm_s16le", "mov", False),
+        ("(floor(random(0)*3)-1)/32768", "pcm_s16le", "mov", True),  # dither
+        ("(floor(random(0)*3)-1)/32768", "aac", "mp4", True),
+        ("gt(n,47998)/32768", "pcm_s16le", "mov", True),
+    ],
+)
+def test_digital_silence_is_nothing_at_all(
+    program: Ffmpeg, tmp_path: Path, samples: str, codec: str, container: str, expected: bool
+) -> None:
+    target = tmp_path / f"a.{container}"
+    ffmpeg("-i", clip("silent.mp4"), "-f", "lavfi", "-i", f"aevalsrc='{samples}':s=48000:d=1", "-c:a", codec, target)
+
+    assert has_sound(program, target) is expected
+
+
+@pytest.mark.parametrize(
     ("name", "result"),
     [
         ("ntsc.mp4", "result.mp4"),
@@ -113,7 +132,7 @@ def test_time_code_is_left_out_and_named(program: Ffmpeg, tmp_path: Path) -> Non
     report = with_sound(program, clip("result.mp4"), clip("timecode.mov"), tmp_path / "a.mp4")
 
     assert report == SoundReport("aac", True, ("data none",))
-    assert [stream.kind for stream in list_streams(program, tmp_path / "a.mp4", "mp4", FileError)[0]] == [
+    assert [stream.kind for stream in list_streams(program, tmp_path / "a.mp4", "mp4", FileError)] == [
         "video",
         "audio",
     ]

@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -23,8 +23,8 @@ from luma_cli.edits.finish import wish_of
 from luma_cli.edits.poll import Inbox
 from luma_cli.edits.request import AUTO, KEEP, SILENT, EditRequest, Entry, PieceOf
 from luma_cli.edits.run import STDOUT, Finishing, Plan, Run
+from luma_cli.edits.sources.piece_rows import PieceFacts, facts_of, newest_of
 from luma_cli.errors import FileError, LumaError, MixedOutcomes, UsageError, reason
-from luma_cli.journal.records import Row
 from luma_cli.journal.splits import Piece, Split, SplitState
 from luma_cli.video import headers, join, match
 from luma_cli.video.encode import even
@@ -37,7 +37,6 @@ from luma_cli.video.split import find_scenes, plan_cuts
 log = logging.getLogger(__name__)
 
 NEEDS = CUT_NEEDS | match.NEEDS | join.NEEDS
-PieceFacts = tuple[Mapping[str, object], ...]
 
 
 class BeingMade(Exception):
@@ -106,7 +105,7 @@ def pieces_made(run: Run, output: str | None, request: EditRequest) -> list[Task
     """The tasks of those pieces that earlier runs have submitted."""
     there = _recorded(run, request, real_target(Path(output or "")))
     rows = run.journal.pieces_of(there.number) if there is not None else []
-    return [row.task for row in _newest(rows).values()]
+    return [row.task for row in newest_of(rows).values()]
 
 
 def is_new_repeat(run: Run, output: str | None, request: EditRequest) -> bool:
@@ -362,7 +361,7 @@ class Joiner:
         """The piece at exactly the frames that it had, in the pool's thread."""
         delivered = Path(task.files[0].path)
         piece = whole.split.pieces[index - 1]
-        made = delivered.with_name(f"back-{index:03}-{task.task_id[:32]}-{size[0]}x{size[1]}.mp4")
+        made = delivered.with_name(f"back-{index:03}-{task.task_id[:32]}-{size[0]}x{size[1]}.h264")
         if not made.is_file():
             part = made.with_suffix(".part")
             goal = match.Goal(whole.footage.rate, piece.frames, size, whole.footage.is_variable)
@@ -441,9 +440,8 @@ class Joiner:
 
     def result(self, whole: Whole, file: SavedFile | None) -> tuple[Task, PieceFacts]:
         """The one result of all pieces, and the facts of each as JSON has them."""
-        newest = _newest(self._run.journal.pieces_of(whole.split.number))
-        rows = [newest.get(piece.index) for piece in whole.split.pieces]
-        costs = [row.credits for row in rows if row is not None and row.credits is not None]
+        pieces = facts_of(whole.split, self._run.journal.pieces_of(whole.split.number))
+        costs = [piece["credits"] for piece in pieces if isinstance(piece["credits"], float | int)]
         task = Task(
             "",
             State.SUCCEEDED if file is not None else State.UNKNOWN,
@@ -451,31 +449,14 @@ class Joiner:
             watermark=whole.request.watermark,
             files=(file,) if file is not None else (),
             model=whole.request.model.name,
-            credits=sum(costs) if len(costs) == len(rows) else None,
+            credits=sum(costs) if len(costs) == len(pieces) else None,
         )
-        return task, tuple(_facts(piece, row) for piece, row in zip(whole.split.pieces, rows, strict=True))
+        return task, pieces
 
 
 def _index_of(entry: Entry) -> int:
     assert entry.request is not None and entry.request.piece is not None  # noqa: S101, PT018
     return entry.request.piece.index
-
-
-def _newest(rows: Sequence[Row]) -> dict[int, Row]:
-    """The row that counts of each piece: `rows` come newest first."""
-    return {row.details.piece_index or 0: row for row in reversed(rows)}
-
-
-def _facts(piece: Piece, row: Row | None) -> Mapping[str, object]:
-    return {
-        "index": piece.index,
-        "firstFrame": piece.first_frame,
-        "frames": piece.frames,
-        "taskId": row.task.task_id or None if row is not None else None,
-        "state": str(row.task.state) if row is not None else None,
-        "credits": row.credits if row is not None else None,
-        "resultUrls": list(row.task.result_urls) if row is not None else [],
-    }
 
 
 def _make_folder(folder: Path) -> None:

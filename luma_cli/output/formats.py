@@ -44,9 +44,12 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def row_members(row: "Row") -> dict[str, Any]:
-    members = task_members(row.task)
-    if not row.task.task_id:
+def row_members(row: "Row", pieces: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """With `pieces` the row is all of them as one, which has no task of its own."""
+    members = task_members(row.task, pieces)
+    if pieces is not None:
+        members["taskId"] = None
+    elif not row.task.task_id:
         members["state"] = "unknown"
     return {
         **members,

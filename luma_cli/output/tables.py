@@ -7,7 +7,9 @@ from itertools import islice
 
 from luma_cli.api.hosts import is_link
 from luma_cli.api.task import KEPT_DAYS, Task
+from luma_cli.edits.sources.piece_rows import PieceFacts, gathered
 from luma_cli.journal.costs import Spent
+from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Row
 from luma_cli.output import messages, streams
 from luma_cli.output.formats import format_span, format_time, row_members, task_members
@@ -36,16 +38,17 @@ def show_tasks(tasks: Sequence[Task], estimate: float | None = None) -> None:
         show_lines([(task.task_id, task.state, format_time(task.create_time), _result(task)) for task in tasks])
 
 
-def show_rows(rows: Iterable[Row], limit: int | None = None) -> None:
+def show_rows(journal: Journal, rows: Iterable[Row], limit: int | None = None) -> None:
     """The journal, the newest first: as `show_tasks`, with submissions that have no task id among them.
 
-    On a terminal the newest `limit` (20 for None, all for 0), the newest last.
+    On a terminal the newest `limit` (20 for None, all for 0), the newest last. The pieces of a clip are one row there
+    and in JSON; a line in a pipe is a task.
     """
     if streams.wants_json():
-        for row in islice(rows, limit or None):
-            streams.emit_json(row_members(row))
+        for row, pieces in islice(gathered(journal, rows), limit or None):
+            streams.emit_json(row_members(row, pieces))
     elif streams.stdout_is_terminal():
-        every = iter(rows)
+        every = gathered(journal, rows)
         shown = list(islice(every, (DEFAULT_LIMIT if limit is None else limit) or None))
         draw_rows(shown, sum(1 for _ in every))
     else:
@@ -84,12 +87,16 @@ def show_spent(spent: Spent, since: datetime | None) -> None:
     messages.note(f"by {spent.count} task{'s' if spent.count != 1 else ''}{unknown}{when}")
 
 
-def show_row(row: Row) -> None:
-    """Everything that is known of one submission: JSON, or a line for each fact."""
+def show_row(row: Row, pieces: PieceFacts | None = None) -> None:
+    """Everything that is known of one submission: JSON, or a line for each fact.
+
+    `pieces` are those of the edit that it is a piece of.
+    """
     members = row_members(row)
     if streams.wants_json():
-        streams.emit_json(members)
+        streams.emit_json(members | {"pieces": pieces})
         return
+    del members["pieces"]
     asked = row.details
     members |= {"trim": asked.trim, "audio": asked.audio, "key": row.idempotency_key, "answer": row.raw}
     members["take"] = asked.take if asked.take != 1 else None
@@ -99,6 +106,9 @@ def show_row(row: Row) -> None:
                 streams.emit_fields(["file", file["path"], str(file["bytes"]), file["sha256"]])
         elif value not in (None, [], ""):
             streams.emit_fields([name, " ".join(map(str, value)) if isinstance(value, list) else str(value)])
+    for piece in pieces or ():
+        name = f"piece {piece['index']} of {len(pieces or ())}"
+        streams.emit_fields([name, str(piece["taskId"] or ""), str(piece["state"] or "not submitted")])
 
 
 def show_settings(entries: Sequence[tuple[str, str | None, str]], *, show_origin: bool) -> None:

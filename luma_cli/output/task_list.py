@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from luma_cli.api.hosts import without_query
-from luma_cli.api.task import DEFAULT_MODEL, Task
+from luma_cli.api.task import DEFAULT_MODEL, State, Task
+from luma_cli.edits.sources.piece_rows import PieceFacts
 from luma_cli.journal.records import Outcome, Row
 from luma_cli.output import messages, streams
 from luma_cli.output.formats import format_credits, format_span
@@ -42,15 +43,18 @@ COLUMNS = (
 )
 
 
-def draw_rows(rows: Sequence[Row], more: int = 0) -> None:
-    """A table on the terminal of rows that come newest first; `more` are not shown."""
+def draw_rows(found: Sequence[tuple[Row, PieceFacts | None]], more: int = 0) -> None:
+    """A table on the terminal of rows, with their pieces, that come newest first; `more` are not shown."""
+    rows = [row for row, _ in found]
     if not rows:
         messages.note("no such task in the journal")
         return
     now = datetime.now(UTC)
     is_wide = streams.width() >= WIDE
     ids = short_ids([row.label for row in rows])
-    cells = [_cells(row, task_id, now, is_wide=is_wide) for row, task_id in zip(rows, ids, strict=True)]
+    cells = [
+        _cells(row, pieces, task_id, now, is_wide=is_wide) for (row, pieces), task_id in zip(found, ids, strict=True)
+    ]
     for line in lay_out(COLUMNS, [[streams.clean(cell) for cell in row] for row in cells[::-1]], streams.width()):
         streams.emit(line)
     if more:
@@ -122,8 +126,11 @@ def expiry(task: Task, now: datetime) -> str:
     return f"expires in {format_span(left)}" if left > 0 else "expired"
 
 
-def _cells(row: Row, task_id: str, now: datetime, *, is_wide: bool) -> list[str]:
+def _cells(row: Row, pieces: PieceFacts | None, task_id: str, now: datetime, *, is_wide: bool) -> list[str]:
     state = state_of(row)
+    if pieces is not None and is_wide:
+        made = sum(piece["state"] == State.SUCCEEDED for piece in pieces)
+        state += f", {'' if made == len(pieces) else f'{made} of '}{len(pieces)} pieces"
     if _is_stale(row, now):
         state += f", as of {format_span(_seconds_since_check(row, now))} ago" if is_wide else "*"
     elif not row.task.task_id and row.outcome_now is Outcome.UNKNOWN and is_wide:

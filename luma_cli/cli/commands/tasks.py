@@ -41,7 +41,8 @@ def list_(
 ) -> None:
     """List submissions. A terminal shows the newest 20, newest last; a pipe gets all, newest first.
 
-    In a pipe each line holds task id, state, creation time and result link, separated by tabs.
+    In a pipe each line holds task id, state, creation time and result link, separated by tabs. A clip that was edited
+    in pieces is one row on a terminal, and one object with its pieces in --json; in a pipe each piece has its line.
 
     \b
     Examples:
@@ -56,7 +57,7 @@ def list_(
     if refresh:
         _refresh()
     with options.open_journal() as journal:
-        tables.show_rows(journal.rows(states=states, since=earliest, search=search), limit)
+        tables.show_rows(journal, journal.rows(states=states, since=earliest, search=search), limit)
         tables.warn_of_unsaved(journal.unsaved(), options.now())
 
 
@@ -72,17 +73,20 @@ def _refresh() -> None:
 def show(tasks: TaskArgument = None) -> None:
     """Show all that is known of tasks (default: the latest).
 
+    Of a clip that was edited in pieces that is one of them, and which the others are.
+
     \b
     Examples:
       $ luma tasks show @last
     """
     from luma_cli.edits import task_references
+    from luma_cli.edits.sources.piece_rows import pieces_beside
     from luma_cli.output import tables
     from luma_cli.output.questions import read_words
 
     with options.open_run() as run:
         for row in task_references.parse_rows(read_words(tasks or ["@last"]), run.journal):
-            tables.show_row(row)
+            tables.show_row(row, pieces_beside(run.journal, row))
 
 
 @app.command()

@@ -80,11 +80,23 @@ def test_a_long_clip_comes_back_whole_and_once_more_for_nothing(luma: Luma, real
     assert luma(*SPLIT)[:2] == (0, "out.mp4\n")
     assert Path("out.mp4").read_bytes() == first
     assert submissions(realistic) == 2
+    check_listed_as_one(luma)
 
     assert luma(*SPLIT, "--redo-piece", 2, "--keep-pieces")[:2] == (0, "out.mp4\n")
     assert submissions(realistic) == 3
     assert Path(".out.mp4.luma-pieces").is_dir()
     assert luma(*SPLIT, "--redo-piece", 3).code == 2
+
+
+def check_listed_as_one(luma: Luma) -> None:
+    """The pieces are one object; in a pipe each has its line."""
+    [listed] = map(json.loads, luma("tasks", "--json").out.splitlines())
+    assert (listed["taskId"], listed["state"], listed["credits"], len(listed["pieces"])) == (None, "succeeded", 200, 2)
+    assert [Path(file["path"]).name for file in listed["files"]] == ["out.mp4"]
+    ids = {piece["taskId"] for piece in listed["pieces"]}
+    assert {line.split("\t")[0] for line in luma("tasks").out.splitlines()} == ids
+    assert all(task_id in luma("tasks", "show", listed["label"]).out for task_id in ids)
+    assert json.loads(luma("tasks", "show", "@last", "--json").out)["pieces"] == listed["pieces"]
 
 
 def stop_at(line: "re.Pattern[str]", delay: float) -> None:
@@ -104,7 +116,7 @@ def stop_at(line: "re.Pattern[str]", delay: float) -> None:
 
 def adopt_all(luma: Luma, server: Sandbox) -> None:
     """What a user does with submissions whose response died with the process, or that have never left it."""
-    known = {json.loads(line)["taskId"] for line in luma("tasks", "--json").out.splitlines()}
+    known = {line.split("\t")[0] for line in luma("tasks").out.splitlines()}
     for task_id in {task.task_id for task in server.tasks._tasks.values()} - known:
         assert luma("tasks", "adopt", task_id).code == 0
     for label in re.findall(r"^unknown-\d+", luma("tasks").out, re.MULTILINE):

@@ -148,6 +148,19 @@ def test_killed_at_any_moment_and_run_again_no_piece_is_paid_twice(
         assert sorted(path.name for path in Path().iterdir()) == ["clip.mp4", "out.mp4"]
 
 
+@pytest.mark.slow
+def test_two_at_once_pay_each_piece_once_and_both_name_the_file(realistic: Sandbox, clip: Path) -> None:
+    command = [sys.executable, "-m", "luma_cli", *SPLIT]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    both = [subprocess.Popen(command, text=True, **pipes) for _ in range(2)]
+    found = [(process.communicate(timeout=60), process.returncode) for process in both]
+
+    assert [(out, code) for (out, _), code in found] == [("out.mp4\n", 0)] * 2, found
+    assert submissions(realistic) == 2
+    assert sum("out.mp4 is saved already" in err for (_, err), _ in found) == 1
+    assert sorted(path.name for path in Path().iterdir()) == ["clip.mp4", "out.mp4"]
+
+
 def test_failed_pieces_say_how_they_are_done_again(luma: Luma, realistic: Sandbox, clip: Path) -> None:
     realistic.scenario = "flag3"
 

@@ -173,6 +173,9 @@ class Spending:
             return None
         around = self._uncharged.get(task_id)
         if around is None:
+            # A charge at the end: what fell when others were accepted was somebody else's.
+            if self._charged and not is_beside_others and (balance := self.look()) is not None:
+                self._compare(balance)
             return None
         now = self._run.clock.now()
         around.ended_at = around.ended_at if around.ended_at is not None else now

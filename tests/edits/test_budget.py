@@ -221,6 +221,16 @@ def test_someone_who_spends_makes_every_cost_of_the_run_unknown(luma: Luma, monk
     assert (done.code, costs(luma)) == (0, [None, None])
 
 
+def test_what_fell_when_a_task_was_accepted_is_not_its_cost_if_more_falls_at_the_end(
+    luma: Luma, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service charges at the end, and somebody else spent 7 while the first one was submitted."""
+    with serve(monkeypatch, [1000, 993, 993, 993, 793]):
+        done = edit(luma, 1, "-w", count=2)
+
+    assert (done.code, costs(luma)) == (0, [None, None])
+
+
 def test_a_payment_between_two_tasks_disturbs_neither(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(monkeypatch, [1000, 900, 1900, 1800, 1800]):
         done = edit(luma, 1, "-w", "--max-credits", "300", count=2)

@@ -18,6 +18,12 @@ Luma = Callable[..., Result]
 PROMPT = "Heavy snow falls at night"
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits that pass are of a second, not of ten."""
+    monkeypatch.setenv("LUMA_INTERVAL", "1s")
+
+
 def edit(luma: Luma, number: int, *words: str, count: int = 1) -> Result:
     """Edit so many clips, from this number on."""
     clips = [f"{CLIP_URL}?{one}" for one in range(number, number + count)]

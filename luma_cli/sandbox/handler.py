@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from luma_cli.sandbox.files import UPLOADS, StoredFile, copy, parse_range
@@ -82,8 +82,9 @@ class Server(ThreadingHTTPServer):
     sandbox: "Sandbox"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is nothing to print about; anything else is a fault of ours."""
-        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
+        """A client or files that are gone are nothing to print about; anything else is a fault of ours."""
+        is_stopped = self.socket.fileno() == -1
+        if not is_stopped and not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
 
@@ -311,15 +312,6 @@ class Handler(BaseHTTPRequestHandler):
         return self._send_file(stored, part, cut=cut)
 
     def _send_file(self, stored: StoredFile, part: tuple[int, int] | None, *, cut: bool) -> None:
-        try:
-            file = stored.path.open("rb")
-        except FileNotFoundError:  # the sandbox has just been stopped
-            self.close_connection = True
-            return
-        with file:
-            self._send_range(stored, file, part, cut=cut)
-
-    def _send_range(self, stored: StoredFile, file: BinaryIO, part: tuple[int, int] | None, *, cut: bool) -> None:
         first, last = part or (0, stored.size - 1)
         count = last - first + 1
         self.send_response(200 if part is None else 206)
@@ -335,8 +327,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        file.seek(first)
-        copy(file, self.wfile, count // 2 if cut else count)  # type: ignore[arg-type]
+        with stored.path.open("rb") as file:
+            file.seek(first)
+            copy(file, self.wfile, count // 2 if cut else count)  # type: ignore[arg-type]
         self.close_connection = self.close_connection or cut
 
     def _error(self, error: ErrorReply) -> None:

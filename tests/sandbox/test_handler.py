@@ -1,6 +1,9 @@
 """The sandbox's log of requests, and links that end."""
 
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -42,6 +45,25 @@ def test_a_cleared_log_counts_anew() -> None:
     log.append(request(2, 400))
 
     assert log == [request(1, 400), request(2, 400)]
+
+
+def test_a_request_that_is_under_way_when_it_stops_is_not_printed_about(capsys: pytest.CaptureFixture[str]) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\nclip\r\n--x--\r\n'
+    head = (
+        "POST /api/file-stream-upload HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n"
+        f"Authorization: Bearer {KEY}\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with Sandbox(api_key=KEY) as server:
+        client = socket.create_connection(("127.0.0.1", urlsplit(server.url).port or 0), timeout=60)
+        client.sendall(head.encode() + body[:9])
+        assert ask(server, "/api/v1/chat/credit").status == 200
+    with client, suppress(ConnectionError):
+        client.sendall(body[9:])
+        while client.recv(4096):
+            pass
+
+    assert capsys.readouterr().err == ""
 
 
 # Links that end

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 
 from luma_cli.config import key_store, settings
+from luma_cli.config.environment import environment_without_keys
 from luma_cli.config.toml_files import load_toml, make_folder
 from luma_cli.errors import FileError, KeyRejected, UsageError
 from luma_cli.output import messages, streams
@@ -90,7 +91,7 @@ def edit() -> None:
     editor = editor or _DEFAULT_EDITOR
     try:
         words = [*shlex.split(editor), str(folder / "config.toml")]
-        status = subprocess.run(words, check=False).returncode
+        status = subprocess.run(words, env=environment_without_keys({}), check=False).returncode
     except (OSError, ValueError) as error:
         raise FileError(f"cannot start the editor {editor}", hint="set EDITOR") from error
     if status != 0:

@@ -225,3 +225,15 @@ def test_ffmpeg_gets_no_key_with_its_environment(
     assert "LUMA_FFMPEG=" in seen
     assert "API_KEY" not in seen
     assert KEY not in seen
+
+
+def test_the_editor_gets_no_key_with_its_environment(
+    luma: Luma, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", f"sh -c 'env > {tmp_path}/seen'")
+
+    assert luma("config", "edit").code == 0
+    seen = (tmp_path / "seen").read_text()
+    assert "EDITOR=" in seen
+    assert "API_KEY" not in seen

@@ -94,6 +94,15 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
+def realistic(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """Results as the service's own: silent, at 24 fps, of another size."""
+    with Sandbox(duration=0.0, api_key=KEY, realistic=True) as server:
+        monkeypatch.setenv("LUMA_BASE_URL", server.url)
+        monkeypatch.setenv("LUMA_UPLOAD_URL", server.url)
+        yield server
+
+
+@pytest.fixture
 def clock() -> dict[str, Callable[..., float | None]]:
     """What `luma` takes for time: put `monotonic`, `now` or `sleep` in, and the next command lines go by them."""
     return {}

@@ -164,17 +164,13 @@ class Spending:
 
     def ended(self, task_id: str, *, has_failed: bool = False, is_beside_others: bool = False) -> float | None:
         """Look for what an ended task has cost; the seconds until the next look, None when there is none."""
-        if task_id in self._charged:
-            balance = None if is_beside_others else self.look()
-            if has_failed:
+        around = self._uncharged.get(task_id)
+        if around is None or task_id in self._charged:
+            balance = self.look() if self._charged and not is_beside_others else None
+            if has_failed and task_id in self._charged:
                 self._take_failure(task_id, balance)
             elif balance is not None:
-                self._compare(balance)
-            return None
-        around = self._uncharged.get(task_id)
-        if around is None:
-            # A charge at the end: what fell when others were accepted was somebody else's.
-            if self._charged and not is_beside_others and (balance := self.look()) is not None:
+                # A charge at the end: what fell when others were accepted was somebody else's.
                 self._compare(balance)
             return None
         now = self._run.clock.now()

@@ -352,6 +352,12 @@ def check_texts(prompt: str, watermark: str | None, callback_url: str | None, ke
         raise UsageError("the idempotency key is empty", hint="--idempotency-key auto makes one, or leave it out")
 
 
+def check_local(clip: Clip, option: str) -> None:
+    """Raises UsageError if an option that changes the clip is given for one that is not a file here."""
+    if clip.path is None:
+        raise UsageError(f"{option} is for local clips", hint="download the video first and give the file")
+
+
 def parse_clips(names: Sequence[str], find_task: Callable[[str], Clip | None] = lambda _: None) -> list[Clip]:
     """The clips that a command line names, each read once. `find_task` gives the result of the task of a name.
 

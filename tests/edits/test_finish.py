@@ -4,7 +4,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,18 +12,9 @@ import pytest
 from luma_cli.sandbox import Sandbox
 from luma_cli.video import headers
 from support import footage
-from support.commands import KEY, Result
+from support.commands import Result
 
 Luma = Callable[..., Result]
-
-
-@pytest.fixture
-def realistic(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """Results as the service's own: silent, at 24 fps, of another size."""
-    with Sandbox(duration=0.0, api_key=KEY, realistic=True) as server:
-        monkeypatch.setenv("LUMA_BASE_URL", server.url)
-        monkeypatch.setenv("LUMA_UPLOAD_URL", server.url)
-        yield server
 
 
 @pytest.fixture

@@ -111,22 +111,9 @@ def load_everything() -> None:
             importlib.import_module(module.name)
 
 
-def run_forked(
-    words: Sequence[object],
-    *,
-    fault: Fault | None = None,
-    clock_step: float = 0.0,
-    in_namespace: bool = False,
-    folder: str | None = None,
-    max_file: int | None = None,
-) -> Result:
-    """Type a command line into a fork of this process; the code of one that a signal ended is 128 and its number.
-
-    `clock_step` is how far its clock is off, `folder` where it runs. No file may get larger than `max_file`.
-    """
-    return start_forked(
-        words, fault=fault, clock_step=clock_step, in_namespace=in_namespace, folder=folder, max_file=max_file
-    )()
+def run_forked(words: Sequence[object], **how: Any) -> Result:
+    """`start_forked`, and wait for its end."""
+    return start_forked(words, **how)()
 
 
 def start_forked(
@@ -138,7 +125,11 @@ def start_forked(
     folder: str | None = None,
     max_file: int | None = None,
 ) -> Callable[[], Result]:
-    """As `run_forked`, with a function that waits for the end."""
+    """Type a command line into a fork of this process, and return a function that waits for the end.
+
+    The code of one that a signal ended is 128 and its number. `clock_step` is how far its clock is off, `folder` where
+    it runs. No file may get larger than `max_file`.
+    """
     out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
     asks, wants = os.pipe()
     with warnings.catch_warnings():

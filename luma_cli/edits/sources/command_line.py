@@ -21,6 +21,7 @@ from luma_cli.edits.request import (
     Clip,
     EditRequest,
     Entry,
+    check_local,
     check_texts,
     choose_watermark,
     parse_clips,
@@ -210,10 +211,9 @@ def make_requests(settings: Settings, clips: Sequence[Clip], asked: Asked) -> li
     count = len(clips) * len(prompts) * asked.takes
     if asked.key not in (None, AUTO) and count > 1:
         raise UsageError("one idempotency key cannot stand for several edits", hint="--idempotency-key auto")
-    if asked.trim is not None and any(clip.path is None for clip in clips):
-        raise UsageError("--trim is for local clips", hint="download the video first and give the file")
-    if asked.fit and any(clip.path is None for clip in clips):
-        raise UsageError("--fit is for local clips", hint="download the video first and give the file")
+    for option, is_given in (("--trim", asked.trim is not None), ("--fit", asked.fit)):
+        for clip in clips if is_given else ():
+            check_local(clip, option)
     watermark = choose_watermark(settings, model, asked.watermark)
     callback_url = asked.callback_url or settings.callback_url
     for prompt in prompts:

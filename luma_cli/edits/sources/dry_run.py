@@ -24,12 +24,10 @@ def show_requests(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None
     """For --dry-run: report what would be sent for each clip; the rejected ones do not cost the others."""
     wanted = []
     for request in requests:
-        link = None if request.clip.path is None else f"(upload of {request.clip.name})"
-        submission = request.submission(link)
         try:
             if request.error is not None:
                 raise request.error
-            earlier = run.journal.earlier(submission, resubmit=request.resubmit, repeat=request.is_repeat)
+            earlier = request.earlier(run.journal)
         except LumaError as error:
             run.fail(Failed(request.clip.name, error))
             continue
@@ -38,8 +36,9 @@ def show_requests(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None
             continue
         if request.is_split:
             show_cuts(run, plan.output, request)
+        link = None if request.clip.path is None else f"(upload of {request.clip.name})"
         address = run.base_url + request.model.family.submit_path
-        run.report(Prepared(address, payload_of(submission.edit), request.findings))
+        run.report(Prepared(address, payload_of(request.submission(link).edit), request.findings))
         wanted.append(request)
     if wanted:
         run.report(Note(describe_cost(run, plan, _submissions(wanted), with_balance=True)))
@@ -84,7 +83,7 @@ def _planned(run: Run, entry: Entry) -> Planned:
             entry.request = request = counted(run, entry.output, request)
         if request.is_split and request.error is None:
             return _planned_in_pieces(run, entry, request, row)
-        earlier = run.journal.earlier(request.submission(), resubmit=request.resubmit)
+        earlier = request.earlier(run.journal)
     except LumaError as error:
         return row._replace(error=row.error or error)
     known = run.journal.known(earlier) if earlier is not None else None

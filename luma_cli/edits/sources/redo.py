@@ -11,7 +11,16 @@ from luma_cli.api.hosts import is_link
 from luma_cli.api.models import Model, check_options, find_model, parse_options
 from luma_cli.edits.events import Note
 from luma_cli.edits.finish import check_finishing
-from luma_cli.edits.request import AUTO, Asked, Clip, EditRequest, check_texts, choose_watermark, parse_clip
+from luma_cli.edits.request import (
+    AUTO,
+    Asked,
+    Clip,
+    EditRequest,
+    check_local,
+    check_texts,
+    choose_watermark,
+    parse_clip,
+)
 from luma_cli.edits.run import Finishing, Run
 from luma_cli.edits.sources.recipes import RECIPE_SUFFIX, Made, load_recipe
 from luma_cli.edits.sources.task_clips import clip_of_task
@@ -80,10 +89,10 @@ def make_redo(run: Run, made: Made, changes: Asked) -> list[EditRequest]:
         check_texts(prompt, watermark, changes.callback_url, changes.key)
     base = EditRequest(Clip(""), "", watermark, changes.callback_url or run.settings.callback_url, model, options, trim)
     clip = _source_of(run, made, replace(base, prompt=made.prompt), may_cut=changes.trim is None)
-    if trim is not None and clip.path is None and clip.origin is None:
-        raise UsageError("--trim is for local clips", hint="download the video first and give the file")
-    if changes.fit and clip.path is None:
-        raise UsageError("--fit is for local clips", hint="download the video first and give the file")
+    if trim is not None and clip.origin is None:
+        check_local(clip, "--trim")
+    if changes.fit:
+        check_local(clip, "--fit")
     if changes.key == AUTO:
         raise UsageError("redo means another take: auto cannot stand for it", hint="a key of your own, or none")
     if changes.key is not None and len(prompts) * changes.takes > 1:

@@ -9,14 +9,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from luma_cli.sandbox import Sandbox
 from support import footage
-from support.commands import KEY, Result
+from support.commands import Result
 
 Luma = Callable[..., Result]
 SEED = int(os.environ.get("LUMA_TEST_SEED", "1"))
@@ -31,14 +31,6 @@ PHASES = {
     "join": r"run .*-framerate",
 }
 SPLIT = ("modify", "clip.mp4", "-p", "Snow falls", "-o", "out.mp4", "--split", "--interval", "1s")
-
-
-@pytest.fixture
-def realistic(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    with Sandbox(duration=0.0, api_key=KEY, realistic=True) as server:
-        monkeypatch.setenv("LUMA_BASE_URL", server.url)
-        monkeypatch.setenv("LUMA_UPLOAD_URL", server.url)
-        yield server
 
 
 @pytest.fixture(scope="session")

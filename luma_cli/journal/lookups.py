@@ -12,7 +12,7 @@ from luma_cli.journal.accounts import Accounts, Scope
 from luma_cli.journal.claims import Claims
 from luma_cli.journal.database import Database
 from luma_cli.journal.migrations import folded
-from luma_cli.journal.records import MAX_SUBMISSION, Outcome, Row, file_from, row_from, stored_path, task_from
+from luma_cli.journal.records import LATEST, MAX_SUBMISSION, Outcome, Row, file_from, row_from, stored_path, task_from
 
 PAGE = 1000
 FAILED = "failed"
@@ -114,6 +114,16 @@ class Lookups:
     def unsaved(self) -> list[Row]:
         """Finished tasks at this service whose videos were never saved, the oldest first."""
         return self._here(_UNSAVED)[::-1]
+
+    def count_unsaved(self, begin: float, end: float) -> int:
+        """How many there are of `unsaved` that ended after `begin` and until `end`, Unix times. For any size."""
+        ended = f"iif(complete_time > 0 AND complete_time < {LATEST}, complete_time, submitted_at)"
+        [found] = self._db.query(
+            f"SELECT count(*) AS count FROM task WHERE {self._scope.condition} AND {_UNSAVED}"  # noqa: S608
+            f" AND {ended} > :begin AND {ended} <= :end",
+            {**self._scope.values, "begin": begin, "end": end},
+        )
+        return int(found["count"])
 
     def unsettled(self) -> list[Row]:
         """Submissions that nobody knows the outcome of, the newest first."""

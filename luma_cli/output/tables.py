@@ -56,11 +56,9 @@ def show_rows(journal: Journal, rows: Iterable[Row], limit: int | None = None) -
         show_lines(islice(lines, limit or None))
 
 
-def warn_of_unsaved(rows: Iterable[Row], now: float) -> None:
+def warn_of_unsaved(journal: Journal, now: float) -> None:
     """Links of results may be dead after 24 hours, though the media are said to stay 14 days (seen by users)."""
-    ages = [now - (row.task.complete_time or row.submitted_at).timestamp() for row in rows]
-    count = sum(LINK_LIFE <= age < KEPT_DAYS * 86400 for age in ages)
-    if count:
+    if count := journal.count_unsaved(now - KEPT_DAYS * 86400, now - LINK_LIFE):
         what = f"{count} result(s) not saved for over 24 hours: the links may be dead soon"
         messages.warn(f"{what}: luma download --all-missing")
 

@@ -43,7 +43,7 @@ def status(
         task_ids = [reference.task_id for reference in parse_references(run, read_words(tasks or ["@last"]))]
         found = refresh.remember(run, task_ids) if cached else refresh.refresh(run, task_ids)
         show_tasks(found, refresh.usual_duration(run, (task.model for task in found)))
-        warn_of_unsaved(run.journal.unsaved(), run.clock.now())
+        warn_of_unsaved(run.journal, run.clock.now())
         if exit_status:
             refresh.fail_without_video(run, found)
         else:

@@ -58,7 +58,7 @@ def list_(
         _refresh()
     with options.open_journal() as journal:
         tables.show_rows(journal, journal.rows(states=states, since=earliest, search=search), limit)
-        tables.warn_of_unsaved(journal.unsaved(), options.now())
+        tables.warn_of_unsaved(journal, options.now())
 
 
 def _refresh() -> None:

@@ -172,7 +172,9 @@ IdempotencyKey = Annotated[
         help="Continue the task that has this key instead of paying again; auto derives it.",
     ),
 ]
-Resubmit = Annotated[bool, typer.Option("--resubmit", help="Submit although an identical submission exists.")]
+Resubmit = Annotated[
+    bool, typer.Option("--resubmit", help="Submit although the same submission exists or has an unknown outcome.")
+]
 OnDone = Annotated[
     str | None,
     typer.Option("--on-done", metavar="COMMAND", help="Run this at each task's end, with LUMA_FILE and LUMA_TASK_ID."),

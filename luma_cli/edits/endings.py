@@ -8,7 +8,7 @@ from luma_cli.edits.budget import Spending
 from luma_cli.edits.events import Ended, Failed, Tally, Warned
 from luma_cli.edits.request import Entry
 from luma_cli.edits.run import RUN_AGAIN, Plan, Run
-from luma_cli.edits.sources.pieces import Joiner, Whole
+from luma_cli.edits.sources.joiner import Joiner, Whole
 from luma_cli.edits.sources.recipes import write_recipe
 from luma_cli.errors import FileError, LumaError, OutcomeUnknown
 from luma_cli.journal.records import Outcome

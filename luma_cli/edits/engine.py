@@ -20,7 +20,8 @@ from luma_cli.edits.refresh import SlowTasks, failure_of, task_now, usual_durati
 from luma_cli.edits.request import EditRequest, Entry
 from luma_cli.edits.run import RUN_AGAIN, STDOUT, Plan, Run
 from luma_cli.edits.save import Saved, Saver
-from luma_cli.edits.sources.pieces import Joined, Joiner, counted
+from luma_cli.edits.sources.joiner import Joined, Joiner
+from luma_cli.edits.sources.pieces import counted
 from luma_cli.edits.submit import AGAIN_HINT, Submitter, Turn
 from luma_cli.edits.uploads import UploadEnded
 from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, Rejected, StillGenerating

@@ -27,7 +27,7 @@ from luma_cli.journal.submissions import EditRows, Submission
 from luma_cli.video.trim_range import Trim
 
 if TYPE_CHECKING:
-    from luma_cli.edits.sources.pieces import Whole
+    from luma_cli.edits.sources.joiner import Whole
 
 AUTO = "auto"
 KEEP, SILENT = "keep", "none"  # of --audio

@@ -15,7 +15,7 @@ from luma_cli.edits.poll import Close, Inbox, Later
 from luma_cli.edits.preflight import look_here, look_there, strictly, unfit
 from luma_cli.edits.request import EditRequest, Entry, UploadKey
 from luma_cli.edits.run import RUN_AGAIN, Plan, Run
-from luma_cli.edits.sources.pieces import BeingMade
+from luma_cli.edits.sources.joiner import BeingMade
 from luma_cli.edits.uploads import UploadEnded, Uploads
 from luma_cli.errors import (
     ACCOUNT_ERRORS,

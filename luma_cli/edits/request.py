@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import math
 import os
 import re
 import stat
@@ -294,16 +295,36 @@ def _row_key(row_id: str, digest: str) -> str:
 
 def length_of(path: Path, trim: Trim | None, max_seconds: float) -> float | None:
     """The seconds of a local clip that are edited, None if its headers do not say."""
+    length = _length_of(path)
+    if length is None:
+        return None
+    start, end = (0.0, None) if trim is None else (trim.start, trim.end)
+    return max(0.0, min(length - start, max_seconds, float("inf") if end is None else end - start))
+
+
+def part_of(clip: Clip, trim: Trim | None, model: Model) -> Trim | None:
+    """The part of a clip in one spelling: without the end that it has by itself, and none if the whole clip fits."""
+    if trim is None or clip.path is None:
+        return trim
+    from luma_cli.video.headers import ROUNDING
+
+    start, end = trim
+    longest, length = model.limits.max_seconds, _length_of(clip.path)
+    if end is not None and (
+        math.isclose(end - start, longest) or (length is not None and length <= end <= length + ROUNDING)
+    ):
+        end = None
+    is_whole = start == 0 and end is None and length is not None and length <= longest + ROUNDING
+    return None if is_whole else Trim(start, end)
+
+
+def _length_of(path: Path) -> float | None:
     from luma_cli.video import headers  # a third of the start of a command that only reads the journal (measured)
 
     try:
-        media = headers.probe_file(path)
+        return headers.probe_file(path).duration
     except (headers.MediaError, OSError):
         return None
-    if media.duration is None:
-        return None
-    start, end = (0.0, None) if trim is None else (trim.start, trim.end)
-    return max(0.0, min(media.duration - start, max_seconds, float("inf") if end is None else end - start))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from luma_cli.edits.request import (
     check_texts,
     choose_watermark,
     parse_clips,
+    part_of,
     takes_watermark,
     with_auto_key,
 )
@@ -218,6 +219,7 @@ def make_requests(settings: Settings, clips: Sequence[Clip], asked: Asked) -> li
     callback_url = asked.callback_url or settings.callback_url
     for prompt in prompts:
         check_texts(prompt, watermark, callback_url, asked.key)
+    parts = [(clip, part_of(clip, asked.trim, model)) for clip in clips]
     plain = [
         EditRequest(
             clip,
@@ -226,7 +228,7 @@ def make_requests(settings: Settings, clips: Sequence[Clip], asked: Asked) -> li
             callback_url,
             model,
             options,
-            asked.trim,
+            part,
             take,
             asked.key,
             resubmit=asked.resubmit,
@@ -237,7 +239,7 @@ def make_requests(settings: Settings, clips: Sequence[Clip], asked: Asked) -> li
             repeats=asked.takes > 1 and asked.key is None,
             names_prompt=len(prompts) * asked.takes > 1,
         )
-        for clip in clips
+        for clip, part in parts
         for prompt in prompts
         for take in range(1, asked.takes + 1)
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from luma_cli.api.models import find_model
 from luma_cli.config.settings import Settings
 from luma_cli.downloads.target import target_key
-from luma_cli.edits.request import Clip, EditRequest, Entry, check_texts, parse_clips, with_row_key
+from luma_cli.edits.request import Clip, EditRequest, Entry, check_texts, parse_clips, part_of, with_row_key
 from luma_cli.edits.run import Finishing
 from luma_cli.edits.sources.command_line import is_same_file
 from luma_cli.edits.sources.manifest_rows import ManifestEntry, ids_of_takes, plain_path
@@ -119,7 +119,7 @@ def _request_of(
         settings.callback_url,
         model=model,
         options=row.options,
-        trim=row.trim,
+        trim=part_of(parsed, row.trim, model),
         fit=bool(row.fit),
         finishing=Finishing(row.audio, row.match),
         is_split=bool(row.split),

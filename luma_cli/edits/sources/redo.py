@@ -20,6 +20,7 @@ from luma_cli.edits.request import (
     check_texts,
     choose_watermark,
     parse_clip,
+    part_of,
 )
 from luma_cli.edits.run import Finishing, Run
 from luma_cli.edits.sources.recipes import RECIPE_SUFFIX, Made, load_recipe
@@ -98,6 +99,7 @@ def make_redo(run: Run, made: Made, changes: Asked) -> list[EditRequest]:
     if changes.key is not None and len(prompts) * changes.takes > 1:
         raise UsageError("one idempotency key cannot stand for several edits", hint="leave it out: redo means a repeat")
     how: dict[str, Any] = {
+        "trim": part_of(clip, trim, model),
         "fit": changes.fit or (made.fit and clip.path is not None),
         "is_split": changes.is_split or made.is_split,
         "redo_piece": changes.redo_piece,

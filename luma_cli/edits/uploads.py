@@ -69,8 +69,10 @@ class Uploads:
         uploads, variant = self._run.journal.uploads, request.variant
         known = uploads.find(key[0], variant, UPLOAD_LIFE)
         claim = contextlib.ExitStack()
-        if known is None and not claim.enter_context(uploads.only_one(key[0], variant)):
-            return False
+        if known is None:
+            if not claim.enter_context(uploads.only_one(key[0], variant)):
+                return False
+            known = uploads.find(key[0], variant, UPLOAD_LIFE)  # another process may just have ended it
         self._links[key] = None
         self._claims[key] = claim
         if not self._is_started:

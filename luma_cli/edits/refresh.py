@@ -79,33 +79,48 @@ def task_now(run: Run, task_id: str) -> Task:
 def claim_own(run: Run, rows: Iterable[Row]) -> list[Row]:
     """Ask the service once about each of these tasks: what our key can see is our account's. Returns the others.
 
-    One that is too new to be visible is judged by another task of the same key, and asked about again next time.
+    One that is too new to be visible is asked about again next time, as is one that the service did not answer for.
     """
-    denied = []
+    others = []
     for row in rows:
-        is_new, is_shown = row.age <= VISIBILITY_GRACE, _is_shown(run, row)
-        witness = run.journal.seen_beside(row) if is_shown is False and is_new else None
-        if witness is not None and _is_shown(run, witness):
-            row, is_shown = witness, True
-        if is_shown:
-            run.journal.claim_for_account(row.number)
-        elif is_shown is False:
-            denied.append(row)
-            if not is_new:
-                run.journal.deny_for_account(row.number)
-    return denied
+        try:
+            if claim_or_deny(run, row) is not True:
+                others.append(row)
+        except LumaError as error:
+            log.info("%s: whose it is could not be asked: %s", row.task.task_id, error.message)
+    return others
 
 
-def _is_shown(run: Run, row: Row) -> bool | None:
-    """Whether the service shows the task of a row to our key; None if it does not answer that."""
-    client = run.client
+def claim_or_deny(run: Run, row: Row, waited: float = 0.0) -> bool | None:
+    """Whether a task that another key has submitted is our account's; None as long as it is too new to be visible.
+
+    One that its own key has seen is visible, else another task of that key may say whose the key is. Who has `waited`
+    for so many seconds knows without a clock how old the task is at least.
+
+    Raises:
+        LumaError: the service does not say.
+    """
+    witness: Row | None = row
+    is_ours: bool | None = _is_shown(run, row)
+    age = max(run.clock.now() - row.submitted_at.timestamp(), waited)
+    if not is_ours and row.checked_at is None and age <= VISIBILITY_GRACE:
+        witness = run.journal.seen_beside(row)
+        is_ours = None if witness is None else _is_shown(run, witness)
+    if is_ours and witness is not None:
+        run.journal.claim_for_account(witness.number)
+    elif is_ours is False:
+        run.journal.deny_for_account(row.number)
+    return is_ours
+
+
+def _is_shown(run: Run, row: Row) -> bool:
+    """Whether the service shows the task of a row to our key. Raises LumaError if it does not answer that."""
     try:
-        client.task(row.task.task_id, row.task.model)
-    except LumaError as error:
-        if isinstance(error, Rejected) and error.is_not_found and not isinstance(error, NoLongerOffered):
-            return False
-        log.info("%s: whose it is could not be asked: %s", row.task.task_id, error.message)
-        return None
+        run.client.task(row.task.task_id, row.task.model)
+    except Rejected as error:
+        if not error.is_not_found or isinstance(error, NoLongerOffered):
+            raise
+        return False
     return True
 
 

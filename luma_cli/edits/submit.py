@@ -13,6 +13,7 @@ from luma_cli.edits.endings import Endings
 from luma_cli.edits.events import Checked, Note, Submitted
 from luma_cli.edits.poll import Close, Inbox, Later
 from luma_cli.edits.preflight import look_here, look_there, strictly, unfit
+from luma_cli.edits.refresh import claim_or_deny
 from luma_cli.edits.request import EditRequest, Entry, UploadKey
 from luma_cli.edits.run import RUN_AGAIN, Plan, Run
 from luma_cli.edits.sources.joiner import BeingMade
@@ -27,7 +28,8 @@ from luma_cli.errors import (
     Unavailable,
 )
 from luma_cli.journal.costs import Budget, PriceUnknown
-from luma_cli.journal.submissions import BeingSent, NotYet, Spacing
+from luma_cli.journal.records import Row
+from luma_cli.journal.submissions import BeingSent, InQuestion, NotYet, Spacing
 
 # Over 20 new tasks in 10 s the service drops what comes (vendor's platform page); one account, however many processes.
 SPACING = Spacing(20, 10.0)
@@ -122,6 +124,8 @@ class Submitter:
             self._turn_in(not_yet.pause)
         except PriceUnknown as price:
             self._wait_for_price(price)
+        except InQuestion as error:
+            self._ask_whose(entry, error.question)
         except BeingSent as error:
             self._wait_for_other(entry, error.message)
         except BeingMade as error:
@@ -304,6 +308,23 @@ class Submitter:
         if waited >= SILENCE:
             self._run.report(Note(f"{why}: waiting for it", once=True))
         self._turn_in(1.0)
+
+    def _ask_whose(self, entry: Entry, row: Row) -> None:
+        """The key has a task of another API key: nothing is paid before it is known whether that is the same account.
+
+        Until a task is visible nobody can say so: it is asked about again.
+        """
+        waited = 0.0 if entry.waits_since is None else self._run.clock.monotonic() - entry.waits_since
+        try:
+            is_settled = self._run.client.patiently(lambda: claim_or_deny(self._run, row, waited)) is not None
+        except LumaError as error:
+            self._take_refusal(entry, error)
+            return
+        if is_settled:
+            self._inbox.put(Turn())
+        else:
+            what = f"task {row.task.task_id} of another API key is not visible yet and may be of this account"
+            self._wait_for_other(entry, what)
 
     def _wait_for_other(self, entry: Entry, why: str) -> None:
         """Another process is doing the same: the others first, then see what came of it."""

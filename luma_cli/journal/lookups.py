@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from luma_cli.api.task import SavedFile, State, Task
+from luma_cli.api.task import KEPT_DAYS, SavedFile, State, Task
 from luma_cli.journal.accounts import Accounts, Scope
 from luma_cli.journal.claims import Claims
 from luma_cli.journal.database import Database
@@ -153,9 +153,10 @@ class Lookups:
         return self._rows(f"{condition} AND (({_UNFINISHED}) OR ({_UNSAVED}))", self._scope.values)
 
     def seen_beside(self, row: Row) -> Row | None:
-        """Another task that the key of this row has submitted and the service has shown; None if there is none."""
-        condition = "account = :of AND base_url = :service AND number != :number AND checked_at IS NOT NULL"
-        values = {"of": row.account, "service": row.base_url, "number": row.number}
+        """Another task that the key of this row has submitted, which was shown not too long ago to be shown again."""
+        condition = "account = :of AND base_url = :service AND number != :number AND checked_at > :oldest"
+        oldest = self._now() - KEPT_DAYS * 86_400
+        values = {"of": row.account, "service": row.base_url, "number": row.number, "oldest": oldest}
         found = self._rows(f"{condition} AND task_id IS NOT NULL ORDER BY number DESC LIMIT 1", values)
         return found[0] if found else None
 

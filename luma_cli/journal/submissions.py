@@ -69,6 +69,14 @@ class BeingSent(OutcomeUnknown):
     """Another process is just submitting this: its answer will say."""
 
 
+class InQuestion(BeingSent):
+    """The key has a task (`row`) under another API key: the service is to be asked whether it is this account's."""
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(f"task {row.task.task_id} of another API key may be this very edit", hint="luma tasks")
+        self.question = row
+
+
 class EditRows(NamedTuple):
     """What the journal holds about one submission, the newest first: the rows that it must not repeat, those of the
     same edit that have a task or may have one, and tasks of which nobody knows whether they are this account's.
@@ -172,15 +180,21 @@ class Submissions(Lookups):
 
         Raises:
             OutcomeUnknown, UsageError: it must not be submitted (again).
+            InQuestion: the service is to be asked first.
         """
-        rows = (known or self.look_up(submission)).alike
+        known = known or self.look_up(submission)
+        rows = known.alike
         of_key = [row for row in rows if row.idempotency_key in submission.keys]
         if of_key:
             task_id = self._task_of_key(of_key[0], submission, resubmit=resubmit, repeat=repeat)
             if task_id is not None:
                 return task_id
-        elif submission.keys and not repeat and (kept := self._kept(submission)) is not None:
-            return kept
+        elif submission.keys and not repeat:
+            if (kept := self._kept(submission)) is not None:
+                return kept
+            for row in known.foreign:
+                if row.idempotency_key in submission.keys and row.is_same_edit(submission.identity, submission.digest):
+                    raise InQuestion(row)
         unresolved = [
             row
             for row in rows
@@ -225,11 +239,11 @@ class Submissions(Lookups):
         values = {"begin": now - window, "end": now + window, "oldest": now - MAX_SUBMISSION}
         marks = f"{self._marks(submission)}, {here} AS is_here"
         rows = self._rows(f"number IN ({numbers})", {**self._values_of(submission), **values}, marks)
-        alike = [row for row in rows if row.columns["is_alike"]]
+        alike, foreign = ([row for row in rows if row.columns[mark]] for mark in ("is_alike", "is_foreign"))
         ends = [_end_of_sending(row, now) for row in rows if row.columns["is_here"]]
         left = sorted(end + window - now for end in ends if end is not None and abs(end - now) < window)
         excess = len(left) - spacing.count
-        return EditRows(alike), max(0.01, min(left[excess], window)) if excess >= 0 else 0.0
+        return EditRows(alike, foreign=foreign), max(0.01, min(left[excess], window)) if excess >= 0 else 0.0
 
     def _task_of_key(self, row: Row, submission: Submission, *, resubmit: bool, repeat: bool) -> str | None:
         """The id of the task that the key stands for; None when it may be submitted (again)."""

@@ -9,7 +9,7 @@ import threading
 import time
 import unicodedata
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ from luma_cli.edits.events import Ended, Polled, Submitted
 from luma_cli.edits.request import parse_clip
 from luma_cli.edits.save import Saver
 from luma_cli.journal.journal import Journal, open_journal
+from luma_cli.journal.uploads import Uploads
 from luma_cli.output.presenter import Presenter
 from luma_cli.sandbox import Sandbox
 from luma_cli.video.headers import probe_file
-from support.commands import CLIP, CLIP_URL, COMMAND, KEY, Result
-from support.fault_server import FaultServer, envelope, posts, stall
+from support.commands import CLIP, CLIP_URL, COMMAND, KEY, Result, started
+from support.fault_server import Answer, FaultServer, Request, envelope, posts, stall
 from support.fault_server import signal as tell
 
 Luma = Callable[..., Result]
@@ -282,7 +283,9 @@ def test_the_same_part_under_every_spelling_is_one_edit(
 # --- A9: two accounts, one state folder ---
 
 
-def test_another_key_has_tasks_of_its_own(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_key_has_tasks_of_its_own(luma: Luma, monkeypatch: pytest.MonkeyPatch, clock: dict[str, Any]) -> None:
+    began = time.time()
+    clock["now"] = lambda: began + (time.time() - began) * 90  # a second until every task is visible to its account
     other = "another0key0f00d000000000000beef"
     words = ("modify", CLIP_URL, "-p", PROMPT, "--no-check", "--idempotency-key", "auto")
     with Sandbox(duration=0.0, api_key=KEY) as box:
@@ -311,7 +314,6 @@ def test_a_second_key_of_the_account_pays_nothing_again_that_is_not_visible_yet(
     luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the cap of the first key ends a batch, and the next one goes on with it at once."""
-    assert luma("modify", CLIP_URL, "-p", "An edit of before", "--no-check", "-w").code == 0
     sandbox.scenario = "not-visible"
     words = ("modify", CLIP_URL, "-p", PROMPT, "--no-check", "--idempotency-key", "auto")
     first = luma(*words)
@@ -319,7 +321,22 @@ def test_a_second_key_of_the_account_pays_nothing_again_that_is_not_visible_yet(
     monkeypatch.setenv("LUMA_API_KEY", KEY[::-1])
 
     assert luma(*words)[:2] == (0, first.out)
-    assert len(sandbox.submissions()) == 2
+    assert len(sandbox.submissions()) == 1
+
+
+def test_nothing_is_paid_with_a_second_key_as_long_as_nobody_says_whose_the_task_of_the_first_is(
+    luma: Luma, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def serve(request: Request) -> Answer:
+        return envelope(200, {"taskId": "1" * 32}) if request.method == "POST" else envelope(500, None)
+
+    words = ("modify", CLIP_URL, "-p", PROMPT, "--no-check", "--idempotency-key", "auto")
+    with FaultServer(serve) as server:
+        monkeypatch.setenv("LUMA_BASE_URL", server.url("").rstrip("/"))
+        assert luma(*words).code == 0
+        monkeypatch.setenv("LUMA_API_KEY", KEY[::-1])
+        assert luma(*words).code == 7
+        assert posts(server) == 1
 
 
 # --- A10: the arrow-up key ---
@@ -365,6 +382,20 @@ def test_the_limit_holds_while_another_process_uploads_the_clip(
     assert len(turns) < 8
 
 
+def test_an_upload_that_another_process_ends_between_the_look_and_the_claim_is_used(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, only_one = luma("upload", CLIP).out.strip(), Uploads.only_one
+
+    def ends_before(self: Uploads, sha256: str, variant: str) -> AbstractContextManager[bool]:
+        self.record(sha256, variant, link, CLIP.stat().st_size)
+        return only_one(self, sha256, variant)
+
+    monkeypatch.setattr(Uploads, "only_one", ends_before)
+    assert luma("modify", CLIP, "-p", PROMPT).code == 0
+    assert json.loads(sandbox.submissions()[0].body)["videoUrl"] == link
+
+
 def test_four_processes_with_one_key_pay_and_upload_once_and_all_print_the_id(luma: Luma) -> None:
     shutil.copy(CLIP, "clip.mp4")
     with Sandbox(duration=0.0, api_key=KEY) as box:
@@ -382,6 +413,26 @@ def test_four_processes_with_one_key_pay_and_upload_once_and_all_print_the_id(lu
 
 
 # --- A17 and A6, A8 ---
+
+
+def test_two_keys_of_one_account_at_once_pay_once(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrived, free = threading.Event(), threading.Event()
+
+    def serve(request: Request) -> Answer:
+        if request.method == "POST":
+            return (tell(arrived), stall(free), *envelope(200, {"taskId": "1" * 32}))
+        return envelope(200, {"taskId": "1" * 32, "successFlag": 0})
+
+    words = ("modify", CLIP_URL, "-p", PROMPT, "--no-check", "--idempotency-key", "one")
+    with FaultServer(serve) as server:
+        monkeypatch.setenv("LUMA_BASE_URL", server.url("").rstrip("/"))
+        with started(*words) as first:
+            assert arrived.wait(30)
+            monkeypatch.setenv("LUMA_API_KEY", KEY[::-1])
+            threading.Timer(0.3, free.set).start()
+            assert luma(*words)[:2] == (0, "1" * 32 + "\n")
+            assert first.communicate()[0] == "1" * 32 + "\n"
+        assert posts(server) == 1
 
 
 def test_a_refusal_under_code_500_says_its_message_first(luma: Luma, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from luma_cli.api.task import State, Task
 from luma_cli.errors import OutcomeUnknown
 from luma_cli.journal import journal
 from luma_cli.journal.journal import Journal
+from luma_cli.journal.submissions import InQuestion
 from support.commands import KEY
 from support.journals import BASE, ID, lost, submission
 
@@ -46,6 +47,9 @@ def test_another_journal_makes_another_fingerprint(tmp_path: Path) -> None:
 def test_the_edit_of_another_account_is_not_continued(both: tuple[Journal, Journal]) -> None:
     mine, theirs = both
     mine.record(submission(key="k"), lambda _: ID)
+    with pytest.raises(InQuestion) as asked:
+        theirs.record(submission(key="k"), lambda _: pytest.fail("sent"))
+    theirs.deny_for_account(asked.value.question.number)
     assert theirs.record(submission(key="k"), lambda _: OTHER_ID) == OTHER_ID
     assert mine.record(submission(key="k"), lambda _: pytest.fail("sent")) == ID
     assert [row.task.task_id for row in theirs.unfinished()] == [OTHER_ID]

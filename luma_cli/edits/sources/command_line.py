@@ -1,5 +1,6 @@
 """What `modify` asks for, made ready: checked, with a free target, as entries of the engine, and uploaded."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,6 +34,7 @@ from luma_cli.edits.run import Plan, Run
 from luma_cli.edits.sources.pieces import check_split, counted, is_new_repeat
 from luma_cli.edits.sources.task_clips import find_task_clip
 from luma_cli.errors import Declined, KeyRejected, LumaError, UsageError
+from luma_cli.journal.submissions import BeingSent, InQuestion
 from luma_cli.video import fit
 from luma_cli.video.ffmpeg import find_ffmpeg
 
@@ -182,7 +184,10 @@ def _name_of(request: EditRequest, has_prompts: bool, has_takes: bool) -> str:
 
 def _saved_before(run: Run, requests: Sequence[EditRequest]) -> frozenset[str]:
     """Where results of the requests' earlier tasks were saved."""
-    found = (request.earlier(run.journal) for request in requests if request.key is not None)
+    found = set()
+    for request in requests:
+        with contextlib.suppress(BeingSent):
+            found.add(request.earlier(run.journal) if request.key is not None else None)
     return save.saved_paths(run.journal, {task_id for task_id in found if task_id is not None})
 
 
@@ -190,6 +195,8 @@ def _is_submitted(run: Run, request: EditRequest) -> bool:
     """True also for a submission of unknown outcome, which is reported when it is its turn."""
     try:
         return request.earlier(run.journal) is not None
+    except InQuestion:
+        return False
     except LumaError:
         return True
 

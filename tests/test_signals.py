@@ -159,6 +159,16 @@ def test_a_signal_during_start_up_leaves_no_traceback(
     )
 
 
+@pytest.mark.parametrize("command", ["modify", "redo", "batch"])
+def test_a_signal_before_a_paying_command_has_begun_says_that_nothing_was_sent(command: str) -> None:
+    module = f"luma_cli.cli.commands.{command}"
+    words = [sys.executable, "-c", SIGNAL_AT_IMPORT, module, str(int(signal.SIGTERM)), "-v", command, "rows.csv"]
+    done = subprocess.run(words, capture_output=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (143, b"")
+    assert done.stderr.decode() == "luma: terminated; nothing was submitted or charged\n"
+
+
 def test_signals_at_random_moments(sandbox: Sandbox, task_id: str) -> None:
     chance = random.Random(seed := random.randrange(10**6))
     print(f"seed {seed}")

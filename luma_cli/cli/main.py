@@ -42,6 +42,8 @@ COMMANDS = (
     "help",
 )
 
+# Their submissions cost credits: when they are stopped, it is said whether there was one.
+PAID_COMMANDS = ("modify", "redo", "batch")
 SIGNAL_WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "terminal closed"}
 
 
@@ -93,7 +95,7 @@ def main(argv: Sequence[str], clock: "Clock | None" = None) -> int:
     except Stopped as stop:
         signals.let_go()
         _leave(128 + stop.signum)
-        return _stop(stop.signum)
+        return _stop(stop.signum, argv)
     except BrokenPipeError:
         streams.abandon_stdout()
         messages.show_running(here.results)
@@ -160,10 +162,14 @@ def _words(argv: Sequence[str]) -> list[str]:
 
 
 def _misused(error: UsageError, argv: Sequence[str]) -> int:
-    """A command line that was not understood has set no mode: --json is looked for in its words."""
+    _look_for_json(argv)
+    return _fail(error)
+
+
+def _look_for_json(argv: Sequence[str]) -> None:
+    """A command line that was not understood, or not read any more, has set no mode."""
     words = list(argv)
     streams.configure(as_json="--json" in words[: words.index("--") if "--" in words else None])
-    return _fail(error)
 
 
 def _leave(code: int) -> int:
@@ -213,13 +219,19 @@ def _help_hint(argv: Sequence[str]) -> str:
     dashed = next((word for word in argv if word.startswith("-") and os.path.isfile(word)), None)
     if dashed is not None:
         return f"for the file of that name: ./{dashed}"
-    command = next((word for word in argv if word in COMMANDS), None)
+    command = _command_of(argv)
     return f"luma {command} --help" if command else "luma --help"
 
 
-def _stop(signum: int) -> int:
+def _command_of(argv: Sequence[str]) -> str | None:
+    return next((word for word in argv if word in COMMANDS), None)
+
+
+def _stop(signum: int, argv: Sequence[str]) -> int:
     name = signal.Signals(signum).name
-    messages.show_stop(SIGNAL_WORDS.get(name, name), 128 + signum, invocation.get().results)
+    _look_for_json(argv)
+    is_paid = _command_of(argv) in PAID_COMMANDS
+    messages.show_stop(SIGNAL_WORDS.get(name, name), 128 + signum, invocation.get().results, is_paid=is_paid)
     if name == "SIGINT" and os.name == "posix":
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)

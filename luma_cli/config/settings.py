@@ -47,7 +47,9 @@ VARIABLES = {
 KEYS = tuple(DEFAULTS)
 SECRETS = ("api_key", "webhook_key")
 PROMPT = "prompt."
+# No limits are documented; these keep a mistaken file, or a slip of the finger, from being sent.
 MAX_PROMPT = 100_000
+MAX_TAKES = 1000
 
 _PROMPT_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 from luma_cli.api.task import SavedFile, Task
 from luma_cli.edits.budget import Spending
 from luma_cli.edits.events import Ended, Failed, Tally, Warned
 from luma_cli.edits.request import Entry
-from luma_cli.edits.run import RUN_AGAIN, Plan, Run
+from luma_cli.edits.run import RUN_AGAIN, STDOUT, Plan, Run
+from luma_cli.edits.save import other_kind
 from luma_cli.edits.sources.joiner import Joiner, Whole
 from luma_cli.edits.sources.recipes import write_recipe
 from luma_cli.errors import FileError, LumaError, OutcomeUnknown
@@ -41,7 +43,7 @@ class Endings:
         self._count += 1
         self._run.results.see(task)
         try:
-            self._run.report(Ended(entry.name, task, entry.entry_id, entry.line, entry.output, entry.clip_name))
+            self._report(Ended(entry.name, task, entry.entry_id, entry.line, entry.output, entry.clip_name))
         except LumaError as error:
             self._count -= 1
             self.fail(entry, self._plan.not_saved(error, task.task_id), task)
@@ -82,7 +84,14 @@ class Endings:
             write_recipe(self._run, first, file, overwrite=self._plan.overwrite, whole=facts)
         self._run.results.next_step = None if entry.entry_id is None else RUN_AGAIN
         self._run.results.see(task)
-        self._run.report(Ended(entry.name, task, entry.entry_id, entry.line, entry.output, request.clip.name, pieces))
+        self._report(Ended(entry.name, task, entry.entry_id, entry.line, entry.output, request.clip.name, pieces))
+
+    def _report(self, ended: Ended) -> None:
+        for file in ended.task.files:
+            if ended.output != STDOUT and (other := other_kind(Path(file.path))) is not None:
+                name = Path(file.path).name
+                self._run.report(Warned(f"{name} is {other}, whatever its name says: videos are saved as they come"))
+        self._run.report(ended)
 
     def _look_at_whole(self, whole: Whole) -> None:
         """Pieces that have all ended, and not all well, are the end of a clip that is not made."""

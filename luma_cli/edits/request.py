@@ -18,7 +18,7 @@ from luma_cli.api.hosts import is_link
 from luma_cli.api.models import LUMA, Model, canonical_options, check_watermark
 from luma_cli.api.task import Edit, Task
 from luma_cli.config.environment import expand_home
-from luma_cli.config.settings import Settings
+from luma_cli.config.settings import MAX_PROMPT, Settings
 from luma_cli.downloads.file_names import PATTERN, PATTERN_WITH_PROMPT, Naming, stem_of
 from luma_cli.edits.run import Finishing
 from luma_cli.errors import FileError, Finding, UsageError
@@ -32,13 +32,9 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 KEEP, SILENT = "keep", "none"  # of --audio
-# No limit is documented; these keep a mistaken file from being sent.
-MAX_PROMPT = 100_000
 MAX_TEXT = 2_000
 # Blanks, and what editors and web pages leave beside them: byte order marks, zero-width spaces and joiners.
 _UNSEEN = "[\\s\u200b\u200c\u200d\u2060\ufeff]+"
-# Words of an unquoted prompt, as a shell hands them over.
-MAX_WORD = 40
 
 
 @dataclass(frozen=True)
@@ -379,28 +375,14 @@ def check_local(clip: Clip, option: str) -> None:
         raise UsageError(f"{option} is for local clips", hint="download the video first and give the file")
 
 
-def parse_clips(names: Sequence[str], find_task: Callable[[str], Clip | None] = lambda _: None) -> list[Clip]:
-    """The clips that a command line names, each read once. `find_task` gives the result of the task of a name.
+def find_clip(name: str, find_task: Callable[[str], Clip | None]) -> Clip:
+    """The clip of a name as typed; `find_task` gives the result of a task, unless a file has that name.
 
     Raises:
-        UsageError: one is neither link nor file; nothing of the command is to be sent then.
+        UsageError: it is neither link, file nor task.
     """
-    parsed: dict[str, Clip] = {}
-    names = [expand_home(name) for name in names]
-    for name in names:
-        if name not in parsed:
-            try:
-                parsed[name] = (None if _may_be_clip(name) else find_task(name)) or parse_clip(name)
-            except UsageError as error:
-                if names[0] != name and all(_is_word(other) for other in names[names.index(name) :]):
-                    error.hint = 'quote the prompt: -p "Heavy snow falls"'
-                raise
-    return [parsed[name] for name in names]
-
-
-def _may_be_clip(name: str) -> bool:
-    """A file of that name wins over a task."""
-    return "://" in name or os.path.lexists(name)
+    name = expand_home(name)
+    return (None if "://" in name or os.path.lexists(name) else find_task(name)) or parse_clip(name)
 
 
 def parse_clip(name: str) -> Clip:
@@ -459,9 +441,3 @@ def check_text(name: str, text: str, maximum: int) -> None:
         raise UsageError(f"{name} is longer than {maximum} characters")
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise UsageError(f"{name} is not valid text")
-
-
-def _is_word(name: str) -> bool:
-    """Part of a prompt that was not quoted, and not the name of a clip."""
-    is_path = re.search(r"[/\\]|\.\w+\Z", name) is not None
-    return len(name) <= MAX_WORD and not is_path and not os.path.exists(name)

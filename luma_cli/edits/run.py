@@ -25,7 +25,7 @@ class Results:
     """Collects what becomes of `count` edits. Used from one thread.
 
     `next_step` is what to say when the run is stopped, instead of the command that waits for its tasks;
-    `save_option` is the option that saves their videos. `spends`: the command submits; `has_sent`: it may have sent;
+    `save_option` is the option that saves their videos. `has_sent`: something may have been submitted;
     `is_in_doubt`: it was stopped before the reply came. `clips` are the sources by task id, as the user named them;
     `refused` is what has no task; `shard` is the part of a batch that this run is to make.
     """
@@ -37,7 +37,7 @@ class Results:
         self.running: dict[str, None] = {}  # an ordered set
         self.next_step: str | None = None
         self.save_option = ""
-        self.spends = self.has_sent = self.is_in_doubt = False
+        self.has_sent = self.is_in_doubt = False
         self.clips: dict[str, str] = {}
         self.refused: list[Failed] = []
         self.shard: str | None = None

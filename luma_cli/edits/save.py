@@ -270,6 +270,18 @@ def paths_of(run: Run, task: Task, naming: Naming, name: str) -> list[Path]:
     return [first, *(first.with_name(f"{first.stem}-{n}{first.suffix}") for n in range(2, count + 1))]
 
 
+def other_kind(path: Path) -> str | None:
+    """What a saved file is, if its name says that it is another kind of video. MP4 and MOV are near enough."""
+    claimed = next((kind for kind, suffix in headers.EXTENSIONS.items() if suffix == path.suffix.lower()), None)
+    try:
+        kind = headers.sniff_file(path)
+    except OSError:
+        return None
+    if claimed is None or kind is None or claimed == kind or {claimed, kind} == {"mp4", "mov"}:
+        return None
+    return headers.name_of(kind)
+
+
 def _save_all(task: Task, steps: Sequence[SaveOne]) -> Saved:
     """In a thread: do the work; one failed result does not cost the others."""
     files: list[SavedFile] = []

@@ -82,14 +82,20 @@ def show_findings(findings: Sequence[Finding], raised: Sequence[Finding] = ()) -
         _say_json({"findings": [finding_members(finding) for finding in findings]})
 
 
-def show_stop(what: str, exit_code: int, results: "Results | None") -> None:
-    """Say that we were stopped, what becomes of the tasks, and the command that goes on."""
-    message, hint, running = what, None, []
+def show_stop(what: str, exit_code: int, results: "Results | None", *, is_paid: bool) -> None:
+    """Say that we were stopped, what becomes of the tasks, and the command that goes on.
+
+    `is_paid`: the command submits. `results` are None before it has begun.
+    """
+    words, hint, running = [what], None, []
+    if is_paid and (results is None or not (results.has_sent or results.tasks)):
+        words.append("nothing was submitted or charged")
     if results is not None:
         running = list(results.running)
-        message = "; ".join([what, *_left_behind(results)])
+        words += _left_behind(results)
         hint = OutcomeUnknown.NEXT_STEP if results.is_in_doubt else results.next_step
         hint = hint or (results.way_on() if running else None)
+    message = "; ".join(words)
     streams.clear_echo()
     streams.say(f"luma: {message}")
     if hint is not None:
@@ -100,15 +106,13 @@ def show_stop(what: str, exit_code: int, results: "Results | None") -> None:
 
 
 def _left_behind(results: "Results") -> list[str]:
-    """What becomes of tasks, or that there are none."""
+    """What becomes of tasks."""
     done = len(results.done)
     going = len(results.running) - done
     words = [f"{going} task(s) go on"] if going else []
     if done:
         one = "the edit is done, its video is not saved yet"
         words.append(one if done == results.count == 1 else f"{done} edit(s) are done and not saved yet")
-    if results.spends and not results.has_sent and not results.tasks:
-        words.append("nothing was submitted or charged")
     if results.is_in_doubt:
         words.append("nobody knows whether a task was created")
     return words

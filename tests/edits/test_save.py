@@ -38,6 +38,23 @@ def task_id(luma: Luma, sandbox: Sandbox) -> str:
     return made
 
 
+@pytest.mark.parametrize(
+    ("name", "warning"),
+    [
+        ("a.avi", "luma: warning: a.avi is an MP4 file, whatever its name says: videos are saved as they come\n"),
+        ("a.MKV", "luma: warning: a.MKV is an MP4 file, whatever its name says: videos are saved as they come\n"),
+        ("a.mov", ""),
+        ("a.bin", ""),
+    ],
+)
+def test_a_name_that_claims_another_container_is_warned_of(
+    luma: Luma, sandbox: Sandbox, task_id: str, name: str, warning: str
+) -> None:
+    code, out, err = luma("download", "-o", name, "--quiet")
+
+    assert (code, out, err) == (0, f"{name}\n", warning)
+
+
 # --- which ---
 
 

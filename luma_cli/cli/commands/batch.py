@@ -56,9 +56,10 @@ def batch(
 ) -> None:
     """Make the edits of a file. Prints one JSON line per row as it ends; run again, it goes on where it stopped.
 
-    Columns, or keys of JSONL: prompt, video; and as far as needed watermark, output, id, takes, trim, audio, match,
-    fit, split, model, set (NAME=VALUE;NAME=VALUE, in JSONL an object). CSV may have commas, semicolons or tabs. With
-    split, which needs output, a clip that is too long for one edit is edited in pieces; its line has them all.
+    Columns, or keys of JSONL: prompt, video; and as far as needed watermark, output, id, takes (1 to 1000), trim,
+    audio, match, fit, split, model, set (NAME=VALUE;NAME=VALUE, in JSONL an object). CSV may have commas, semicolons or
+    tabs. With split, which needs output, a clip that is too long for one edit is edited in pieces; its line has them
+    all.
 
     A row is known by its id (made of its content where it has none), prompt, clip and watermark: what was submitted
     before is not paid again, but awaited, saved or reported. A row that was refused is submitted again; to redo one

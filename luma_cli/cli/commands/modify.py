@@ -40,6 +40,7 @@ def modify(
     from luma_cli.edits.sources.command_line import find_clips, make_requests, with_account
 
     with given.open_run() as run:
-        plan, server, asked = given.settle(run, needs_prompt=True)
         run = with_account(run)
-        given.carry_out(run, plan, server, make_requests(run.settings, find_clips(run, videos), asked))
+        clips = find_clips(run, videos)
+        plan, server, asked = given.settle(run, needs_prompt=True)
+        given.carry_out(run, plan, server, make_requests(run.settings, clips, asked))

@@ -83,7 +83,10 @@ TaskArgument = Annotated[
 Output = Annotated[
     str | None,
     typer.Option(
-        *("-o", "--output"), metavar="PATH|DIR|-", parser=expand_home, help="Save the video there; - is stdout."
+        *("-o", "--output"),
+        metavar="PATH|DIR|-",
+        parser=expand_home,
+        help="Save the video (MP4) there; - is stdout.",
     ),
 ]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing file.")]
@@ -129,7 +132,9 @@ PromptFile = Annotated[
         *("-F", "--prompt-file"), metavar="FILE|-", parser=expand_home, help="Read the prompt from a file or stdin."
     ),
 ]
-Takes = Annotated[int, typer.Option("--takes", min=1, max=1000, metavar="N", help="Submit each edit N times.")]
+Takes = Annotated[
+    int, typer.Option("--takes", min=1, max=settings.MAX_TAKES, metavar="N", help="Submit each edit N times.")
+]
 
 
 def parse_model(name: str) -> str:
@@ -518,7 +523,6 @@ def make_plan(
     if plan.output == STDOUT:
         _check_stdout()
     run.results.save_option = plan.option
-    run.results.spends = plan.paid or plan.rides_out_limits
     return plan
 
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from luma_cli.api.models import find_model, parse_options
 from luma_cli.config.settings import Settings
@@ -25,7 +27,7 @@ from luma_cli.edits.request import (
     check_local,
     check_texts,
     choose_watermark,
-    parse_clips,
+    find_clip,
     part_of,
     takes_watermark,
     with_auto_key,
@@ -62,7 +64,28 @@ def find_clips(run: Run, names: Sequence[str]) -> list[Clip]:
     Raises:
         UsageError: one is none of these; nothing of the command is to be sent then.
     """
-    return parse_clips(names, lambda name: find_task_clip(run, name))
+    clips: dict[str, Clip] = {}
+    for index, name in enumerate(names):
+        if name not in clips:
+            try:
+                clips[name] = find_clip(name, lambda name: find_task_clip(run, name))
+            except UsageError as error:
+                error.hint = _hint_of_prompt(names, index) or error.hint
+                raise
+    return [clips[name] for name in names]
+
+
+def _hint_of_prompt(names: Sequence[str], index: int) -> str | None:
+    """What to type instead, if a prompt without quotes or without its option stands among the clips."""
+    words = list(takewhile(_is_text, names[index:]))
+    if words and " " in words[0]:
+        return 'a prompt needs its option: -p "Heavy snow falls"'
+    return 'quote the prompt: -p "Heavy snow falls"' if len(words) > (index == 0) else None
+
+
+def _is_text(name: str) -> bool:
+    """Words of a prompt rather than the name of a clip."""
+    return re.search(r"[/\\]|\.\w+\Z", name) is None and not os.path.exists(name)
 
 
 def make_ready(

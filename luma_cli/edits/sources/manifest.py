@@ -10,7 +10,7 @@ from pathlib import Path
 from luma_cli.api.models import find_model
 from luma_cli.config.settings import Settings
 from luma_cli.downloads.target import target_key
-from luma_cli.edits.request import Clip, EditRequest, Entry, check_texts, parse_clips, part_of, with_row_key
+from luma_cli.edits.request import Clip, EditRequest, Entry, check_texts, find_clip, part_of, with_row_key
 from luma_cli.edits.run import Finishing
 from luma_cli.edits.sources.command_line import is_same_file
 from luma_cli.edits.sources.manifest_rows import ManifestEntry, ids_of_takes, plain_path
@@ -101,7 +101,7 @@ def _request_of(
     """One whose clip cannot be read carries the error."""
     if row.video not in clips:
         try:
-            [clips[row.video]] = parse_clips([row.video], find_task)
+            clips[row.video] = find_clip(row.video, find_task)
         except UsageError as error:
             clips[row.video] = error
     clip, model = clips[row.video], find_model(row.model)

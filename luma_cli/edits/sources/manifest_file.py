@@ -10,35 +10,11 @@ from typing import Any
 
 from luma_cli.errors import UsageError
 
-COLUMNS = (
-    *(
-        "prompt",
-        "video",
-        "watermark",
-        "output",
-        "id",
-        "takes",
-        "trim",
-        "audio",
-        "match",
-        "fit",
-        "split",
-        "model",
-        "set",
-    ),
-)
-
-
 NEEDED = ("prompt", "video")
-
-
+COLUMNS = (*NEEDED, "watermark", "output", "id", "takes", "trim", "audio", "match", "fit", "split", "model", "set")
 # How alike an unknown column must be to a known one to be taken for a slip: `notes` is no `takes`, `vidoe` is `video`.
 LIKENESS = 0.75
-
-
 _SUFFIX = re.compile(r"(url|link|file|path|text|name)s?$")
-
-
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
     (b"\xff\xfe\x00\x00", "utf-32"),

@@ -12,6 +12,7 @@ from luma_cli.api.models import check_options, check_watermark, find_model, pars
 from luma_cli.api.options import split_settings
 from luma_cli.api.task import DEFAULT_MODEL
 from luma_cli.config.environment import expand_home
+from luma_cli.config.settings import MAX_TAKES
 from luma_cli.downloads.file_names import why_not
 from luma_cli.edits.events import Checked, Warned
 from luma_cli.edits.finish import check_finishing
@@ -35,21 +36,11 @@ from luma_cli.video.ffmpeg import find_ffmpeg
 from luma_cli.video.trim_range import Trim, parse_trim
 
 TEXTS = ("prompt", "video", "watermark", "output", "id", "trim", "audio", "model")
-
-
 SWITCHES = ("match", "fit", "split")
-
-
 MAX_ID = 200
-
 MAX_OUTPUT = 1000
-
-MAX_TAKES = 100
-
 MAX_FAULTS = 20
 _YES, _NO = ("true", "yes", "y", "on", "1"), ("false", "no", "n", "off", "0")
-
-
 _ONE_PER_LINE = "one object per line: jq -c '.[]' FILE.json > FILE.jsonl"
 
 

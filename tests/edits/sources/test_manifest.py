@@ -231,8 +231,8 @@ def test_an_id_that_is_made_does_not_depend_on_the_spelling(old: str, new: str) 
         ('{"prompt": "a", "video": "c", "output": "..\\\\x"}', "output is not the name of a file inside"),
         ('{"prompt": "a", "video": "c", "output": "CON.mp4"}', "output is not allowed"),
         ('{"prompt": "a", "Prompt": "b", "video": "c"}', "a key stands there twice"),
-        ('{"prompt": "a", "video": "c", "takes": 0}', "takes is not a number from 1 to 100"),
-        ('{"prompt": "a", "video": "c", "takes": true}', "takes is not a number from 1 to 100"),
+        ('{"prompt": "a", "video": "c", "takes": 0}', "takes is not a number from 1 to 1000"),
+        ('{"prompt": "a", "video": "c", "takes": true}', "takes is not a number from 1 to 1000"),
         ('{"prompt": "a", "video": "c", "takes": 2, "output": "x.mp4"}', "output names one file for 2 takes"),
         ('{"prompt": "a", "video": "c", "split": true}', "split needs output, the file for the whole clip"),
         (

@@ -51,19 +51,19 @@ def find_made(run: Run, word: str) -> Made:
         raise UsageError(f"the journal does not know what made {row.label}", hint="luma modify VIDEO -p TEXT")
     details = row.details
     made = Made(
-        row.label,
-        task.prompt,
-        row.source or task.video_url or "",
-        task.watermark,
-        details.trim,
-        task.model,
-        details.options,
-        details.source_sha256,
-        details.parent_task_id,
-        task.video_url,
-        details.audio,
-        details.match,
-        details.fit is not None,
+        label=row.label,
+        prompt=task.prompt,
+        source=row.source or task.video_url or "",
+        watermark=task.watermark,
+        trim=details.trim,
+        model=task.model,
+        options=details.options,
+        sha256=details.source_sha256,
+        parent_task_id=details.parent_task_id,
+        uploaded=task.video_url,
+        audio=details.audio,
+        match=details.match,
+        fit=details.fit is not None,
         row=row,
     )
     split = run.journal.splits.get(details.piece_of) if details.piece_of is not None else None

@@ -17,6 +17,7 @@ from luma_cli.errors import FileError, Unavailable, UsageError, reason
 from luma_cli.output import messages, streams
 from luma_cli.sandbox import MODELS, SCENARIOS, FfmpegMissing, Sandbox
 from luma_cli.signals import Stopped
+from luma_cli.video.ffmpeg import find_ffmpeg
 
 # Four attempts of 15 s each, twice for a duplicate, and the pauses between.
 TRIGGER_BUDGET = 150.0
@@ -47,7 +48,7 @@ def make_sandbox(
             webhook_key=settings.environment("LUMA_WEBHOOK_KEY"),
             prices=parse_prices(prices),
             realistic=realistic,
-            ffmpeg=settings.environment("LUMA_FFMPEG"),
+            ffmpeg=_ffmpeg(),
         )
         server.start()
     except FfmpegMissing as error:
@@ -57,6 +58,14 @@ def make_sandbox(
     except OSError as error:
         raise FileError(f"cannot listen on port {port}: {reason(error)}") from error
     return server
+
+
+def _ffmpeg() -> str | None:
+    """The ffmpeg that luma itself would take, None if there is none: then there are no realistic results."""
+    try:
+        return find_ffmpeg(settings.environment("LUMA_FFMPEG")).path
+    except UsageError:
+        return None
 
 
 def parse_prices(words: Iterable[str]) -> dict[str, float]:
@@ -85,6 +94,9 @@ def run(server: Sandbox, command: list[str]) -> int:
             status = _wait(process)
     except OSError as error:
         raise UsageError(f"cannot run {command[0]}: {reason(error)}") from error
+    except Stopped:
+        messages.note("the sandbox has ended, and its tasks with it: there is nothing to wait for")
+        raise
     finally:
         server.stop()
         shutil.rmtree(state, ignore_errors=True)

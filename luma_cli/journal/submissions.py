@@ -152,7 +152,10 @@ class Submissions(Lookups):
                 self._settle(number, Outcome.REFUSED, error)
             raise
         except Stopped:
-            self._settle(number, Outcome.UNKNOWN if signals.is_held() else Outcome.REFUSED)
+            if signals.is_held():
+                self._settle(number, Outcome.UNKNOWN)
+            else:
+                self._settle(number, Outcome.REFUSED, LumaError("stopped before it was sent: nothing was charged"))
             raise
         finally:
             signals.release()

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 OnSeconds = Callable[[float, float], None]  # seconds done, seconds in all
 
-INSTALL = "pip install 'kie-luma[ffmpeg]', or get it from https://ffmpeg.org"
+INSTALL = "get it from https://ffmpeg.org, or with luma itself: pip install 'kie-luma[ffmpeg]'"
 # ffmpeg's name of the demuxer for what the first bytes are. Named, since a playlist that poses as a clip could else
 # make ffmpeg put other files of the user's into the result.
 DEMUXERS = {
@@ -143,7 +143,10 @@ def _candidates(named: str | None) -> Iterator[Ffmpeg]:
     if named:
         found = shutil.which(named)
         if found is None:
-            raise UsageError(f"LUMA_FFMPEG is {named}, which is not a program", hint=INSTALL)
+            raise UsageError(
+                f"LUMA_FFMPEG is {named}, which is not a program",
+                hint="correct it, or unset it to have ffmpeg looked for",
+            )
         yield Ffmpeg(found)
     on_path = shutil.which("ffmpeg")
     if on_path is not None:

@@ -277,6 +277,7 @@ def test_ctrl_c_during_an_edit_names_the_way_on(start: Callable[..., Started]) -
 
     assert ended.code == -2
     assert f"hint: luma wait {task_id}" in ended.err
+    assert "luma: the sandbox has ended, and its tasks with it" in ended.err
 
 
 # Without a command
@@ -437,11 +438,21 @@ def test_realistic_without_ffmpeg_exits_2_and_says_how_to_get_it(
     words: list[str], luma: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     code, out, err = luma("sandbox", *words, "--", sys.executable, "-c", "print(7)")
 
     assert (code, out) == (2, "")
     assert "luma: error: realistic results need ffmpeg" in err
     assert "hint: install ffmpeg" in err
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_realistic_takes_the_ffmpeg_of_the_extra(run: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "imageio_ffmpeg.py").write_text(f"def get_ffmpeg_exe():\n    return {shutil.which('ffmpeg')!r}\n")
+    no_tools = str(tmp_path / "empty")
+    command = ["sandbox", "--realistic", "--", sys.executable, "-c", "print(7)"]
+
+    assert run(*command, PATH=no_tools, PYTHONPATH=str(tmp_path))[:2] == (0, "7\n")
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")

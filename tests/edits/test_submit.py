@@ -830,7 +830,8 @@ def test_a_signal_before_the_connection_stands_has_sent_nothing(
             out, err = process.communicate()
 
     assert (process.returncode, out, "Traceback" in err) == (code, "", False), err
-    check_row(rows(), Outcome.REFUSED)
+    row = check_row(rows(), Outcome.REFUSED)
+    assert row.task.error_message == "stopped before it was sent: nothing was charged"
 
 
 @POSIX

@@ -1,11 +1,10 @@
 """Local clips on their way into the service's temporary store: made ready, each content once, beside the polls."""
 
 import contextlib
-import functools
 import logging
 import queue
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +27,8 @@ log = logging.getLogger(__name__)
 UPLOAD_LIFE = 20 * 3600.0
 # A host that does not say at once whether a file is there is not worth the wait.
 ALIVE_BUDGET = 10.0
+# Characters of a clip's name in that of what is made of it: the whole may be as long as a name can be.
+MAX_STEM = 60
 
 
 @dataclass(frozen=True)
@@ -151,30 +152,38 @@ def deliver(request: EditRequest, client: Client, report: Report, ffmpeg: str | 
     """
     path = request.clip.path
     assert path is not None  # noqa: S101  a link is not delivered
-    with contextlib.ExitStack() as stack:
-        folder = functools.partial(_folder, stack, path)
-        if request.piece is not None:
-            made = _cut(request, request.piece, path, folder, report, ffmpeg)
-        elif request.fit and (why := _reasons(request, path)):
-            made = _fitted(request, path, why, folder, report, ffmpeg)
-        elif request.trim is not None:
-            tool = find_ffmpeg(ffmpeg, NEEDS, option="--trim")
-            with transferring(report, f"trim {path.name}", "seconds") as on_seconds:
-                seconds = request.model.limits.max_seconds
-                made = stack.enter_context(trimmed(path, request.trim, seconds, tool, on_seconds))
-        else:
-            made = path
-        link = upload(made, client, report)
+    why = _reasons(request, path) if request.fit and request.piece is None else ()
+    if not why and request.piece is None and request.trim is None:
+        link = upload(path, client, report)
+    else:
+        number = "" if request.piece is None else f"-{request.piece.index:03}"
+        with _folder(path) as folder:
+            target = Path(folder) / f"{path.stem[:MAX_STEM]}{number}.mp4"
+            link = upload(_made(request, path, why, target, report, ffmpeg), client, report)
     check_unchanged(request.clip)
     return link
 
 
-def _folder(stack: contextlib.ExitStack, path: Path) -> Path:
+def _folder(path: Path) -> "tempfile.TemporaryDirectory[str]":
     """A folder for what is made of the clip at `path`, that goes when it is uploaded."""
     try:
-        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="luma-clip-", ignore_cleanup_errors=True)))
+        return tempfile.TemporaryDirectory(prefix="luma-clip-", ignore_cleanup_errors=True)
     except OSError as error:
         raise FileError(f"no room to work on {path.name}: {reason(error)}") from error
+
+
+def _made(
+    request: EditRequest, path: Path, why: tuple[str, ...], target: Path, report: Report, ffmpeg: str | None
+) -> Path:
+    """What is uploaded: `target`, or the clip itself if it is to be cut and fits as it is."""
+    limits = request.model.limits
+    if request.piece is not None:
+        return _cut(request, request.piece, path, target, report, ffmpeg)
+    if why:
+        return _fitted(request, path, why, target, report, ffmpeg)
+    tool = find_ffmpeg(ffmpeg, NEEDS, option="--trim")
+    with transferring(report, f"trim {path.name}", "seconds") as on_seconds:
+        return trimmed(tool, path, request.trim, limits.max_seconds, target, on_seconds=on_seconds)
 
 
 def _reasons(request: EditRequest, path: Path) -> tuple[str, ...]:
@@ -194,11 +203,11 @@ def _fitted(
     request: EditRequest,
     path: Path,
     why: tuple[str, ...],
-    folder: Callable[[], Path],
+    target: Path,
     report: Report,
     ffmpeg: str | None,
 ) -> Path:
-    tool, target = find_ffmpeg(ffmpeg, fit.NEEDS, option="--fit"), folder() / f"{path.stem}.mp4"
+    tool = find_ffmpeg(ffmpeg, fit.NEEDS, option="--fit")
     with transferring(report, f"fit {path.name}", "seconds") as on_seconds:
         limits = request.model.limits
         done = fit.fitted(tool, path, why, limits, target, trim=request.trim, on_seconds=on_seconds)
@@ -207,11 +216,8 @@ def _fitted(
     return target
 
 
-def _cut(
-    request: EditRequest, piece: PieceOf, path: Path, folder: Callable[[], Path], report: Report, ffmpeg: str | None
-) -> Path:
+def _cut(request: EditRequest, piece: PieceOf, path: Path, target: Path, report: Report, ffmpeg: str | None) -> Path:
     tool = find_ffmpeg(ffmpeg, split.NEEDS, option="--split")
-    target = folder() / f"{path.stem}-{piece.index:03}.mp4"
     cut = split.Piece(piece.index - 1, piece.first_frame, piece.frames)
     with transferring(report, f"cut piece {piece.index} of {piece.count}", "seconds") as on_seconds:
         split.cut_piece(tool, look(tool, path), cut, request.model.limits, target, on_seconds=on_seconds)

@@ -115,7 +115,8 @@ _TEXT = (
 def _filters(prompt: str, mark: str) -> str:
     red, green, blue = _TINTS[_digest(prompt)[0] % len(_TINTS)].split(":")
     tint = f"colorchannelmixer=rr={red}:gg={green}:bb={blue}"
-    longer = f"fps={RATE},tpad=stop_mode=clone:stop={MORE_FRAMES}"
+    # A model sees pictures: what a file shows before the first one is not in its result.
+    longer = f"setpts=PTS-STARTPTS,fps={RATE},tpad=stop_mode=clone:stop={MORE_FRAMES}"
     return ",".join([longer, _SCALE, "format=rgb24", tint, mark, "format=yuv420p"])
 
 

@@ -6,11 +6,13 @@ import re
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from luma_cli.errors import LumaError, UsageError
+from luma_cli.video import headers
+from luma_cli.video.containers.timing import is_lead
 from luma_cli.video.ffmpeg import Ffmpeg, first_reason, kind_of, query, read_from, run
 
 # Anchored at the line's beginning, before what a file says about itself. Streams of a program or group, as versions
@@ -64,12 +66,16 @@ class Stream:
 
 @dataclass(frozen=True)
 class Timeline:
-    """When the packets of a stream are shown, in order, in ticks of `unit` seconds; `last` is the last length."""
+    """When the packets of a stream are shown, in order, in ticks of `unit` seconds; `last` is the last length.
+
+    `lead` is how much earlier than that the file shows the first one, which it holds for as much longer.
+    """
 
     unit: Fraction
     ticks: "array[int]"
     last: int
     first_packet: int  # the first one in the file, whether it is shown or not
+    lead: int = 0
 
     @property
     def count(self) -> int:
@@ -79,6 +85,11 @@ class Timeline:
     def start(self) -> Fraction:
         """Seconds."""
         return self.ticks[0] * self.unit
+
+    @property
+    def shown_from(self) -> Fraction:
+        """Seconds."""
+        return self.start - self.lead * self.unit
 
     @property
     def end(self) -> Fraction:
@@ -272,8 +283,7 @@ def look(ffmpeg: Ffmpeg, path: Path, *, failure: type[LumaError] = UsageError, v
         (stream, survey.timelines.get(stream.index) or _times(ffmpeg, path, kind, stream.index, failure))
         for stream in pictures
     ]
-    if kind == "avi":
-        timelines = [(stream, _without_lead(times)) for stream, times in timelines]
+    timelines = [(stream, _without_lead(times, kind)) for stream, times in timelines]
     shown = [(stream, times) for stream, times in timelines if times.count]
     if not shown:
         raise failure(f"{path.name} has no picture")
@@ -286,13 +296,21 @@ def look(ffmpeg: Ffmpeg, path: Path, *, failure: type[LumaError] = UsageError, v
     return Footage(path, kind, survey.streams, picture, timeline, survey.seconds)
 
 
-def _without_lead(timeline: Timeline) -> Timeline:
-    """AVI has slots, not times, and ffmpeg leaves the second one empty for encoders with a delay: no change of rate."""
+def _without_lead(timeline: Timeline, kind: str) -> Timeline:
+    """A first frame that lasts longer than the others by a container's doing, in a clip of a constant rate otherwise.
+
+    AVI has slots, not times, and ffmpeg leaves the second one empty for encoders with a delay.
+    """
     ticks = timeline.ticks
-    if len(ticks) < 3 or ticks[1] - ticks[0] != 2 * (step := ticks[2] - ticks[1]):
+    if len(ticks) < 3:
         return timeline
-    closed = array("q", [ticks[0], *(tick - step for tick in ticks[1:])])
-    without = Timeline(timeline.unit, closed, timeline.last, timeline.first_packet)
+    first, step = ticks[1] - ticks[0], ticks[2] - ticks[1]
+    if kind == "avi" and first == 2 * step:
+        without = replace(timeline, ticks=array("q", [ticks[0], *(tick - step for tick in ticks[1:])]))
+    elif kind in headers.CONTAINERS and is_lead(first, step, round(1 / timeline.unit)):
+        without = replace(timeline, ticks=array("q", [ticks[1] - step, *ticks[1:]]), lead=first - step)
+    else:
+        return timeline
     return timeline if without.constant_rate is None else without
 
 

@@ -107,7 +107,8 @@ def find_sound(ffmpeg: Ffmpeg, path: Path, *, start: float = 0.0) -> Sound | Non
     has_picture = any(other.kind == "video" and not other.is_cover for other in streams)
     if has_picture:
         footage = look(ffmpeg, path, failure=FileError)
-        zero = footage.timeline.start + first_frame(footage, start) / footage.rate
+        number, timeline = first_frame(footage, start), footage.timeline
+        zero = timeline.start + number / footage.rate if number else timeline.shown_from
         shown = {stream.index, footage.picture.index}
     else:
         zero, shown = (decoded.start if kind in BEGIN_WITH_SOUND else Fraction(0)), {stream.index}

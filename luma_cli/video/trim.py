@@ -1,14 +1,10 @@
 """Cut a clip to what the model takes, by frames."""
 
-import contextlib
 import math
-import shutil
-import tempfile
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from luma_cli.errors import FileError, UsageError, reason
+from luma_cli.errors import UsageError
 from luma_cli.video import headers
 from luma_cli.video.encode import Range, Shape, encode, sound_of
 from luma_cli.video.ffmpeg import Ffmpeg, Need, OnSeconds
@@ -20,11 +16,16 @@ NEEDS = frozenset({Need.H264, Need.AAC, Need.TIMING})
 QUALITY = 17
 
 
-@contextlib.contextmanager
 def trimmed(
-    path: Path, trim: Trim | None, max_seconds: float, ffmpeg: Ffmpeg, on_seconds: OnSeconds | None = None
-) -> Iterator[Path]:
-    """An MP4 of the part of the clip that `trim` names, of `max_seconds` at most; it is gone after the block.
+    ffmpeg: Ffmpeg,
+    path: Path,
+    trim: Trim | None,
+    max_seconds: float,
+    target: Path,
+    *,
+    on_seconds: OnSeconds | None = None,
+) -> Path:
+    """Write `target`, an MP4 of the part of the clip that `trim` names, of `max_seconds` at most; gives its path.
 
     A clip that fits as it is is given back itself: cutting encodes anew, which costs quality.
 
@@ -35,21 +36,12 @@ def trimmed(
     trim = trim or Trim()
     footage = look(ffmpeg, path, verb="trim")
     if _fits(footage, trim, max_seconds):
-        yield path
-        return
-    try:
-        folder = tempfile.mkdtemp(prefix="luma-trim-")
-    except OSError as error:
-        raise FileError(f"cannot trim {path.name}: {reason(error)}") from error
-    try:
-        target = Path(folder) / f"{path.stem}.mp4"
-        shape = Shape(footage.rate, quality=QUALITY)
-        cut = range_of(footage, trim, max_seconds)
-        sound = sound_of(ffmpeg, path, footage.kind, footage.streams)
-        encode(ffmpeg, footage, cut, shape, target, f"trim {path.name}", sound=sound, on_seconds=on_seconds)
-        yield target
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        return path
+    cut = range_of(footage, trim, max_seconds)
+    sound = sound_of(ffmpeg, path, footage.kind, footage.streams)
+    shape = Shape(footage.rate, quality=QUALITY)
+    encode(ffmpeg, footage, cut, shape, target, f"trim {path.name}", sound=sound, on_seconds=on_seconds)
+    return target
 
 
 def range_of(footage: Footage, trim: Trim, max_seconds: float) -> Range:

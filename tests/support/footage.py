@@ -55,6 +55,7 @@ RECIPES: dict[str, list[str]] = {
     "film.mov": [*picture("24000/1001", 3), *tone(3), *X264, "-c:a", "pcm_s16le"],
     "pcm24.mov": [*picture("25", 2), *tone(2), *X264, "-c:a", "pcm_s24le"],
     "fifty.mp4": [*picture("50", 2), *tone(2, 44100), *X264, *AAC],
+    "fragments.mp4": [*picture("30", 2), *tone(2), *X264, *AAC, "-g", "15", "-movflags", "frag_keyframe+empty_moov"],
     "silent.mp4": [*picture("30", 2), *X264],
     "digital-silence.mp4": [*picture("24", 2), "-f", "lavfi", "-i", "anullsrc=r=48000:d=2", *X264, *AAC],
     "short-sound.mp4": [*picture("25", 4), *tone(1.5), *X264, *AAC],

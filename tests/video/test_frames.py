@@ -30,6 +30,7 @@ def ffmpeg() -> Ffmpeg:
         ("stream.ts", "25", 50),
         ("opus.mkv", "30000/1001", 60),
         ("cover.mp4", "30000/1001", 120),
+        ("fragments.mp4", "30", 60),
     ],
 )
 def test_the_rate_is_exact_and_the_frames_are_counted(ffmpeg: Ffmpeg, name: str, rate: str, frames: int) -> None:

@@ -12,6 +12,7 @@ _USUAL_RATES = (
 )
 _EMPTY_EDIT = -1
 _MAX_LAST = 2
+MAX_LEAD = Fraction(1, 20)  # seconds: 2,048 samples of sound
 # An hour of frames that all last differently; of what follows, only number and length are kept.
 _MAX_RUNS = 1 << 18
 
@@ -53,7 +54,7 @@ def find_rate(runs: Runs, scale: int) -> Rate:
     """
     if not runs.count or not runs.ticks or not scale:
         return Rate()
-    fitted = _without_last(runs)
+    fitted = _without_lead(_without_last(runs), scale)
     if runs.pairs[-1][1] * fitted.count > _MAX_LAST * fitted.ticks:
         return Rate(Fraction(runs.count * scale, runs.ticks), is_variable=True)
     if len(fitted.pairs) == 1:
@@ -73,6 +74,24 @@ def _without_last(runs: Runs) -> Runs:
         fitted.add(count, delta)
     fitted.add(runs.pairs[-1][0] - 1, runs.pairs[-1][1])
     return fitted
+
+
+def _without_lead(runs: Runs, scale: int) -> Runs:
+    if len(runs.pairs) < 2 or runs.pairs[0][0] > 1 or not is_lead(runs.pairs[0][1], runs.pairs[1][1], scale):
+        return runs
+    fitted = Runs()
+    for count, delta in runs.pairs[1:]:
+        fitted.add(count, delta)
+    return fitted
+
+
+def is_lead(first: int, step: int, scale: int) -> bool:
+    """True if a first frame lasts longer than the next by what ffmpeg adds to it in a file that it writes in fragments.
+
+    That is the priming of the sound; a frame that is missing lasts a whole number of times as long.
+    """
+    lead = first - step
+    return 0 < lead <= MAX_LEAD * scale and step > 0 and min(lead % step, -lead % step) > 1
 
 
 def _deviation(pairs: Iterable[list[int]], mean: Fraction) -> Fraction:

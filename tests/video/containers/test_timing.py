@@ -24,6 +24,8 @@ def runs(*pairs: tuple[int, int]) -> Runs:
         ([(4, 20), (45, 20), (1, 21)] * 4, 600, Rate(Fraction(30_000, 1001))),
         ([(30, 20), (12, 50)], 600, Rate(Fraction(42 * 600, 1200), is_variable=True)),
         ([(1, 1), (1, 2)] * 30, 30, Rate(Fraction(60 * 30, 90), is_variable=True)),
+        ([(1, 840), (89, 512)], 15_360, Rate(Fraction(30))),
+        ([(1, 1024), (89, 512)], 15_360, Rate(Fraction(90 * 15_360, 91 * 512), is_variable=True)),
         ([(1, 40)], 1000, Rate(Fraction(25))),
         ([(2, 40)], 1000, Rate(Fraction(25))),
         ([(10, 0)], 1000, Rate()),

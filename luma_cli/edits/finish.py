@@ -176,9 +176,10 @@ class Finisher:
         try:
             with self._folder() as folder:
                 return self._finished(delivered, folder)
-        except (LumaError, OSError, ValueError) as error:
+        except Exception as error:
             if signals.is_stopping():
                 raise FileError("stopped before it was finished") from error
+            log.debug("unexpected", exc_info=error)
             self._warn(error)
             return None
 
@@ -195,7 +196,7 @@ class Finisher:
         matched = self._matched(delivered, folder) if self.wish.match else None
         try:
             sounding = self._sounding(delivered, matched or delivered, folder)
-        except (LumaError, OSError, ValueError) as error:
+        except Exception as error:
             if matched is None or signals.is_stopping():
                 raise
             self._warn(error)
@@ -333,8 +334,8 @@ class Finisher:
             what = f"what is saved is without {missing}"
             self.run.report(Warned(f"{error.message}: {what} ({INSTALL}; then: luma download TASK -f)"))
             return
-        message = error.message if isinstance(error, LumaError) else _reason(error)
-        self.run.report(Warned(f"{self._name} is saved without {missing}: {message}; {self._later(error)}", once=False))
+        what = f"{self._name} is saved without {missing}: {_reason(error)}"
+        self.run.report(Warned(f"{what}; {self._later(error)}", once=False))
 
     def _later(self, error: Exception) -> str:
         output = "" if self.is_stdout else f" -o {shlex.quote(str(self.path))}"
@@ -347,7 +348,9 @@ class _NoSourceError(FileError):
 
 
 def _reason(error: Exception) -> str:
-    return reason(error) if isinstance(error, OSError) else str(error)
+    if isinstance(error, LumaError):
+        return error.message
+    return reason(error) if isinstance(error, OSError) else f"internal error: {type(error).__name__}"
 
 
 def _may_have_sound(media: headers.Media) -> bool:

@@ -161,6 +161,11 @@ def _still_end(path: Path) -> None:
     ffmpeg("-i", moving, "-c", "copy", "-bsf:v", "setts=ts=TS:duration=DURATION*if(eq(N\\,9)\\,31\\,1)", path)
 
 
+def _skipped(path: Path) -> None:
+    """Its edit list leaves out the first second, which is still in the file."""
+    ffmpeg("-ss", "1.02", "-i", clip("ntsc.mp4"), "-c", "copy", path)
+
+
 def _unknown_sound(path: Path) -> None:
     """Two sounds, the first in a codec that nobody knows."""
     ffmpeg("-i", clip("two-sounds.mp4"), "-map", "0", "-c", "copy", path)
@@ -182,6 +187,7 @@ _MADE_OF_OTHERS = {
     "two-rates.mp4": _two_rates,
     "late-sound.mp4": _late_sound,
     "still-end.mp4": _still_end,
+    "skipped.mp4": _skipped,
     "unknown-sound.mp4": _unknown_sound,
     "cover.mp4": _cover,
 }

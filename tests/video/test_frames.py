@@ -3,13 +3,14 @@
 import shutil
 from array import array
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from luma_cli.video.ffmpeg import Ffmpeg, find_ffmpeg
-from luma_cli.video.frames import RATES, Timeline, look
+from luma_cli.video.frames import RATES, Footage, Stream, Timeline, look
 from support.footage import clip
 
 pytestmark = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
@@ -43,6 +44,19 @@ def test_two_rates_joined_become_the_faster_one(ffmpeg: Ffmpeg) -> None:
     found = look(ffmpeg, clip("two-rates.mp4"))
 
     assert (found.is_variable, found.rate, found.frame_count) == (True, 50, 100)
+
+
+@pytest.mark.parametrize(
+    ("fast", "slow"), [(60, 30), (Fraction(60000, 1001), Fraction(30000, 1001)), (50, 25), (30, 10)]
+)
+def test_the_rate_is_one_whose_frames_begin_where_those_of_the_clip_do(fast: Fraction, slow: Fraction) -> None:
+    """59.94 would lose nothing of a short clip of 60, and shift its frames."""
+    ticks = [round(number / fast * 90_000) for number in range(30)]
+    ticks += [ticks[-1] + round(number / slow * 90_000) for number in range(1, 30)]
+    picture = Stream(0, "video", "h264", is_default=True, is_cover=False)
+    timeline = Timeline(Fraction(1, 90_000), array("q", ticks), 3000, 0)
+
+    assert Footage(Path("a.mp4"), "mp4", (picture,), picture, timeline, 2.0).rate == fast
 
 
 def test_a_still_end_lasts_as_long_as_it_did(ffmpeg: Ffmpeg) -> None:

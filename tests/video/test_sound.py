@@ -62,6 +62,7 @@ def test_digital_silence_is_nothing_at_all(
         ("ntsc.mp4", "result.mp4"),
         ("late-sound.mp4", "result.mp4"),
         ("mp3.avi", "result.mp4"),
+        ("skipped.mp4", "result.mp4"),
         ("pcm24.mov", "result.mov"),
     ],
 )

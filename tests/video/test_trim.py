@@ -175,7 +175,7 @@ def test_without_ffmpeg_it_is_said_before_anything_is_sent(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)  # nor is the extra installed
-    code, out, err = luma("modify", CLIP, "-p", PROMPT, "--trim")
+    code, out, err = luma("modify", LONG, "-p", PROMPT, "--trim")
 
     assert (code, out, sandbox.requests) == (2, "", [])
     assert "--trim needs ffmpeg" in err

@@ -151,7 +151,8 @@ def parse_manifest(
             faults.append((line, str(error)))
     faults += _repeated(entries, "id", _all_ids)
     faults += _repeated(entries, "output", _output_keys)
-    faults += _overwritten(entries, folder)
+    faults += _overwritten(entries, name, folder)
+    faults += _below_files(entries)
     if faults:
         raise _refusal(name, sorted(faults))
     if not entries:
@@ -323,13 +324,21 @@ def _repeated(
     return list(found.items())
 
 
-def _overwritten(entries: Sequence[ManifestEntry], folder: str | None) -> list[tuple[int, str]]:
-    """Outputs that are a clip of the batch."""
-    clips = {key: entry.video for entry in entries if (key := _file_key(entry.video)) is not None}
+def _overwritten(entries: Sequence[ManifestEntry], name: str, folder: str | None) -> list[tuple[int, str]]:
+    """Outputs that are a clip of the batch, or its own file."""
+    sources = (name, *(entry.video for entry in entries))
+    clips = {key: source for source in sources if (key := _file_key(source)) is not None}
     keys = ((entry, _file_key(str(Path(folder or ".", entry.output)))) for entry in entries if entry.output)
     return [
         (entry.line, f"output would overwrite {clips[key]}") for entry, key in keys if key is not None and key in clips
     ]
+
+
+def _below_files(entries: Sequence[ManifestEntry]) -> list[tuple[int, str]]:
+    """Outputs in a folder that is the file of another row."""
+    files = {key: entry.line for entry in entries for key in _output_keys(entry)}
+    folders = ((entry, str(above)) for entry in entries for key in _output_keys(entry) for above in Path(key).parents)
+    return [(entry.line, f"its folder is the output of line {files[key]}") for entry, key in folders if key in files]
 
 
 def _file_key(name: str) -> tuple[int, int] | None:

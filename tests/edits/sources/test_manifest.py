@@ -152,11 +152,18 @@ def test_equal_outputs_are_a_fault_however_they_are_spelled() -> None:
     assert faults("a.jsonl", "\n".join(map(json.dumps, rows))) == ["a.jsonl:2: the same output as in line 1"]
 
 
-def test_an_output_that_is_a_clip_of_the_batch_is_a_fault(tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").touch()
-    row = {"prompt": "Snow", "video": str(tmp_path / "a.mp4"), "output": "a.mp4"}
+def test_an_output_below_that_of_another_row_is_a_fault() -> None:
+    rows = [{**json.loads(GOOD), "id": name, "output": name} for name in ("d/a.mp4/x/b.mp4", "d/A.mp4")]
+    found = faults("a.jsonl", "\n".join(map(json.dumps, rows)))
+    assert found == ["a.jsonl:1: its folder is the output of line 2"]
+
+
+@pytest.mark.parametrize("output", ["a.mp4", "rows.jsonl"])
+def test_an_output_that_is_a_clip_of_the_batch_or_its_own_file_is_a_fault(tmp_path: Path, output: str) -> None:
+    (tmp_path / output).touch()
+    row = {"prompt": "Snow", "video": str(tmp_path / "a.mp4"), "output": output}
     with pytest.raises(UsageError) as caught:
-        parse_manifest("a.jsonl", json.dumps(row), folder=str(tmp_path))
+        parse_manifest(str(tmp_path / "rows.jsonl"), json.dumps(row), folder=str(tmp_path))
     assert "would overwrite" in caught.value.findings[0].message
 
 

@@ -273,16 +273,28 @@ def normal_text(text: str) -> str:
 
 
 def with_auto_key(request: EditRequest) -> EditRequest:
-    """The request with a key made of its identity and the number of its take."""
+    """The request with a key made of its identity and the number of its take.
+
+    The row of a batch file that has no id of its own is the same edit.
+    """
     take = f"#{request.take}" if request.take > 1 else ""
     old_keys = (f"{AUTO}:{request.legacy_digest}",) if request.take == 1 else ()
-    return replace(request, key=f"{AUTO}:{request.identity}{take}", old_keys=old_keys)
+    row_key = _row_key(f"{row_id_of(request)}{take}", request.identity)
+    return replace(request, key=f"{AUTO}:{request.identity}{take}", old_keys=(*old_keys, row_key))
+
+
+def row_id_of(request: EditRequest) -> str:
+    """The id of a row of a batch file that names none."""
+    return request.identity[:16]
 
 
 def with_row_key(request: EditRequest, row_id: str, old_id: str) -> EditRequest:
     """The request with the key of a row of a batch file. `old_id` is the id that an older luma has made for it."""
-    old_key = _row_key(old_id, request.legacy_digest)
-    return replace(request, key=_row_key(row_id, request.identity), old_keys=(old_key,))
+    old_keys = [_row_key(old_id, request.legacy_digest)]
+    made, _, take = row_id.partition("#")
+    if made == row_id_of(request):
+        old_keys.append(f"{AUTO}:{request.identity}{'#' if take else ''}{take}")
+    return replace(request, key=_row_key(row_id, request.identity), old_keys=tuple(old_keys))
 
 
 def _row_key(row_id: str, digest: str) -> str:

@@ -189,7 +189,8 @@ class Submissions(Lookups):
         rows = known.alike
         of_key = [row for row in rows if row.idempotency_key in submission.keys]
         if of_key:
-            task_id = self._task_of_key(of_key[0], submission, resubmit=resubmit, repeat=repeat)
+            row = min(of_key, key=lambda row: submission.keys.index(str(row.idempotency_key)))  # its own key first
+            task_id = self._task_of_key(row, submission, resubmit=resubmit, repeat=repeat)
             if task_id is not None:
                 return task_id
         elif submission.keys and not repeat:

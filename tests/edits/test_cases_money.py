@@ -233,6 +233,16 @@ def test_the_same_batch_row_under_every_spelling_is_paid_once(sandbox: Sandbox, 
     assert len(sandbox.submissions()) == 1
 
 
+def test_a_row_without_an_id_and_the_key_auto_are_one_edit(sandbox: Sandbox, luma: Luma) -> None:
+    row = {"prompt": PROMPT, "video": CLIP_URL, "takes": 2}
+    auto = ("modify", CLIP_URL, "-p", PROMPT, "--no-check", "--idempotency-key", "auto")
+    assert luma("batch", write_rows({**row, "takes": 1}), "--no-check").code == 0
+    first = luma(*auto, "--takes", "2").out
+    assert luma("batch", write_rows(row), "--no-check").code == 0
+    assert luma(*auto, "--takes", "2").out == first
+    assert len(sandbox.submissions()) == 2
+
+
 def test_the_same_service_under_every_spelling_is_one_service(
     sandbox: Sandbox, luma: Luma, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from luma_cli.api.models import find_model
 from luma_cli.config.settings import Settings
 from luma_cli.downloads.target import target_key
-from luma_cli.edits.request import Clip, EditRequest, Entry, check_texts, find_clip, part_of, with_row_key
+from luma_cli.edits.request import Clip, EditRequest, Entry, check_texts, find_clip, part_of, row_id_of, with_row_key
 from luma_cli.edits.run import Finishing
 from luma_cli.edits.sources.command_line import is_same_file
 from luma_cli.edits.sources.manifest_rows import ManifestEntry, ids_of_takes, plain_path
@@ -56,7 +56,7 @@ def make_entries(
     entries = []
     for row in rows:
         request = replace(_request_of(settings, row, clips, find_task), resubmit=resubmit)
-        made = request.identity[:16]
+        made = row_id_of(request)
         seen[made] += not row.id
         row_id = row.id or made + (f"-{seen[made]}" if seen[made] > 1 else "")
         old_id = row.id or _old_id(row, seen_old)

@@ -73,6 +73,8 @@ class _Look:
         try:
             media = headers.probe_file(self._path)
             for warning in headers.check_whole(self._path):
+                if warning == headers.HOLLOW:
+                    raise headers.MediaError(warning)
                 _log.info("%s: %s", self._path.name, warning)
         except LimitReachedError as error:
             yield Finding("duration-unknown", WARNING, f"its length cannot be determined: {error}")

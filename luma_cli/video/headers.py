@@ -8,7 +8,7 @@ from pathlib import Path
 from luma_cli.video.containers import avi, mp4
 from luma_cli.video.containers.byte_source import BY_RANGES, ON_DISK, ByteSource, Limits, Read
 from luma_cli.video.containers.kinds import AUDIO, CONTAINERS, EXTENSIONS, HEAD, NAMES, name_of, sniff
-from luma_cli.video.containers.wholeness import check_boxes, check_riff
+from luma_cli.video.containers.wholeness import HOLLOW, check_boxes, check_riff
 from luma_cli.video.media import Media, MediaError, Track
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "CONTAINERS",
     "EXTENSIONS",
     "HEAD",
+    "HOLLOW",
     "NAMES",
     "Media",
     "MediaError",

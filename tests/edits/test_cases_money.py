@@ -549,6 +549,23 @@ def test_a_clip_whose_data_is_cut_is_not_paid_for(sandbox: Sandbox, luma: Luma, 
     assert (done.code, sandbox.requests) == (2, []), done.err
 
 
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_a_clip_that_is_only_zeros_from_somewhere_on_is_not_paid_for(
+    sandbox: Sandbox, luma: Luma, share: float
+) -> None:
+    """As a download leaves it that was stopped, by a program that makes the whole file first."""
+    content = CLIP.with_name("tiny-front.mp4").read_bytes()
+    begin = content.index(b"mdat") + 4
+    begin += int((len(content) - begin) * share)
+    Path("hollow.mp4").write_bytes(content[:begin] + bytes(len(content) - begin))
+    done = luma("modify", "hollow.mp4", "-p", PROMPT)
+    assert (done.code, sandbox.requests) == (2, []), done.err
+    assert "only zeros" in done.err
+
+    saved = luma("modify", "hollow.mp4", "-p", PROMPT, "--no-check", "-o", "a.mp4", "--audio", "none")
+    assert (saved.code, "warning: a.mp4: incomplete" in saved.err) == (0, True), saved.err
+
+
 # --- A5: limits, and someone who tops up in between ---
 
 

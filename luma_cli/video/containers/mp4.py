@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from luma_cli.video.containers.boxes import boxes, child, children
 from luma_cli.video.containers.byte_source import FAR, ON_DISK, Box, ByteSource, LimitReachedError
 from luma_cli.video.containers.fragments import Defaults, Fragments, read_defaults, read_fragments
 from luma_cli.video.containers.sample_entries import SampleEntry, read_entry
-from luma_cli.video.containers.sample_tables import data_end, first_shown, read_durations
+from luma_cli.video.containers.sample_tables import NOWHERE, Extent, first_shown, read_durations, read_extent
 from luma_cli.video.containers.timing import Runs, find_rate, present
 from luma_cli.video.media import Media, MediaError, Track
 
@@ -22,6 +23,8 @@ _ENABLED = 1  # flag of a track header
 _MAX_INDEX = 1 << 23  # of a compressed index, unpacked
 _MAX_REFERENCES = 256
 _OPUS_RATE = 48_000
+# A sample begins with its length, a start code, a marker or a header: never with zeros.
+_NEVER_ZERO = frozenset(("h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "prores"))
 
 
 class Movie(NamedTuple):
@@ -35,7 +38,14 @@ class Movie(NamedTuple):
 
     @property
     def data_end(self) -> int:
-        return max([track.data_end for track in self.stored] + [self.fragments.data_end])
+        return max([track.extent.end for track in self.stored] + [self.fragments.data_end])
+
+    @property
+    def places(self) -> Iterator[int]:
+        """Some of the places where data of coded pictures begins."""
+        for track in self.stored:
+            if track.handler == b"vide" and track.entry is not None and track.entry.codec in _NEVER_ZERO:
+                yield from track.extent.places
 
 
 @dataclass
@@ -53,7 +63,7 @@ class _Stored:
     entry: SampleEntry | None = None
     runs: Runs | None = None  # None: the table could not be read
     first: int = 0
-    data_end: int = 0
+    extent: Extent = NOWHERE
     chapters: tuple[int, ...] = ()
 
 
@@ -169,7 +179,7 @@ def _read_mdia(source: ByteSource, mdia: Box, track: _Stored) -> None:
     track.entry = read_entry(source, child(source, stbl, b"stsd"), track.handler)
     track.runs = read_durations(source, stbl)
     track.first = first_shown(source, stbl)
-    track.data_end = data_end(source, stbl, minf, is_sound=track.handler == b"soun")
+    track.extent = read_extent(source, stbl, minf, is_sound=track.handler == b"soun")
 
 
 def describe(movie: Movie, container: str) -> Media:

@@ -3,12 +3,14 @@
 from array import array
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 from luma_cli.video.containers.boxes import child
 from luma_cli.video.containers.byte_source import Box, ByteSource
 from luma_cli.video.containers.timing import Runs
 
 _SELF_CONTAINED = 1  # flag of a data reference
+MAX_PLACES = 64  # a look at each, and no more in a large file
 
 
 def read_durations(source: ByteSource, stbl: Box | None) -> Runs:
@@ -28,17 +30,31 @@ def first_shown(source: ByteSource, stbl: Box | None) -> int:
     return max(int(source.unpack(ctts, ">12xi")[0]), 0)
 
 
-def data_end(source: ByteSource, stbl: Box | None, minf: Box | None, *, is_sound: bool) -> int:
-    """Where the data of the last sample in the file ends, as the index has it.
+class Extent(NamedTuple):
+    """Where in the file a track's data ends, 0 for none, and some of the places where its chunks begin."""
 
-    0 if there is no data, or if it lies in another file. Old sounds state sizes of which only the decoder knows the
-    meaning: of samples that are all of one size in a sound, only where its chunks begin is believed.
-    """
+    end: int = 0
+    places: Sequence[int] = ()
+
+
+NOWHERE = Extent()
+
+
+def read_extent(source: ByteSource, stbl: Box | None, minf: Box | None, *, is_sound: bool) -> Extent:
+    """As the index has it; nothing if the data lies in another file."""
     stsz, chunks = child(source, stbl, b"stsz", b"stz2"), child(source, stbl, b"stco", b"co64")
     if stsz is None or chunks is None or _is_elsewhere(source, minf):
-        return 0
+        return NOWHERE
     count, layout = source.unpack(chunks, ">4xI")[0], ">Q" if chunks.kind == b"co64" else ">I"
     offsets = array("Q", (place for (place,) in source.entries(chunks, 8, count, layout)))
+    end = _data_end(source, stbl, stsz, offsets, is_sound=is_sound)
+    return Extent(end, (*offsets[:: len(offsets) // MAX_PLACES + 1], *offsets[-1:]))
+
+
+def _data_end(source: ByteSource, stbl: Box | None, stsz: Box, offsets: Sequence[int], *, is_sound: bool) -> int:
+    """Old sounds state sizes of which only the decoder knows the meaning: of samples that are all of one size in a
+    sound, only where its chunks begin is believed.
+    """
     size, samples = source.unpack(stsz, ">4xII")
     if not offsets or not samples:
         return 0

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Sequence
 
 from luma_cli.video.containers import avi, mp4
 from luma_cli.video.containers.boxes import boxes, child
@@ -16,6 +17,9 @@ _BRAND = re.compile(
     rb"iso[0-9a-z]|mp4[12]|mp71|avc[1-9]|hvc1|hev1|av01|qt  |M4[VA][ HP]|F4[VP] |f4v |MSNV|XAVC|nds[chmpsx]|mmp4|dby1"
     rb"|3g[2egprs][0-9a-z]|dash|dsms|ms(dh|ix)|cm[f2][2cfsl0-9]|caep|CAEP|kddi|pana|mj[p2][2s]|piff|lmsg|risx"
 )
+# What a download that was stopped, or a disk that failed, leaves of a file whose size is known beforehand.
+HOLLOW = "incomplete: there are only zeros where pictures should be"
+_BEGINNING = 16
 _log = logging.getLogger(__name__)
 
 
@@ -65,15 +69,21 @@ def _walk(source: ByteSource) -> tuple[int, bool]:
 def _check_index(source: ByteSource) -> list[str]:
     """The end of a box may be patched, or reach to the end of any file: only the index knows where its data is."""
     try:
-        end = mp4.read_index(source).data_end
+        index = mp4.read_index(source)
     except LimitReachedError as error:
         _log.info("the index is too large to be compared with the data: %s", error)
         return []
     except MediaError as error:
         return [str(error)]
-    if end > source.size:
-        raise MediaError(f"incomplete: its index names {end} bytes, {source.size} are there")
-    return []
+    if index.data_end > source.size:
+        raise MediaError(f"incomplete: its index names {index.data_end} bytes, {source.size} are there")
+    return [HOLLOW] if _is_hollow(source, tuple(index.places)) else []
+
+
+def _is_hollow(source: ByteSource, places: Sequence[int]) -> bool:
+    """One place alone may be that of a dropped picture of 0 bytes, with a silence behind it."""
+    zeros = sum(not any(source.take(place, _BEGINNING)) for place in places)
+    return zeros > 1 or zeros == len(places) > 0
 
 
 def _may_be_cut(rest: bytes) -> bool:

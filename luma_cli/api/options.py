@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from luma_cli.api.hosts import MAX_LINK
+from luma_cli.api.hosts import is_link
 from luma_cli.errors import UsageError
 
 Value = str | int | bool | list[str]
@@ -100,10 +100,7 @@ def _parse_ratio(_option: Option, value: object) -> Value:
 
 def _parse_link(_option: Option, value: object) -> Value:
     link = _text(value)
-    if len(link) > MAX_LINK or not link.isprintable() or " " in link:
-        raise ValueError
-    parts = urlsplit(link)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not is_link(link) or urlsplit(link).username is not None:
         raise ValueError
     return link
 

@@ -36,11 +36,17 @@ def parse_duration(text: str) -> float:
 def format_duration(seconds: float) -> str:
     """The shortest text that `parse_duration` reads back: `1h30m`, `15m`, `0s`."""
     rest, text = round(seconds), ""
-    for unit in ("h", "m", "s"):
-        count, rest = divmod(rest, _UNITS[unit])
+    for unit, size in _UNITS.items():
+        count, rest = divmod(rest, size)
         if count:
             text += f"{count}{unit}"
     return text or "0s"
+
+
+def format_age(seconds: float) -> str:
+    """How long ago something was, in its largest unit: `4s`, `12m`, `3h`, `5d`."""
+    unit, size = next((pair for pair in _UNITS.items() if seconds >= pair[1]), ("s", 1))
+    return f"{max(1, int(seconds // size))}{unit}"
 
 
 def parse_since(text: str, now: datetime) -> datetime:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luma_cli.config.times import parse_duration, parse_since
+from luma_cli.config.times import format_age, format_duration, parse_duration, parse_since
 from luma_cli.errors import UsageError
 
 NOW = datetime(2026, 11, 28, 15, 0, tzinfo=UTC)
@@ -29,6 +29,14 @@ def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 )
 def test_a_duration_may_be_written_as_a_clock_shows_it(text: str, seconds: int) -> None:
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "duration", "age"),
+    [(0, "0s", "1s"), (65, "1m5s", "1m"), (7 * 86400, "7d", "7d"), (90000, "1d1h", "1d"), (86399, "23h59m59s", "23h")],
+)
+def test_a_time_is_written_with_few_words(seconds: int, duration: str, age: str) -> None:
+    assert (format_duration(seconds), format_age(seconds)) == (duration, age)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from luma_cli.api.models import find_model, parse_options
 from luma_cli.config.settings import Settings
-from luma_cli.config.times import format_duration
+from luma_cli.config.times import format_age
 from luma_cli.edits import save
 from luma_cli.edits.budget import describe_cost
 from luma_cli.edits.events import (
@@ -150,7 +150,7 @@ def refuse_repeats(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> Non
         if row is None:
             continue
         saved = f", saved as {os.path.relpath(row.task.files[-1].path)}" if row.task.files else ""
-        what = f"the same edit is task {row.task.task_id} of {format_duration(max(1.0, row.age))} ago{saved}"
+        what = f"the same edit is task {row.task.task_id} of {format_age(row.age)} ago{saved}"
         if run.can_ask():
             cost = describe_cost(run, plan, [request], with_balance=True)
             if not run.confirm(f"{what}; {cost}. Submit it again?"):

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from luma_cli import signals
 from luma_cli.api.task import VISIBILITY_GRACE, Task
+from luma_cli.downloads.file_names import PATTERN_WITH_PROMPT
 from luma_cli.downloads.target import check_target, file_error
 from luma_cli.edits import save
 from luma_cli.edits.budget import Spending
@@ -302,6 +303,9 @@ class _Engine:
         entry.task_id = task_id
         entry.age = max(0.0, row.age) if row is not None else VISIBILITY_GRACE  # what was pruned is not new
         self._run.results.clips.setdefault(task_id, entry.clip_name)
+        if row is not None:  # its files are named as the command that submitted it named them
+            has_words = row.details.name_pattern == PATTERN_WITH_PROMPT
+            entry.naming = entry.naming._replace(prompt_words=row.task.prompt if has_words else None)
         if entry.entry_id is None:
             self._run.results.track(task_id, entry.clip_name, task)
             self._run.report(Submitted(entry.name, task, is_new=False))

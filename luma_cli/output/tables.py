@@ -23,6 +23,9 @@ MIN_WIDTH = 40
 LAST_COLUMN = 24
 GAP = "  "
 
+# Tasks that ran at once cannot be told apart by the balance, nor can those whose charge may still have been on its way.
+WHY_UNKNOWN = "a cost is unknown if kie.ai names none, and others ran in that minute, or nobody looked at the balance"
+
 
 def show_tasks(tasks: Sequence[Task], estimate: float | None = None) -> None:
     """`taskId state createTime resultUrl`: JSON, a table on a terminal, tab-separated lines elsewhere.
@@ -83,6 +86,8 @@ def show_spent(spent: Spent, since: datetime | None) -> None:
     unknown = f", and {spent.unknown} more of unknown cost" if spent.unknown else ""
     when = "" if since is None else f" since {format_time(since)}"
     messages.note(f"by {spent.count} task{'s' if spent.count != 1 else ''}{unknown}{when}")
+    if spent.unknown:
+        messages.note(WHY_UNKNOWN)
 
 
 def show_row(row: Row, pieces: PieceFacts | None = None) -> None:
@@ -107,6 +112,8 @@ def show_row(row: Row, pieces: PieceFacts | None = None) -> None:
     for piece in pieces or ():
         name = f"piece {piece['index']} of {len(pieces or ())}"
         streams.emit_fields([name, str(piece["taskId"] or ""), str(piece["state"] or "not submitted")])
+    if row.task.has_ended and row.credits is None:
+        messages.note(WHY_UNKNOWN)
 
 
 def show_settings(entries: Sequence[tuple[str, str | None, str]], *, show_origin: bool) -> None:

@@ -272,6 +272,18 @@ def test_the_folder_of_the_settings_is_taken_where_none_is_named(
     assert os.listdir("mine") == ["a.mp4"]
 
 
+def test_several_edits_of_one_clip_are_told_apart_by_their_names(luma: Luma, sandbox: Sandbox) -> None:
+    one = {"prompt": "Heavy snow", "video": str(CLIP)}
+    luma("batch", write([one]), "-o", "out")
+    first = os.listdir("out")
+    luma("batch", write([one, {"prompt": "Light rain", "video": str(CLIP)}]), "-o", "out")
+
+    names = sorted(os.listdir("out"))
+    assert first[0] in names  # a row keeps the name that it was submitted under
+    assert [name.rpartition("-")[0] for name in names if name not in first] == ["street-light-rain"]
+    assert len(names) == 2
+
+
 def test_a_batch_has_no_video_for_stdout(luma: Luma, sandbox: Sandbox) -> None:
     assert luma("batch", write([row("a")]), "-o", "-")[:2] == (2, "")
     assert sandbox.requests == []

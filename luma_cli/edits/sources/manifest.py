@@ -54,8 +54,12 @@ def make_entries(
     seen: Counter[str] = Counter()
     seen_old: Counter[str] = Counter()
     entries = []
-    for row in rows:
-        request = replace(_request_of(settings, row, clips, find_task), resubmit=resubmit)
+    requests = [_request_of(settings, row, clips, find_task) for row in rows]
+    edits: Counter[str] = Counter()
+    for row, request in zip(rows, requests, strict=True):
+        edits[request.clip.identity] += row.takes
+    for row, plain in zip(rows, requests, strict=True):
+        request = replace(plain, resubmit=resubmit, names_prompt=edits[plain.clip.identity] > 1)
         made = row_id_of(request)
         seen[made] += not row.id
         row_id = row.id or made + (f"-{seen[made]}" if seen[made] > 1 else "")

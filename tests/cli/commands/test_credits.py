@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from support.commands import Result
+from luma_cli.sandbox import Sandbox
+from support.commands import CLIP_URL, Result
 from support.fault_server import FaultServer, reply
 
 Luma = Callable[..., Result]
@@ -63,3 +64,11 @@ def test_an_amount_that_is_none_is_reported_before_anything_is_asked(
         code, out, err = luma(*words[:-1], f"{words[-1]}={amount}")
         assert (code, out, server.connections) == (2, "", 0)
     assert "is not an amount of credits" in err
+
+
+def test_why_a_cost_is_unknown_is_said_where_it_is_missing(luma: Luma, sandbox: Sandbox) -> None:
+    luma("modify", CLIP_URL, "-p", "Snow falls", "--takes", "2", "--no-check")
+    luma("wait")
+
+    assert "and 2 more of unknown cost\nluma: a cost is unknown if kie.ai names none" in luma("credits", "--spent").err
+    assert "luma: a cost is unknown if kie.ai names none" in luma("tasks", "show", "@last").err

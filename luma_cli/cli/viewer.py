@@ -20,10 +20,14 @@ def show(target: str) -> None:
     Raises:
         UsageError: there is no program for it, or it fails.
     """
-    note(f"showing {target}")
     if sys.platform == "win32":
         os.startfile(target)  # noqa: S606  a file that we saved, or a link
-        return
+    else:
+        _run_viewer(target)
+    note(f"showing {target}")
+
+
+def _run_viewer(target: str) -> None:
     program = "open" if sys.platform == "darwin" else "xdg-open"
     found = shutil.which(program)
     if found is None:

@@ -140,6 +140,8 @@ def save_key(folder: Path, value: str, base_url: str, upload_url: str) -> bool:
         FileError: the file cannot be written.
     """
     key = clean(value, "the key")
+    if "://" in key:
+        raise KeyRejected("that is a link, not a key", hint=HOW_TO_GET)
 
     def change(document: Any) -> None:
         document.update({"api_key": key, "base_url": base_url, "upload_url": upload_url})

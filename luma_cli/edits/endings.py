@@ -63,9 +63,8 @@ class Endings:
         if task is not None and task.task_id:
             task = self._complete(entry, task)
             self._run.results.see(task)
-        request = entry.request
-        prompt, watermark = (request.prompt, request.watermark) if request is not None else (None, None)
-        self._run.fail(Failed(entry.name, error, task, entry.entry_id, entry.line, prompt, watermark, entry.clip_name))
+        asked = entry.request.asked if entry.request is not None else Task("")
+        self._run.fail(Failed(entry.name, error, task, entry.entry_id, entry.line, asked, entry.clip_name))
 
     def end_whole(self, whole: Whole, file: SavedFile | None) -> None:
         """A clip that was edited in pieces has one result: its file, or what went wrong with them."""
@@ -74,8 +73,8 @@ class Endings:
         entry, request = whole.entry, whole.request
         self._count += 1
         if file is None:
-            texts = (request.prompt, request.watermark, request.clip.name)
-            self._run.fail(Failed(entry.name, whole.error, task, entry.entry_id, entry.line, *texts, pieces))
+            place = (entry.entry_id, entry.line, request.asked, request.clip.name, pieces)
+            self._run.fail(Failed(entry.name, whole.error, task, *place))
             return
         if self._plan.writes_recipe:
             wish = {"split": True, "audio": whole.finishing.audio, "match": whole.finishing.match}

@@ -303,7 +303,7 @@ class _Engine:
         entry.task_id = task_id
         entry.age = max(0.0, row.age) if row is not None else VISIBILITY_GRACE  # what was pruned is not new
         self._run.results.clips.setdefault(task_id, entry.clip_name)
-        if row is not None:  # its files are named as the command that submitted it named them
+        if row is not None and entry.whole is None:  # its files are named as the command that submitted it named them
             has_words = row.details.name_pattern == PATTERN_WITH_PROMPT
             entry.naming = entry.naming._replace(prompt_words=row.task.prompt if has_words else None)
         if entry.entry_id is None:

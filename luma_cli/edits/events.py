@@ -99,15 +99,16 @@ class PiecesPlanned(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """For --dry-run: what would become of a row of a manifest. `task` is what it has already, `error` what stops it.
+    """For --dry-run: what would become of a row of a manifest, which asks for `asked`.
 
-    `expected_credits` is what it would probably cost, None if nobody knows.
+    `task` is what it has already, `error` what stops it, `expected_credits` what it would probably cost, None if nobody
+    knows.
     """
 
     entry_id: str
     line: int
     video: str
-    prompt: str
+    asked: Task
     task: Task | None = None
     error: LumaError | None = None
     expected_credits: float | None = None
@@ -155,15 +156,17 @@ class Ended(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """An entry did not come to its end. `task` is what is known of it, None when there is none. `pieces` as `Ended`."""
+    """An entry did not come to its end. `task` is what is known of it, None when there is none. `pieces` as `Ended`.
+
+    `asked` is what was asked for, as far as that is known.
+    """
 
     name: str
     error: LumaError
     task: Task | None = None
     entry_id: str | None = None
     line: int = 0
-    prompt: str | None = None
-    watermark: str | None = None
+    asked: Task = Task("")
     clip: str = ""
     pieces: tuple[Mapping[str, object], ...] | None = None
 

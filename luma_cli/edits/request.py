@@ -164,6 +164,11 @@ class EditRequest:
         return ", ".join(made)
 
     @property
+    def asked(self) -> Task:
+        """What is known of it before it is a task."""
+        return Task("", prompt=self.prompt, watermark=self.watermark, model=self.model.name)
+
+    @property
     def naming(self) -> Naming:
         stem = self.clip.stem or stem_of(self.clip.source) or "video"
         start = None if self.trim is None else self.trim.start

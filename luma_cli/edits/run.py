@@ -96,7 +96,12 @@ class Results:
             raise first
         alike = len(self.errors) == self.count and len({error.exit_code for error in self.errors}) == 1
         kind = type(first) if alike else MixedOutcomes
-        summary = kind(f"{len(self.errors)} of {self.count} did not succeed", hint="each has its own line above")
+        going = [error.task_id for error in self.errors if isinstance(error, StillGenerating) and error.task_id]
+        ended = len(self.errors) - len(going)
+        words = [f"{ended} of {self.count} did not succeed"] if ended else []
+        words += [f"{len(going)} of {self.count} still generating"] if going else []
+        hint = self.next_step or self.wait_command(going) if going else "each has its own line above"
+        summary = kind(", ".join(words), hint=hint)
         summary.findings = tuple(finding for error in self.errors for finding in error.findings)
         raise summary
 

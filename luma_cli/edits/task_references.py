@@ -209,9 +209,11 @@ def find_to_show(run: Run, word: str) -> list[str]:
 
 
 def note_nothing_to_wait_for(run: Run, references: Sequence[Reference]) -> None:
-    """For `wait` without TASK: there may be none, and some may be lost from sight."""
+    """For `wait` without TASK: there may be none, some may have ended before, and some may be lost from sight."""
     if not references:
-        run.report(Note("there is no task to wait for"))
+        unsaved = len(run.journal.unsaved())
+        what = f"; {unsaved} finished and not saved: luma download --all-missing" if unsaved else ""
+        run.report(Note(f"there is no task to wait for{what}{run.results.save_option if unsaved else ''}"))
     if lost := run.journal.unsettled():
         run.report(Warned(f"{len(lost)} submission(s) of unknown outcome: luma tasks --state unknown", once=False))
 

@@ -81,7 +81,7 @@ def summary(results: Results) -> str:
             "",
             "unknown" if isinstance(failed.error, OutcomeUnknown) else "failed",
             _name(failed.clip or failed.name),
-            _prompt(failed.prompt),
+            _prompt(failed.asked.prompt),
             "",
             "",
             _text(_one_line(failed.error.message)),

@@ -151,13 +151,12 @@ class Presenter:
     def _planned(self, event: Planned) -> None:
         """A row of --dry-run: a line, and on stderr what is wrong with it."""
         if streams.wants_json():
-            known = event.task or Task("", prompt=event.prompt)
-            members = entry_members(event.entry_id, event.line, known, event.error)
+            members = entry_members(event.entry_id, event.line, event.task or event.asked, event.error)
             found = [finding_members(finding) for finding in event.findings]
             streams.emit_json({**members, "expectedCredits": event.expected_credits, "findings": found})
         else:
             what = "fault" if event.error else "submit" if event.task is None else f"has task {event.task.task_id}"
-            streams.emit_fields([event.entry_id, what, event.video, event.prompt])
+            streams.emit_fields([event.entry_id, what, event.video, event.asked.prompt])
         name = f"line {event.line} ({event.entry_id})"
         warnings = [finding._replace(video=name) for finding in event.findings if finding.level != "error"]
         messages.show_findings(warnings)
@@ -185,7 +184,7 @@ class Presenter:
         if self._batch is not None:
             self._batch.failed(event)
         if streams.wants_json() or not streams.stdout_is_terminal():
-            known = event.task or Task("", prompt=event.prompt, watermark=event.watermark)
+            known = event.task or event.asked
             streams.emit_json(entry_members(entry_id, event.line, known, event.error, event.pieces))
 
     def _failed(self, event: Failed) -> None:
@@ -228,7 +227,7 @@ class Batch:
         self._clock = clock
         self._started = clock()
         self._done = 0
-        self._failed: list[str] = []
+        self._failed: list[tuple[int, str]] = []
         self._credits: dict[str | int, float | None] = {}
 
     def ended(self, event: Ended) -> None:
@@ -237,13 +236,13 @@ class Batch:
 
     def failed(self, event: Failed) -> None:
         clip = f", {name_of(event.clip)}" if event.clip else ""
-        self._failed.append(f"line {event.line}{clip}: {event.error.message}")
+        self._failed.append((event.line, f"line {event.line}{clip}: {event.error.message}"))
         if event.task is not None:
             self._credits[event.task.task_id or event.line] = event.task.credits
 
     def show(self) -> None:
         """What was done, and what was not once more."""
-        for failure in self._failed[:MAX_FAILURES]:
+        for _, failure in sorted(self._failed)[:MAX_FAILURES]:
             messages.note(failure)
         if len(self._failed) > MAX_FAILURES:
             messages.note(f"… and {len(self._failed) - MAX_FAILURES} more")

@@ -76,7 +76,7 @@ class Screen:
         """In a thread: draw anew, which rich by itself does without regard to lines that are written meanwhile."""
         while not self._stopped.wait(REFRESH):
             with self._lock:
-                if self._live is not None:
+                if self._live is not None and streams.is_in_foreground():
                     self._live.refresh()
 
     def show(self, poll: Poll, label: str = "", age: float = 0.0) -> None:
@@ -124,7 +124,7 @@ class Screen:
         began = self._clock() - age
         is_one = shows_time and not self._many and not self._counts
         return self._live.add_task(
-            cut(streams.clean(label), _label_width(streams.width())),
+            streams.clean(label),
             total=total,
             state="",
             began=began if shows_time else None,
@@ -133,9 +133,9 @@ class Screen:
         )
 
     def meter(self, label: str, unit: str) -> "Meter":
-        """A meter for one transfer in bytes, or for seconds of a clip that are worked through."""
+        """A meter for one transfer in bytes, or for what else is worked through."""
         with self._lock:
-            return (Meter if unit == "bytes" else SecondsMeter)(self, label, self._clock)
+            return Meter(self, label, self._clock) if unit == "bytes" else CountMeter(self, label, self._clock, unit)
 
     def say(self, text: str) -> None:
         """A line above the bars."""
@@ -192,8 +192,9 @@ class Meter:
         live = screen._live
         self._live = live
         if live is not None:
-            short = cut(streams.clean(label), max(12, _label_width(streams.width()) - 12))
-            self._bar = live.add_task(short, total=None, state="", began=None, usual=None, is_transfer=True)
+            self._bar = live.add_task(
+                streams.clean(label), total=None, state="", began=None, usual=None, is_transfer=True
+            )
 
     def update(self, seen: int, total: int | None) -> None:
         now = self._clock()
@@ -228,11 +229,15 @@ class Meter:
         return f"{format_bytes(seen)}{size}, {format_bytes(rate)}/s{left}"
 
 
-class SecondsMeter(Meter):
-    """The same for seconds of a clip."""
+class CountMeter(Meter):
+    """The same for seconds of a clip that are worked through, or for its pieces."""
+
+    def __init__(self, screen: Screen, label: str, clock: Callable[[], float], unit: str) -> None:
+        super().__init__(screen, label, clock)
+        self._unit = "s" if unit == "seconds" else unit
 
     def _words(self, seen: int, total: int | None, now: float) -> str:
-        return f"{seen} of {total} s"
+        return f"{seen} of {total} {self._unit}"
 
 
 def _failure(error: LumaError, *, final: bool) -> str:
@@ -252,9 +257,10 @@ def _toward(elapsed: float, estimate: float | None) -> float:
     return min(elapsed, (estimate or 0) * 0.99)
 
 
-def _label_width(columns: int) -> int:
+def _label_width(columns: int, *, is_transfer: bool) -> int:
     """What bar, state and times leave to a label: 31 of 80 columns."""
-    return max(8, min(60, columns - (49 if columns >= NARROW else 22)))
+    room = max(8, min(60, columns - (49 if columns >= NARROW else 22)))
+    return max(12, room - 12) if is_transfer else room
 
 
 def _times(elapsed: float, usual: float | None, timeout: float) -> str:
@@ -272,6 +278,10 @@ def _live_progress(clock: Callable[[], float], timeout: float) -> "Progress":
     from rich.progress import Task as Bar
     from rich.table import Column
     from rich.text import Text
+
+    class Label(ProgressColumn):
+        def render(self, bar: Bar) -> Text:
+            return Text(cut(bar.description, _label_width(screen.width, is_transfer=bar.fields["is_transfer"])))
 
     class Times(ProgressColumn):
         def render(self, bar: Bar) -> Text:
@@ -293,7 +303,7 @@ def _live_progress(clock: Callable[[], float], timeout: float) -> "Progress":
 
     screen = streams.console(sys.stderr)
     narrow = screen.width < NARROW
-    label = TextColumn("{task.description}", markup=False)
+    label = Label(Column(no_wrap=True))
     words = TextColumn("{task.fields[state]}", markup=False)
     # Without colour a bar cannot be told from the gap it runs in.
     bars = [] if screen.no_color else [BarColumn(bar_width=6 if narrow else 20)]

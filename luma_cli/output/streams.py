@@ -243,7 +243,17 @@ def can_ask() -> bool:
 
 def animates() -> bool:
     """Whether somebody watches stderr and the terminal can move its cursor. Forced colour does not count."""
-    return is_terminal(sys.stderr) and settings.environment("TERM") not in (None, "dumb") and not _mode.quiet
+    has_cursor = is_terminal(sys.stderr) and settings.environment("TERM") not in (None, "dumb")
+    return has_cursor and not _mode.quiet and is_in_foreground()
+
+
+def is_in_foreground() -> bool:
+    """False while the shell has us in the background: what is drawn then spoils the line that is being typed."""
+    try:
+        group = os.tcgetpgrp(sys.stderr.fileno())
+        return group <= 0 or group == os.getpgrp()
+    except (OSError, AttributeError, ValueError):  # not our controlling terminal, or Windows
+        return True
 
 
 def has_colour() -> bool:

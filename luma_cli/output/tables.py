@@ -53,7 +53,11 @@ def show_rows(journal: Journal, rows: Iterable[Row], limit: int | None = None) -
     elif streams.stdout_is_terminal():
         every = gathered(journal, rows)
         shown = list(islice(every, (DEFAULT_LIMIT if limit is None else limit) or None))
-        draw_rows(shown, sum(1 for _ in every))
+        if shown:
+            draw_rows(shown, sum(1 for _ in every))
+        else:
+            is_empty = next(iter(journal.rows()), None) is None
+            messages.note("no tasks yet: luma modify VIDEO -p TEXT" if is_empty else "no such task in the journal")
     else:
         lines = ((row.label, state_of(row), _created(row), _result(row.task)) for row in rows)
         show_lines(islice(lines, limit or None))

@@ -46,9 +46,6 @@ COLUMNS = (
 def draw_rows(found: Sequence[tuple[Row, PieceFacts | None]], more: int = 0) -> None:
     """A table on the terminal of rows, with their pieces, that come newest first; `more` are not shown."""
     rows = [row for row, _ in found]
-    if not rows:
-        messages.note("no such task in the journal")
-        return
     now = datetime.now(UTC)
     is_wide = streams.width() >= WIDE
     ids = short_ids([row.label for row in rows])

@@ -112,6 +112,13 @@ def test_what_cannot_be_set_says_why_and_stores_nothing(luma: Luma, folder: Path
     assert not list(folder.glob("*.toml"))
 
 
+def test_a_link_is_not_stored_as_a_key(luma: Luma, folder: Path) -> None:
+    code, _, err = luma("config", "set", "api_key", "-", stdin="https://kie.ai/api-key")
+
+    assert (code, err.splitlines()[0]) == (4, "luma: error: that is a link, not a key")
+    assert not list(folder.glob("*.toml"))
+
+
 def test_comments_and_order_of_the_file_stay(luma: Luma, folder: Path) -> None:
     folder.mkdir()
     file = folder / "config.toml"

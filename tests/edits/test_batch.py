@@ -91,12 +91,16 @@ def test_a_bad_row_stops_all_before_anything_is_sent(luma: Luma, sandbox: Sandbo
 
 def test_one_bad_row_does_not_cost_the_others(luma: Luma, sandbox: Sandbox) -> None:
     rows = [row("good"), row("failed", "sandbox:flag3 Snow"), row("chinese", "夜里下大雪")]
-    rows += [{**row("long"), "video": str(DATA / "tiny-12s.mp4")}, {**row("missing"), "video": "none.mp4"}]
+    rows += [
+        {**row("long"), "video": str(DATA / "tiny-12s.mp4")},
+        {**row("missing"), "video": "none.mp4", "model": "aleph"},
+    ]
     code, out, err = luma("batch", write(rows))
 
     errors = {name: (row["error"] or {}).get("exitCode") for name, row in rows_of(out).items()}
     assert (code, errors) == (9, {"good": None, "failed": 5, "chinese": 2, "long": 2, "missing": 2})
     assert (rows_of(out)["chinese"]["prompt"], rows_of(out)["chinese"]["state"]) == ("夜里下大雪", None)
+    assert rows_of(out)["missing"]["model"] == "aleph"
     assert "luma: line 2 (failed): the edit failed" in err
     assert len(sandbox.submissions()) == 2
 

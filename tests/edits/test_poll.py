@@ -886,8 +886,27 @@ def test_the_interval_and_the_limit_come_from_the_settings_too(
     assert f"luma: error: task {task_id} has not ended within 2 s\n" in err
 
 
+def test_at_the_limit_what_has_failed_and_what_goes_on_are_told_apart(luma: Luma, sandbox: Sandbox) -> None:
+    [failed] = submit(luma, sandbox, "flag3")
+    going = submit(luma, sandbox, "never-ends", "never-ends")
+    code, _, err = luma("wait", failed, *going, "--timeout", "1s", "--interval", "1s")
+
+    assert code == 9
+    assert err.endswith(
+        f"luma: error: 1 of 3 did not succeed, 2 of 3 still generating\nhint: luma wait {' '.join(going)}\n"
+    )
+
+
 def test_nothing_to_wait_for_is_said(luma: Luma, sandbox: Sandbox) -> None:
     assert luma("wait") == (0, "", "luma: there is no task to wait for\n")
+
+
+def test_nothing_to_wait_for_names_what_has_ended_unsaved(luma: Luma, sandbox: Sandbox) -> None:
+    submit(luma, sandbox, "ok")
+    luma("status")
+
+    more = "1 finished and not saved: luma download --all-missing -o a.mp4"
+    assert luma("wait", "-o", "a.mp4") == (0, "", f"luma: there is no task to wait for; {more}\n")
 
 
 def test_nothing_to_wait_for_does_not_hide_what_nobody_knows(luma: Luma, sandbox: Sandbox) -> None:

@@ -15,6 +15,7 @@ from luma_cli.sandbox import Sandbox
 from luma_cli.sandbox.files import CLIP as RESULT
 from support.commands import CLIP, CLIP_URL, Result
 from support.fault_server import Action, Answer, FaultServer, Peer, Request, reply
+from support.screens import Screens
 
 Luma = Callable[..., Result]
 ID = "0123456789abcdef0123456789abcdef"
@@ -123,7 +124,9 @@ def test_ids_and_links_come_from_stdin_where_a_dash_asks_for_it(luma: Luma, sand
     assert len(os.listdir("out")) == 2
 
 
-def test_all_missing_saves_what_is_not_saved_yet_and_nothing_else(luma: Luma, sandbox: Sandbox) -> None:
+def test_all_missing_saves_what_is_not_saved_yet_and_nothing_else(
+    luma: Luma, sandbox: Sandbox, screens: Screens
+) -> None:
     first, second, failed = submit(luma, "https://media.example.net/a.mp4", "https://media.example.net/b.mp4", CLIP_URL)
     luma("modify", CLIP_URL, "-p", "sandbox:flag3 Snow")
     luma("wait")
@@ -131,6 +134,9 @@ def test_all_missing_saves_what_is_not_saved_yet_and_nothing_else(luma: Luma, sa
 
     assert luma("download", "--all-missing", "-o", "out/")[:2] == (0, f"out/b-{second[:8]}.mp4\n")
     assert luma("download", "--all-missing", "-o", "out/") == (0, "", "")
+    assert screens.type("download", "--all-missing", columns=80, rows=24).lines == [
+        "luma: every finished task is saved"
+    ]
     Path("out", f"b-{second[:8]}.mp4").unlink()
     code, out, err = luma("download", "--all-missing", "-o", "out/")
     assert (code, out) == (0, "")

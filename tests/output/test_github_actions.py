@@ -175,7 +175,7 @@ def test_no_text_leaves_its_place_in_outputs_or_summary(prompt: str, message: st
     file = SavedFile(f"/a/{name}", 1, "0" * 64, "https://a.example/b.mp4")
     results.see(Task("id1", State.SUCCEEDED, prompt=prompt, error_message=message, files=(file,)))
     results.clips["id1"] = name
-    results.refused.append(Failed(name, UsageError(message), prompt=prompt))
+    results.refused.append(Failed(name, UsageError(message), asked=Task("", prompt=prompt)))
 
     written = "".join(github_actions._output(*output) for output in github_actions.outputs(results, 0))
     outputs = parse_outputs(written)

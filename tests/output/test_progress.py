@@ -3,6 +3,8 @@
 import io
 import os
 import re
+import shlex
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +21,8 @@ from luma_cli.errors import Rejected, Unavailable
 from luma_cli.output import streams
 from luma_cli.output.progress import Screen
 from luma_cli.sandbox import Sandbox
-from support.commands import CLIP_URL, Result
+from support.commands import CLIP_URL, COMMAND, Result
+from support.terminals import terminal as terminal_of
 
 Luma = Callable[..., Result]
 ID = "0123456789abcdef0123456789abcdef"
@@ -311,6 +314,16 @@ def test_the_bar_shows_clip_prompt_and_state_and_no_id(slow: str) -> None:
     assert slow[:8] not in line
     assert re.search(r"generating +\d+s$", line)
     assert "%" not in line
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_in_the_background_of_a_shell_nothing_is_drawn_over_what_is_typed(slow: str) -> None:
+    command = f"{shlex.join(COMMAND)} wait {slow} --interval 1s --timeout 1s & wait"
+    with terminal_of(command=["bash", "-mc", command]) as shown:
+        shown.finish()
+
+    assert f"luma: {slow} generating" in shown.screen
+    assert b"\x1b" not in shown.output.replace(b"\x1b[31m", b"").replace(b"\x1b[36m", b"").replace(b"\x1b[0m", b"")
 
 
 def test_the_usual_time_stands_beside_the_elapsed_and_the_limit_only_when_it_is_near(terminal: Watcher) -> None:

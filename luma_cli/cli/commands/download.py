@@ -51,6 +51,8 @@ def download(
     from luma_cli.edits.engine import see_through
     from luma_cli.edits.sources.tasks import entries_to_save
     from luma_cli.edits.task_references import parse_references
+    from luma_cli.output import streams
+    from luma_cli.output.messages import note
     from luma_cli.output.questions import read_words
 
     if force and skip_existing:
@@ -74,6 +76,8 @@ def download(
         words = read_words(sources if sources or all_missing else ["@last"])
         links = [word for word in words if "://" in word]
         words = [word for word in words if "://" not in word] + (refresh.missing(run) if all_missing else [])
+        if all_missing and not words and streams.stdout_is_terminal():
+            note("every finished task is saved")
         references = parse_references(run, words, len(links))
         save.check_output_for(run, plan, references, len(links))
         see_through(run, plan, entries_to_save(run, plan, references, links))

@@ -5,6 +5,7 @@ import functools
 import inspect
 import math
 import re
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -215,6 +216,10 @@ SYNONYMS = {
 }
 
 
+# The options of every command, which may stand before the name of one.
+_COMMON = "--json|--quiet|--verbose|-[qv]+"
+
+
 class DefaultGroup(typer.core.TyperGroup):
     """A group whose first command is meant where none is named."""
 
@@ -223,8 +228,8 @@ class DefaultGroup(typer.core.TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and not args[0].startswith("-"):
             check_command(args[0], self.commands)
-        words = [word for word in args if not word.startswith("-")]
-        if not (words and words[0] in self.commands) and not {"-h", "--help"} & set(args[:1]):
+        first = next((word for word in args if not re.fullmatch(_COMMON, word)), "")
+        if first not in self.commands and not {"-h", "--help"} & set(args[:1]):
             args = [next(iter(self.commands)), *args]
         return super().parse_args(ctx, args)
 
@@ -236,10 +241,20 @@ def check_command(word: str, known: Iterable[str]) -> None:
     """Raises UsageError for a word that is not a command, naming the nearest one."""
     if word in known:
         return
-    near = [SYNONYMS[word]] if word in SYNONYMS and "modify" in known else difflib.get_close_matches(word, known, n=1)
+    if "modify" in known and (is_clip(word) or word in SYNONYMS):
+        near = [SYNONYMS.get(word, f"luma modify {shlex.quote(word)}")]
+    elif "show" in known and re.fullmatch("@[a-z0-9]+|[0-9a-f]{6,}", word):
+        near = [f"luma tasks show {word}"]
+    else:
+        near = difflib.get_close_matches(word, known, n=1)
     raise UsageError(
         f"no command {word[:40]!a}", hint=f"did you mean {near[0]}?" if near else f"commands: {' '.join(known)}"
     )
+
+
+def is_clip(word: str) -> bool:
+    """A link, or the name of a file."""
+    return "://" in word or Path(word).is_file()
 
 
 def common(function: Callable[..., None]) -> Callable[..., None]:

@@ -18,6 +18,13 @@ Tasks = Annotated[list[str], typer.Argument(metavar="TASK...", help="Task id, pr
 def tasks() -> None:
     """List and repair the journal. kie.ai itself keeps no list of tasks.
 
+    Without a command they are listed: --state, --since, --search, --limit and --refresh are in luma tasks list --help.
+
+    \b
+    Examples:
+      $ luma tasks
+      $ luma tasks --search snow --since yesterday
+
     Exit codes: 0 2 6 7 11
     (luma help exit-codes)
     """

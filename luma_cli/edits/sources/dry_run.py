@@ -77,7 +77,7 @@ def show_entries(run: Run, plan: Plan, entries: Sequence[Entry]) -> None:
 def _planned(run: Run, entry: Entry) -> Planned:
     request = entry.request
     assert request is not None  # noqa: S101  a row of a manifest asks for an edit
-    row = Planned(entry.entry_id or "", entry.line, request.clip.name, request.prompt, error=request.error)
+    row = Planned(entry.entry_id or "", entry.line, request.clip.name, request.asked, error=request.error)
     try:
         if request.is_split and request.error is None:
             entry.request = request = counted(run, entry.output, request)

@@ -65,9 +65,16 @@ def test_tasks_and_tasks_list_are_the_same(luma: Luma, sandbox: Sandbox) -> None
     assert luma("tasks").out == luma("tasks", "list").out != ""
 
 
+def test_what_is_searched_for_may_be_the_name_of_a_command(luma: Luma, sandbox: Sandbox) -> None:
+    luma("modify", CLIP_URL, "-p", "Show heavy snow")
+
+    for words in (["--search", "show"], ["--json", "--search", "show"], ["-q", "list", "--search", "show"]):
+        assert luma("tasks", *words).out.count("\n") == 1
+
+
 def test_an_empty_journal_is_an_empty_list(luma: Luma) -> None:
     assert luma("tasks") == (0, "", "")
-    assert on_a_terminal("tasks") == "luma: no such task in the journal"
+    assert on_a_terminal("tasks") == "luma: no tasks yet: luma modify VIDEO -p TEXT"
 
 
 def test_the_third_field_is_the_time_that_the_service_made_the_task(luma: Luma, sandbox: Sandbox) -> None:

@@ -39,20 +39,16 @@ _UNSEEN = "[\\s\u200b\u200c\u200d\u2060\ufeff]+"
 
 @dataclass(frozen=True)
 class Clip:
-    """A video as the user named it: a link, or a local file with the hash of its content.
-
-    `stamp` tells whether the file may have changed since. `task_id` is the task whose result it is. `origin` is the
-    file that a link was uploaded from; `stem` names results, if the name itself would not.
-    """
+    """A video as the user named it: a link, or a local file with the hash of its content."""
 
     name: str
     path: Path | None = None
     sha256: str | None = None
-    size: int | None = None
-    stamp: tuple[int, ...] | None = field(default=None, compare=False)
-    task_id: str | None = None
-    origin: str | None = None
-    stem: str | None = None
+    size: int | None = None  # in bytes
+    stamp: tuple[int, ...] | None = field(default=None, compare=False)  # whether the file may have changed since
+    task_id: str | None = None  # the task whose result it is
+    origin: str | None = None  # the file that a link was uploaded from
+    stem: str | None = None  # names results, if the name itself would not
 
     @property
     def identity(self) -> str:
@@ -87,39 +83,30 @@ class PieceOf:
 
 @dataclass(frozen=True)
 class EditRequest:
-    """One edit: a clip, and what is to be done with it.
-
-    `trim` is the part that is cut from a local clip. `take` counts repeats of the same edit from 1.
-    `key` is the idempotency key, `old_keys` what an older luma has made of it. `repeats`: another take is meant.
-    `names_prompt`: the prompt's first words stand in the names of its files. `fit`: a clip that does not fit the model
-    is made to. `is_split`: it is edited in pieces, each of which is a request of its own with its `piece`;
-    `pieces` is how many, if they are counted, `redo_piece` is one that is made again.
-    `findings` are those of the checks; `error` says why it is not to be sent. `known` is what the journal has held
-    about it when that was last looked up: the claim of a submission looks again.
-    """
+    """One edit: a clip, and what is to be done with it."""
 
     clip: Clip
     prompt: str
     watermark: str | None = None
     callback_url: str | None = None
     model: Model = LUMA
-    options: Mapping[str, object] = field(default_factory=dict)
-    trim: Trim | None = None
-    take: int = 1
-    key: str | None = None
-    old_keys: tuple[str, ...] = ()
+    options: Mapping[str, object] = field(default_factory=dict)  # those of --set
+    trim: Trim | None = None  # the part that is cut from a local clip
+    take: int = 1  # counts repeats of the same edit
+    key: str | None = None  # the idempotency key
+    old_keys: tuple[str, ...] = ()  # its other names, those of an older luma among them
     resubmit: bool = False
-    repeats: bool = False
-    names_prompt: bool = False
+    repeats: bool = False  # another take is meant
+    names_prompt: bool = False  # the prompt's first words stand in the names of its files
     finishing: Finishing = field(default_factory=Finishing)
-    fit: bool = False
-    is_split: bool = False
-    pieces: int = 1
-    redo_piece: int | None = None
-    piece: PieceOf | None = None
-    findings: tuple[Finding, ...] = ()
-    error: UsageError | None = None
-    known: EditRows | None = field(default=None, compare=False, repr=False)
+    fit: bool = False  # a clip that does not fit the model is made to
+    is_split: bool = False  # it is edited in pieces, each of which is a request of its own
+    pieces: int = 1  # how many, if they are counted
+    redo_piece: int | None = None  # one that is made again
+    piece: PieceOf | None = None  # the one that this request is for
+    findings: tuple[Finding, ...] = ()  # those of the checks
+    error: UsageError | None = None  # why it is not to be sent
+    known: EditRows | None = field(default=None, compare=False, repr=False)  # looked up before; a claim looks again
 
     @functools.cached_property
     def identity(self) -> str:
@@ -219,30 +206,23 @@ UploadKey = tuple[str, str]
 
 @dataclass
 class Entry:
-    """One edit on its way. Without `request` it is a task that exists already, with the `row` that the journal has, or
-    the bare link of `task`.
+    """One edit on its way. Without `request` it is a task that exists already."""
 
-    `name` stands before its errors, `naming` names its files, `output` is where its video goes (None: nowhere).
-    `age` is seconds since its submission. `entry_id` and `line` are those of a manifest. `waits_since` is a clock
-    reading: when it had to wait for another process. `whole` is what it is a piece of. `possible_models` are those of a
-    task that the journal does not hold.
-    """
-
-    name: str
-    naming: Naming = field(default_factory=Naming)
+    name: str  # stands before its errors
+    naming: Naming = field(default_factory=Naming)  # names its files
     request: EditRequest | None = None
-    row: Row | None = None
-    task: Task | None = None
+    row: Row | None = None  # what the journal has of it
+    task: Task | None = None  # a bare link that is to be saved
     task_id: str = ""
-    output: str | None = None
-    age: float = 0.0
-    entry_id: str | None = None
+    output: str | None = None  # where its video goes; None: nowhere
+    age: float = 0.0  # seconds since its submission
+    entry_id: str | None = None  # of a manifest, as is its line
     line: int = 0
     is_checked: bool = False
-    link: str | None = None
-    waits_since: float | None = None
-    whole: "Whole | None" = None
-    possible_models: tuple[str, ...] = ()
+    link: str | None = None  # of its uploaded clip
+    waits_since: float | None = None  # a clock reading: when it had to wait for another process
+    whole: "Whole | None" = None  # what it is a piece of
+    possible_models: tuple[str, ...] = ()  # of a task that the journal does not hold
 
     @property
     def clip_name(self) -> str:

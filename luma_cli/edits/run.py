@@ -22,25 +22,20 @@ RUN_AGAIN = "run the same command again, it goes on where it stopped"
 
 
 class Results:
-    """Collects what becomes of `count` edits. Used from one thread.
-
-    `next_step` is what to say when the run is stopped, instead of the command that waits for its tasks;
-    `save_option` is the option that saves their videos. `has_sent`: something may have been submitted;
-    `is_in_doubt`: it was stopped before the reply came. `clips` are the sources by task id, as the user named them;
-    `refused` is what has no task; `shard` is the part of a batch that this run is to make.
-    """
+    """Collects what becomes of `count` edits. Used from one thread."""
 
     def __init__(self, count: int = 1) -> None:
         self.count = count
         self.errors: list[LumaError] = []
         self.tasks: dict[str, Task] = {}
         self.running: dict[str, None] = {}  # an ordered set
-        self.next_step: str | None = None
-        self.save_option = ""
-        self.has_sent = self.is_in_doubt = False
-        self.clips: dict[str, str] = {}
-        self.refused: list[Failed] = []
-        self.shard: str | None = None
+        self.next_step: str | None = None  # what to say on a signal instead of the command that waits for the tasks
+        self.save_option = ""  # the option that saves the videos
+        self.has_sent = False  # something may have been submitted
+        self.is_in_doubt = False  # it was stopped before the reply came
+        self.clips: dict[str, str] = {}  # the sources by task id, as the user named them
+        self.refused: list[Failed] = []  # what has no task
+        self.shard: str | None = None  # the part of a batch that this run is to make
 
     def track(self, task_id: str, clip: str = "", known: Task | None = None) -> None:
         """Remember a task that runs, so that every way out can say how to go on; its clip, and what is known of it."""
@@ -182,37 +177,28 @@ class Finishing(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """How tasks are seen through. Times are in seconds; `output` is a file, a folder, "-" or None for no saving.
-
-    `waits`: their end is waited for. `paid`: this very command submits them, and would pay again if it were run again.
-    `max_active` tasks run at once. `rides_out_limits`: the service's rate limit is waited out beside other work.
-    `finishing` says what is made of results before they are saved.
-    `writes_recipe`: what made a video is written beside its file. `only_reports`: a task that has failed is reported as
-    any other that has ended, and is no failure of this run. `only_saves`: tasks are asked once, and those that have not
-    ended are failures. `finishes_again`: a file that is saved already is fetched and finished anew.
-    `keeps_pieces`: the work folder of a clip in pieces stays.
-    """
+    """How tasks are seen through. Times are in seconds."""
 
     interval: float
     timeout: float
-    output: str | None = None
+    output: str | None = None  # a file, a folder, "-", or None for no saving
     overwrite: bool = False
     skip_existing: bool = False
     fail_fast: bool = False
-    parallel: int = 4
-    waits: bool = True
-    paid: bool = False
-    max_active: int | None = None
+    parallel: int = 4  # downloads at once
+    waits: bool = True  # for the end of the tasks
+    paid: bool = False  # this very command submits, and would pay again if it were run again
+    max_active: int | None = None  # tasks that run at once
     max_credits: float | None = None
-    rides_out_limits: bool = False
+    rides_out_limits: bool = False  # the service's rate limit is waited out beside other work
     skips_checks: bool = False
-    is_strict: bool = False
+    is_strict: bool = False  # warnings of the checks are errors
     finishing: Finishing = field(default_factory=Finishing)
-    writes_recipe: bool = False
-    only_reports: bool = False
-    only_saves: bool = False
-    finishes_again: bool = False
-    keeps_pieces: bool = False
+    writes_recipe: bool = False  # what made a video is written beside its file
+    only_reports: bool = False  # a task that has failed is no failure of this run
+    only_saves: bool = False  # tasks are asked once, and those that have not ended are failures
+    finishes_again: bool = False  # a file that is saved already is fetched and finished anew
+    keeps_pieces: bool = False  # the work folder of a clip in pieces stays
 
     @property
     def option(self) -> str:

@@ -94,7 +94,7 @@ class EditRequest:
     trim: Trim | None = None  # the part that is cut from a local clip
     take: int = 1  # counts repeats of the same edit
     key: str | None = None  # the idempotency key
-    old_keys: tuple[str, ...] = ()  # its other names, those of an older luma among them
+    other_keys: tuple[str, ...] = ()  # its other names, those of an older luma among them
     resubmit: bool = False
     repeats: bool = False  # another take is meant
     names_prompt: bool = False  # the prompt's first words stand in the names of its files
@@ -196,7 +196,7 @@ class EditRequest:
             self.legacy_digest,
             idempotency_key=self.key,
             identity=self.identity,
-            old_keys=self.old_keys,
+            other_keys=self.other_keys,
             details=details,
         )
 
@@ -263,9 +263,9 @@ def with_auto_key(request: EditRequest) -> EditRequest:
     The row of a batch file that has no id of its own is the same edit.
     """
     take = f"#{request.take}" if request.take > 1 else ""
-    old_keys = (f"{AUTO}:{request.legacy_digest}",) if request.take == 1 else ()
+    other_keys = (f"{AUTO}:{request.legacy_digest}",) if request.take == 1 else ()
     row_key = _row_key(f"{row_id_of(request)}{take}", request.identity)
-    return replace(request, key=f"{AUTO}:{request.identity}{take}", old_keys=(*old_keys, row_key))
+    return replace(request, key=f"{AUTO}:{request.identity}{take}", other_keys=(*other_keys, row_key))
 
 
 def row_id_of(request: EditRequest) -> str:
@@ -275,11 +275,11 @@ def row_id_of(request: EditRequest) -> str:
 
 def with_row_key(request: EditRequest, row_id: str, old_id: str) -> EditRequest:
     """The request with the key of a row of a batch file. `old_id` is the id that an older luma has made for it."""
-    old_keys = [_row_key(old_id, request.legacy_digest)]
+    other_keys = [_row_key(old_id, request.legacy_digest)]
     made, _, take = row_id.partition("#")
     if made == row_id_of(request):
-        old_keys.append(f"{AUTO}:{request.identity}{'#' if take else ''}{take}")
-    return replace(request, key=_row_key(row_id, request.identity), old_keys=tuple(old_keys))
+        other_keys.append(f"{AUTO}:{request.identity}{'#' if take else ''}{take}")
+    return replace(request, key=_row_key(row_id, request.identity), other_keys=tuple(other_keys))
 
 
 def _row_key(row_id: str, digest: str) -> str:

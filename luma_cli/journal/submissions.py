@@ -33,7 +33,7 @@ class Submission:
     """An edit to be recorded. `source` is what the user named.
 
     `identity` is equal for equal edits, however they are spelled; `digest` is what an older luma has made of this one.
-    `old_keys` are other names of the key.
+    `other_keys` are other names of the key.
     """
 
     edit: Edit
@@ -41,12 +41,12 @@ class Submission:
     digest: str | None
     idempotency_key: str | None = None
     identity: str | None = None
-    old_keys: tuple[str, ...] = ()
+    other_keys: tuple[str, ...] = ()
     details: Details = field(default_factory=Details)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        return (self.idempotency_key, *self.old_keys) if self.idempotency_key is not None else ()
+        return (self.idempotency_key, *self.other_keys) if self.idempotency_key is not None else ()
 
 
 @dataclass(frozen=True)

@@ -303,7 +303,7 @@ def test_the_details_of_a_submission_come_back(book: Journal) -> None:
 
 def test_an_edit_is_the_same_in_any_spelling_and_by_what_an_older_luma_made_of_it(book: Journal) -> None:
     book.record(replace(submission(key="old"), idempotency_key="old"), lambda _: ID)
-    new = replace(submission(key="new"), identity="edit", old_keys=("old",))
+    new = replace(submission(key="new"), identity="edit", other_keys=("old",))
     assert book.record(new, lambda _: pytest.fail("sent")) == ID
     assert [row.task.task_id for row in book.look_up(new).same] == [ID]
 

@@ -186,7 +186,7 @@ class Joiner:
                 piece=part,
                 is_split=False,
                 key=f"split:{split.number}:{piece.index}",
-                old_keys=(),
+                other_keys=(),
                 known=None,
                 repeats=piece.index == repeated,
                 finishing=Finishing(),

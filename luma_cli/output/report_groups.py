@@ -66,8 +66,8 @@ class Group:
 
     @property
     def source(self) -> Clip:
-        """The best that is left of it: a file that is surely it, one that may be, a link."""
-        found = self.parent.clips if self.parent is not None else []
+        """The best that is left of it: a file that is surely it, one that may be, a link. Its takes count from it."""
+        found = [replace(clip, offset=0.0) for clip in self.parent.clips] if self.parent is not None else []
         found = found or [source_of(row) for take in self.takes for row in take.rows]
         return min(found, key=lambda clip: (clip.path is None, clip.is_doubtful, clip.link is None))
 

@@ -17,6 +17,7 @@ from luma_cli.errors import (
     Rejected,
     StillGenerating,
     TaskFailed,
+    Unavailable,
 )
 from luma_cli.journal.records import Row
 
@@ -80,12 +81,17 @@ def claim_own(run: Run, rows: Iterable[Row]) -> list[Row]:
     """Ask the service once about each of these tasks: what our key can see is our account's. Returns the others.
 
     One that is too new to be visible is asked about again next time, as is one that the service did not answer for.
+
+    Raises:
+        KeyRejected, OutOfCredits: the service answers no question of ours.
     """
     others = []
     for row in rows:
         try:
             if claim_or_deny(run, row) is not True:
                 others.append(row)
+        except ACCOUNT_ERRORS:
+            raise
         except LumaError as error:
             log.info("%s: whose it is could not be asked: %s", row.task.task_id, error.message)
     return others
@@ -210,11 +216,16 @@ def refresh_unfinished(run: Run) -> None:
     """Ask about the tasks that were not seen to end, so that what has ended since counts as finished.
 
     Rows of another key, or of none, are asked about once: they may be ours.
+
+    Raises:
+        KeyRejected, OutOfCredits, Unavailable: nobody knows what has ended.
     """
     claim_own(run, run.journal.foreign_rows())
     for task_id in unfinished(run):
         try:
             task_now(run, task_id)
+        except (*ACCOUNT_ERRORS, Unavailable):
+            raise
         except LumaError as error:
             run.report(Note(f"{task_id}: {error.message}"))
 

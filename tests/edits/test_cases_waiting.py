@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from luma_cli.sandbox import Sandbox
-from support.commands import CLIP, CLIP_URL, Result
+from support.commands import CLIP, CLIP_URL, KEY, Result
 from support.fault_server import Answer, FaultServer, Request, call, envelope, head, hear, send
 
 Luma = Callable[..., Result]
@@ -101,6 +101,22 @@ def test_all_missing_asks_about_unfinished_tasks_first(sandbox: Sandbox, luma: L
     assert luma(*SUBMIT).code == 0
     done = luma("download", "--all-missing", "-o", "out/")
     assert (done.code, len(list(Path("out").glob("*.mp4")))) == (0, 1), done.err
+
+
+@pytest.mark.parametrize(("code", "exit_code"), [(401, 4), (402, 10), (455, 7), (500, 7)])
+def test_all_missing_fails_when_nobody_says_what_has_ended(
+    luma: Luma, monkeypatch: pytest.MonkeyPatch, code: int, exit_code: int
+) -> None:
+    def serve(request: Request) -> Answer:
+        return envelope(200, {"taskId": ID}) if request.method == "POST" else envelope(code, None, "not now")
+
+    with FaultServer(serve) as server:
+        monkeypatch.setenv("LUMA_BASE_URL", server.url("").rstrip("/"))
+        assert luma(*SUBMIT).code == 0
+        for key in (KEY, KEY[::-1]):
+            monkeypatch.setenv("LUMA_API_KEY", key)
+            if key == KEY or code < 455:
+                assert luma("download", "--all-missing", "-o", "out/").code == exit_code
 
 
 # --- B12: an address with a line end ---
@@ -210,6 +226,10 @@ def test_a_report_is_in_step_with_a_trim(sandbox: Sandbox, luma: Luma) -> None:
     assert "\ntrim\t3-5\n" in luma("tasks", "show", "@last").out
     assert luma("report", "-o", "page.html").code == 0
     assert re.findall(r'data-offset="([^"]*)"', Path("page.html").read_text()) == ["0", "3"]
+
+    assert luma("modify", "@last", "-p", PROMPT, "-o", "./").code == 0
+    assert luma("report", "-o", "page.html", "-f").code == 0
+    assert re.findall(r'data-offset="([^"]*)"', Path("page.html").read_text()) == ["0", "3", "0", "0"]
 
 
 # --- what users of the platform have seen (kie-api.md 11, rows 10 and 11) ---

@@ -9,6 +9,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from enum import Enum, auto
 from pathlib import Path
 
 from luma_cli.errors import FileError, reason
@@ -170,7 +171,7 @@ def check_ours(facts: os.stat_result, path: Path) -> None:
 
 def is_ours(facts: os.stat_result, folder: Path) -> bool:
     """Whether a file in `folder` has the owner of one that we make there (mounts may give all files to one owner)."""
-    return os.name == "nt" or facts.st_uid in (os.geteuid(), new_file_facts(folder).st_uid)
+    return os.name == "nt" or facts.st_uid == os.geteuid() or facts.st_uid == new_file_facts(folder).st_uid
 
 
 def is_private(facts: os.stat_result, folder: Path) -> bool:
@@ -243,6 +244,14 @@ MAX_LOCK_WAIT = 15 * 60.0
 _POLL = 0.1
 
 
+class Attempt(Enum):
+    """What came of trying to lock a file."""
+
+    LOCKED = auto()
+    HELD = auto()
+    UNSUPPORTED = auto()
+
+
 class Lock:
     """Keeps other processes and threads out for as long as its holder lives: the kernel ends it with the process.
 
@@ -284,7 +293,7 @@ class Lock:
         started = self._clock()
         limit = started + MAX_LOCK_WAIT if deadline is None else deadline
         has_reported = False
-        while (has_locked := self._try()) is None:
+        while (attempt := self.attempt()) is Attempt.HELD:
             now = self._clock()
             if now >= limit:
                 raise self._still_held(now - started)
@@ -293,7 +302,29 @@ class Lock:
                 has_reported = True
             on_poll()
             self._sleep(min(_POLL, limit - now))
-        return has_locked
+        return attempt is Attempt.LOCKED
+
+    def attempt(self) -> Attempt:
+        """Take the lock if nobody holds it.
+
+        Raises:
+            FileError: the lock file cannot be made or is not ours.
+        """
+        try:
+            descriptor = open_ours(self.path, 0o600)
+            try:
+                attempt = _lock(descriptor)
+                if attempt is Attempt.LOCKED and not _has_name(descriptor, self.path):
+                    attempt = Attempt.HELD
+                if attempt is Attempt.LOCKED:
+                    _write_holder(descriptor)
+                    self._descriptor = descriptor
+            finally:
+                if self._descriptor != descriptor:
+                    os.close(descriptor)
+        except OSError as error:
+            raise file_error(self.path, error) from error
+        return attempt
 
     def release(self) -> None:
         """Let the next one in; the file goes, if the system lets an open one go."""
@@ -319,27 +350,6 @@ class Lock:
         name = _name_of(number)
         return f"process {number} ({name})" if name else f"process {number}"
 
-    def _try(self) -> bool | None:
-        """True: locked; None: somebody else holds it; False: the file system has no locks."""
-        try:
-            descriptor = open_ours(self.path, 0o600)
-        except OSError as error:
-            raise file_error(self.path, error) from error
-        has_locked: bool | None = False
-        try:
-            has_locked = _lock(descriptor)
-            if has_locked and not _has_name(descriptor, self.path):
-                has_locked = None
-            if has_locked:
-                _write_holder(descriptor)
-                self._descriptor = descriptor
-        except OSError as error:
-            raise file_error(self.path, error) from error
-        finally:
-            if self._descriptor != descriptor:
-                os.close(descriptor)
-        return has_locked
-
     def _log_wait(self, holder: str) -> None:
         log.warning("waiting for %s, which %s holds", self.path, holder)
 
@@ -350,34 +360,52 @@ class Lock:
         )
 
 
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock of this file. False if there is no such file, or it is nobody's to ask.
+
+    Two who look at the same moment must not take each other for the holder: they look with a shared lock.
+    """
+    try:
+        descriptor = os.open(path, OPEN_SAFELY)
+    except OSError:
+        return False
+    try:
+        return _lock(descriptor, shared=True) is Attempt.HELD
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(descriptor: int) -> bool | None:
+    _HELD = PermissionError
+
+    def _flock(descriptor: int, *, shared: bool) -> None:
+        del shared  # there is no such lock there
         os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # far behind the holder's name: a locked byte cannot be read
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            return None
-        except OSError as error:
-            if is_unsupported(error):
-                return False
-            raise
-        return True
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
-    def _lock(descriptor: int) -> bool | None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            if is_unsupported(error):
-                return False
-            raise
-        return True
+    _HELD = BlockingIOError
+
+    def _flock(descriptor: int, *, shared: bool) -> None:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
+
+def _lock(descriptor: int, *, shared: bool = False) -> Attempt:
+    try:
+        _flock(descriptor, shared=shared)
+    except _HELD:
+        return Attempt.HELD
+    except OSError as error:
+        if is_unsupported(error):
+            return Attempt.UNSUPPORTED
+        raise
+    return Attempt.LOCKED
 
 
 def _has_name(descriptor: int, path: Path) -> bool:

@@ -25,7 +25,6 @@ LIBRARIES = {
     "platformdirs": "4.2",
     "requests-toolbelt": "1.0",
     "tomlkit": "0.13",
-    "filelock": "3.16",
 }
 
 

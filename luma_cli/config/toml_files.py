@@ -4,12 +4,15 @@ import os
 import re
 import stat
 import tempfile
+import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luma_cli.errors import FileError, UsageError, reason
+from luma_cli.files import Lock
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -127,19 +130,17 @@ def _own_target(path: Path) -> Path:
     return target
 
 
-def _locked(folder: Path) -> Any:
-    from filelock import FileLock, Timeout
-
-    path = folder / ".lock"
-    lock = FileLock(path, timeout=LOCK_TIMEOUT, mode=0o600)
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    lock = Lock(folder / ".lock")
     try:
-        # filelock takes a folder that takes no files for a lock that is held.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
-        return lock.acquire()
-    except Timeout as error:
-        raise FileError(f"the settings in {folder} are locked by another luma") from error
-    except (OSError, NotImplementedError) as error:
-        raise FileError(f"cannot write in {folder}") from error
+        lock.acquire(time.monotonic() + LOCK_TIMEOUT)
+    except FileError as error:
+        raise FileError(error.message, hint="set LUMA_CONFIG_DIR") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _umask() -> int:

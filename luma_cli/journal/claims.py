@@ -5,18 +5,18 @@ Measured: a lock of flock(2) is gone with the last of its process, also after SI
 """
 
 import contextlib
-import errno
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from luma_cli.errors import FileError, reason
+from luma_cli.files import Attempt, Lock, is_locked, remove
 
 FOLDER = "claims"
-# What a killed process leaves is a file without content: time enough for everybody to have looked at it.
+HINT = "set LUMA_STATE_DIR"
+# What a killed process leaves: time enough for everybody to have looked at it.
 MAX_AGE = 86_400.0
 _TOKEN = re.compile(r"[0-9a-f]{32}\Z")
 
@@ -27,7 +27,7 @@ class Claims:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._own: str | None = None
-        self._descriptor: int | None = None
+        self._lock: Lock | None = None
 
     def own(self) -> str:
         """Our claim, held from now until `close` or our death.
@@ -36,15 +36,14 @@ class Claims:
             FileError: it cannot be written.
         """
         if self._own is None:
-            self._own = self._make(os.urandom(16).hex())
+            token = os.urandom(16).hex()
+            self._own = f"memory:{token}" if self._folder is None else self._claim(self._folder, token)
         return self._own
 
     def close(self) -> None:
-        if self._descriptor is not None and self._own is not None and self._folder is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-            _unlink(self._folder / self._own.partition(":")[2])
-        self._own = None
+        if self._lock is not None:
+            self._lock.release()
+        self._own = self._lock = None
 
     def is_held(self, holder: str | None) -> bool:
         """Whether the process that made this claim still runs. When that cannot be determined: no.
@@ -57,7 +56,7 @@ class Claims:
             return True
         kind, _, rest = holder.partition(":")
         if kind == "lock" and self._folder is not None and _TOKEN.match(rest):
-            return _is_locked(self._folder / rest)
+            return is_locked(self._folder / rest)
         return kind == "process" and _is_running(rest.partition(":")[2])
 
     @contextlib.contextmanager
@@ -66,77 +65,40 @@ class Claims:
         if self._folder is None:
             yield True
             return
-        descriptor = _open_private(self._folder, self._folder / f"only-{name}")
+        lock, attempt = _attempt(self._folder, f"only-{name}")
         try:
-            yield _lock_if_possible(descriptor) is not False
+            yield attempt is not Attempt.HELD
         finally:
-            os.close(descriptor)
+            lock.release()
 
-    def _make(self, token: str) -> str:
-        if self._folder is None:
-            return f"memory:{token}"
-        path = self._folder / token
-        descriptor = _open_private(self._folder, path)
-        if _lock_if_possible(descriptor):
-            self._descriptor = descriptor
-            _sweep(self._folder)
-            return f"lock:{token}"
-        os.close(descriptor)
-        _unlink(path)
-        return f"process:{token}:{_identity()}"
+    def _claim(self, folder: Path, token: str) -> str:
+        lock, attempt = _attempt(folder, token)
+        if attempt is not Attempt.LOCKED:
+            remove(lock.path)
+            return f"process:{token}:{_identity()}"
+        self._lock = lock
+        _sweep(folder)
+        return f"lock:{token}"
 
 
-def _open_private(folder: Path, path: Path) -> int:
+def _attempt(folder: Path, name: str) -> tuple[Lock, Attempt]:
+    lock = Lock(folder / name)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        return lock, lock.attempt()
     except OSError as error:
-        raise FileError(f"cannot write {path}: {reason(error)}", hint="set LUMA_STATE_DIR") from error
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except OSError:
-        return False  # its holder took it away, or is somebody whom we cannot ask
-    try:
-        free = _lock_if_possible(descriptor, shared=True)
-    finally:
-        os.close(descriptor)
-    return free is False
-
-
-def _lock_if_possible(descriptor: int, *, shared: bool = False) -> bool | None:
-    """True: locked. False: another has it. None: this file system cannot lock.
-
-    Two who look at the same moment must not take each other for the holder: they look with a shared lock.
-    """
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError as error:
-        return False if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK) else None
-    return True
+        raise FileError(f"cannot write {lock.path}: {reason(error)}", hint=HINT) from error
+    except FileError as error:
+        raise FileError(error.message, hint=HINT) from error
 
 
 def _sweep(folder: Path) -> None:
-    """Take away what killed processes left long ago."""
+    """Remove what killed processes left long ago. Only claims: a token is nobody's again, but `only-…` may be ours."""
     now = time.time()
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if now - entry.stat().st_mtime > MAX_AGE and not _is_locked(Path(entry.path)):
-                _unlink(Path(entry.path))
-
-
-def _unlink(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()
+            if _TOKEN.match(entry.name) and now - entry.stat().st_mtime > MAX_AGE and not is_locked(Path(entry.path)):
+                remove(Path(entry.path))
 
 
 def _identity() -> str:

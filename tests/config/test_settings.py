@@ -428,7 +428,7 @@ def test_at_no_moment_can_others_read_the_key(folder: Path) -> None:
                     facts = path.stat()
                 except FileNotFoundError:
                     continue
-                if path.name != ".lock" and facts.st_size:
+                if facts.st_size:
                     seen.add(stat.S_IMODE(facts.st_mode))
 
     before = os.umask(0)
@@ -484,7 +484,7 @@ def test_a_full_disk_leaves_the_old_content(luma: Luma, folder: Path) -> None:
     before = (folder / "config.toml").read_bytes()
     program = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "from luma_cli.cli.main import main; import tomlkit, filelock;"
+        "from luma_cli.cli.main import main; import tomlkit;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4, 4)); sys.exit(main(sys.argv[1:]))"
     )
     words = [sys.executable, "-c", program, "config", "set", "timeout", "25m"]

@@ -1,5 +1,6 @@
 """A submission's claim dies with its holder, whatever killed that."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -139,6 +140,25 @@ def test_nobody_else_is_in_a_block_of_the_same_name(tmp_path: Path) -> None:
         assert (is_first, is_second, is_alone) == (True, False, True)
     with other.only_one("a") as is_free:
         assert is_free
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file keeps its name there")
+def test_a_sweeper_between_the_opening_and_the_locking_of_a_file_makes_no_second_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_by_a_crash = tmp_path / "only-a"
+    left_by_a_crash.touch()
+    os.utime(left_by_a_crash, (0, 0))
+    flock = fcntl.flock
+
+    def sweep_before(descriptor: int, flags: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        Claims(tmp_path).own()
+        flock(descriptor, flags)
+
+    monkeypatch.setattr(fcntl, "flock", sweep_before)
+    with Claims(tmp_path).only_one("a") as is_first, Claims(tmp_path).only_one("a") as is_second:
+        assert (is_first, is_second) == (True, False)
 
 
 def test_a_closed_journal_leaves_no_claim(file: Path, book: Journal) -> None:

@@ -9,7 +9,7 @@ from array import array
 from fractions import Fraction
 from pathlib import Path
 
-from filelock import FileLock
+from luma_cli.files import Lock
 
 _FOLDER = "FOOTAGE_OF_THIS_RUN"
 FFMPEG = shutil.which("ffmpeg") or "ffmpeg"
@@ -108,7 +108,9 @@ def keep_in(folder: Path) -> None:
 def clip(name: str) -> Path:
     """The clip of that name; tests read it and do not change it."""
     path = Path(os.environ[_FOLDER]) / name
-    with FileLock(path.with_name(f"{name}.lock")):
+    lock = Lock(path.with_name(f"{name}.lock"))
+    lock.acquire()
+    try:
         if not path.exists():
             made = path.with_name(f"made-{name}")
             if name in RECIPES:
@@ -116,6 +118,8 @@ def clip(name: str) -> Path:
             else:
                 _MADE_OF_OTHERS[name](made)
             made.replace(path)
+    finally:
+        lock.release()
     return path
 
 

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 from luma_cli.api.models import MIN_SECONDS, Limits
 from luma_cli.errors import Finding
-from luma_cli.video import headers
-from luma_cli.video.media import Media, Track
+from luma_cli.video import fit, headers
+from luma_cli.video.media import Media
 
 ERROR, WARNING = "error", "warning"
 FIT = "--fit makes it fit"
 # What AVI, which the service documents, usually holds is not doubted either.
-_USUAL_CODECS = ("h264", "mpeg4", "mjpeg")
-_LONG_SIDE, _SHORT_SIDE = 1920, 1080  # 1080p, whichever way the picture stands
+_USUAL_CODECS = ("mpeg4", "mjpeg")
 _SOUNDS = "a clip needs a picture: give a video"
 
 
@@ -83,42 +82,11 @@ def find_sides(media: Media, limits: Limits, *, is_fitted: bool) -> Iterator[Fin
 
 def find_doubts(media: Media, limits: Limits, hint: str) -> Iterator[Finding]:
     """What the service may not read, and --fit repairs."""
-    picture = media.picture
-    if picture is None:
-        return
-    if picture.codec is not None and picture.codec not in _USUAL_CODECS:
-        yield Finding("codec", WARNING, f"its codec is {picture.codec}, which kie.ai may not read", hint)
-    if picture.hdr is not None:
-        message = f"it is HDR ({picture.hdr.upper()}), which kie.ai may show grey or glaring"
-        yield Finding("hdr", WARNING, message, hint)
-    elif picture.bit_depth is not None and picture.bit_depth > 8:
-        message = f"it has {picture.bit_depth} bits a colour, which kie.ai may not read"
-        yield Finding("bit-depth", WARNING, message, hint)
-    yield from _find_rate(picture, limits, hint)
-    yield from _find_shape(picture, limits, hint)
-
-
-def _find_rate(picture: Track, limits: Limits, hint: str) -> Iterator[Finding]:
-    rate = picture.frame_rate
-    if rate is None:
-        return
-    if picture.is_variable_rate:
-        message = f"its frame rate varies, about {float(rate):.2f} a second"
-        yield Finding("frame-rate", WARNING, message, hint)
-    if limits.min_frame_rate is not None and rate <= limits.min_frame_rate:
+    for doubt in fit.doubts(media, limits):
+        is_refused = doubt.name == "picture-size" and limits.max_side is not None
+        if not (doubt.name == "codec" and media.codec in _USUAL_CODECS) and not is_refused:
+            yield Finding(doubt.name, WARNING, f"{doubt.what}, {doubt.why}", hint)
+    rate = media.frame_rate
+    if rate is not None and limits.min_frame_rate is not None and rate <= limits.min_frame_rate:
         message = f"{float(rate):g} frames a second, the model takes more than {limits.min_frame_rate:g}"
         yield Finding("frame-rate", WARNING, message, "give a clip with more frames a second, or another --model")
-
-
-def _find_shape(picture: Track, limits: Limits, hint: str) -> Iterator[Finding]:
-    if picture.rotation or picture.is_mirrored:
-        message = "it is upright by its header only, which kie.ai may ignore"
-        yield Finding("rotation", WARNING, message, hint)
-    if not picture.width or not picture.height:
-        return
-    size = f"{picture.width}x{picture.height}"
-    if picture.width % 2 or picture.height % 2:
-        yield Finding("picture-size", WARNING, f"{size} is an odd size, which kie.ai may not take", hint)
-    short, long = sorted((picture.width, picture.height))
-    if limits.max_side is None and (long > _LONG_SIDE or short > _SHORT_SIDE):
-        yield Finding("picture-size", WARNING, f"{size} is more than 1080p, which kie.ai may not take", hint)

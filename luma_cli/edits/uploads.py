@@ -210,7 +210,7 @@ def _fitted(
     tool = find_ffmpeg(ffmpeg, fit.NEEDS, option="--fit")
     with transferring(report, f"fit {path.name}", "seconds") as on_seconds:
         limits = request.model.limits
-        done = fit.fitted(tool, path, why, limits, target, trim=request.trim, on_seconds=on_seconds)
+        done = fit.fitted(tool, path, limits, target, trim=request.trim, on_seconds=on_seconds)
     rate = f", at {float(done.rate):.6g} frames a second" if done.was_variable else ""
     report(Note(f"{path.name} is made to fit, since {', '.join(why)}: {done.width}x{done.height}{rate}"))
     return target

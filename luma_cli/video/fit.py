@@ -1,8 +1,10 @@
 """Make a clip into what the model takes: H.264, 8 bit, SDR, constant rate, upright, small enough."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from luma_cli.api.models import Limits
 from luma_cli.video.encode import Range, Shape, encode_within, limited, sound_of
@@ -13,18 +15,24 @@ from luma_cli.video.trim import range_of
 from luma_cli.video.trim_range import Trim
 
 NEEDS = frozenset({Need.H264, Need.AAC, Need.TIMING})
-LONG_SIDE, SHORT_SIDE = 1920, 1080  # 1080p, whichever way the picture stands
 # Higher than x264's own: what is made is edited, and then encoded anew at kie.ai.
 QUALITY = 17
+MAX_LATE = 0.05  # seconds that a picture may begin after its file, before a service may show them
+
+
+class Doubt(NamedTuple):
+    """Something of a clip that the service may not read, and --fit repairs; `name` is that of the check for it."""
+
+    name: str
+    what: str
+    why: str
 
 
 @dataclass(frozen=True)
 class FitReport:
-    """What `fitted` made: the reasons for it, and the rate and size that came of it. `was_variable`: of the rate."""
+    """The rate and size that `fitted` has made. `was_variable`: of the rate."""
 
-    reasons: tuple[str, ...]
     rate: Fraction
-    frame_count: int
     width: int
     height: int
     was_variable: bool
@@ -35,18 +43,11 @@ def reasons(media: Media, limits: Limits, size: int) -> tuple[str, ...]:
 
     A clip whose headers do not say something is taken to fit in that.
     """
-    found = []
-    if media.container not in limits.containers:
-        found.append(f"it is {media.container}")
-    if media.codec not in (None, "h264"):
-        found.append(f"its codec is {media.codec}")
-    if media.hdr:
-        found.append(f"it is HDR ({media.hdr.upper()})")
-    elif media.bit_depth is not None and media.bit_depth > 8:
-        found.append(f"it has {media.bit_depth} bits a colour")
-    if media.is_variable_rate:
-        found.append("its frame rate varies")
-    found += _shape_reasons(media)
+    found = [] if media.container in limits.containers else [f"it is {media.container}"]
+    found += [doubt.what for doubt in doubts(media, limits)]
+    picture = media.picture
+    if picture is not None and picture.start_offset > MAX_LATE:
+        found.append(f"its picture begins {picture.start_offset:.2f} s late")
     if extra := _extra_tracks(media):
         found.append(f"it has other tracks ({', '.join(extra)})")
     if size > limits.max_upload_bytes:
@@ -54,19 +55,35 @@ def reasons(media: Media, limits: Limits, size: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _shape_reasons(media: Media) -> list[str]:
-    found = []
+def doubts(media: Media, limits: Limits) -> Iterator[Doubt]:
+    """What of its picture the model may not take."""
     picture = media.picture
     if picture is None:
-        return []
+        return
+    if picture.codec not in (None, "h264"):
+        yield Doubt("codec", f"its codec is {picture.codec}", "which kie.ai may not read")
+    if picture.hdr:
+        yield Doubt("hdr", f"it is HDR ({picture.hdr.upper()})", "which kie.ai may show grey or glaring")
+    elif picture.bit_depth is not None and picture.bit_depth > 8:
+        yield Doubt("bit-depth", f"it has {picture.bit_depth} bits a colour", "which kie.ai may not read")
+    if picture.is_variable_rate:
+        about = f"about {float(picture.frame_rate):.2f} a second" if picture.frame_rate else "which kie.ai may not keep"
+        yield Doubt("frame-rate", "its frame rate varies", about)
     if picture.rotation or picture.is_mirrored:
-        found.append("it is upright by its header only")
-    if picture.width and picture.height:
-        if max(picture.width, picture.height) > LONG_SIDE or min(picture.width, picture.height) > SHORT_SIDE:
-            found.append(f"{picture.width}x{picture.height} is more than 1080p")
-        if picture.width % 2 or picture.height % 2:
-            found.append(f"{picture.width}x{picture.height} is an odd size")
-    return found
+        yield Doubt("rotation", "it is upright by its header only", "which kie.ai may ignore")
+    if not picture.width or not picture.height:
+        return
+    size, (long, short) = f"{picture.width}x{picture.height}", _largest(limits)
+    if max(picture.width, picture.height) > long or min(picture.width, picture.height) > short:
+        most = "1080p" if limits.max_side is None else f"{limits.max_side} pixels a side"
+        yield Doubt("picture-size", f"{size} is more than {most}", "which kie.ai may not take")
+    if picture.width % 2 or picture.height % 2:
+        yield Doubt("picture-size", f"{size} is an odd size", "which kie.ai may not take")
+
+
+def _largest(limits: Limits) -> tuple[int, int]:
+    """The longer and the shorter side at most: the model's, else 1080p, whichever way the picture stands."""
+    return (1920, 1080) if limits.max_side is None else (limits.max_side, limits.max_side)
 
 
 def _extra_tracks(media: Media) -> list[str]:
@@ -78,14 +95,13 @@ def _extra_tracks(media: Media) -> list[str]:
 def fitted(
     ffmpeg: Ffmpeg,
     path: Path,
-    why: tuple[str, ...],
     limits: Limits,
     target: Path,
     *,
     trim: Trim | None = None,
     on_seconds: OnSeconds | None = None,
 ) -> FitReport:
-    """Write `target`, an MP4 of the clip that fits the model, for the reasons `why`; the original is not changed.
+    """Write `target`, an MP4 of the clip that fits the model; the original is not changed.
 
     With `trim` only that part of it, so that it is encoded once for both.
 
@@ -108,11 +124,10 @@ def fitted(
         on_seconds=on_seconds,
     )
     width, height = shape.size or (0, 0)
-    return FitReport(why, shape.rate, cut.count, width, height, footage.is_variable)
+    return FitReport(shape.rate, width, height, footage.is_variable)
 
 
 def shape_of(footage: Footage, limits: Limits, *, quality: int = QUALITY) -> Shape:
     """The rate and size that the clip gets: its own if they fit."""
     seen = (footage.picture.width, footage.picture.height)
-    long_side = min(LONG_SIDE, limits.max_side or LONG_SIDE)
-    return Shape(footage.rate, limited(seen, long_side, min(SHORT_SIDE, long_side)), quality)
+    return Shape(footage.rate, limited(seen, *_largest(limits)), quality)

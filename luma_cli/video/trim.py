@@ -19,7 +19,7 @@ QUALITY = 17
 def trimmed(
     ffmpeg: Ffmpeg,
     path: Path,
-    trim: Trim | None,
+    trim: Trim,
     max_seconds: float,
     target: Path,
     *,
@@ -33,7 +33,6 @@ def trimmed(
         UsageError: ffmpeg cannot read the clip, or nothing is left of it.
         FileError: the clip cannot be read, or there is no room for the other one.
     """
-    trim = trim or Trim()
     footage = look(ffmpeg, path, verb="trim")
     if _fits(footage, trim, max_seconds):
         return path

@@ -244,7 +244,7 @@ class Finisher:
             return None
         made = self._laid(tool, picture, sound, None)
         if made is None:
-            raise FileError(f"{sound.name} has no sound that ffmpeg can decode")
+            raise FileError(f"{sound.name} has no sound")
         return made
 
     def _tool(self) -> Ffmpeg:

@@ -181,6 +181,7 @@ def _made(
         return _cut(request, request.piece, path, target, report, ffmpeg)
     if why:
         return _fitted(request, path, why, target, report, ffmpeg)
+    assert request.trim is not None  # noqa: S101  nothing else is made of a clip
     tool = find_ffmpeg(ffmpeg, NEEDS, option="--trim")
     with transferring(report, f"trim {path.name}", "seconds") as on_seconds:
         return trimmed(tool, path, request.trim, limits.max_seconds, target, on_seconds=on_seconds)

@@ -233,7 +233,7 @@ def started(
     with _running(ffmpeg, arguments, doing, kept, stdout) as process:
         yield process
     if process.returncode != 0:
-        raise _failed(_text(kept), doing, failure)
+        raise _failed(_text(kept) or _ending(process.returncode), doing, failure)
 
 
 def query(ffmpeg: Ffmpeg, arguments: list[str], doing: str, on_line: Callable[[bytes], None]) -> tuple[str, bool]:
@@ -298,6 +298,10 @@ def _failed(complaints: str, doing: str, failure: type[LumaError]) -> LumaError:
     if "No space left on device" in complaints:
         return FileError(f"cannot {doing}: no space left on device")
     return failure(f"ffmpeg cannot {doing}: {first_reason(complaints)}")
+
+
+def _ending(status: int) -> str:
+    return f"it ended with status {status}" if status > 0 else f"it was ended by signal {-status}"
 
 
 def first_reason(complaints: str) -> str:

@@ -96,12 +96,14 @@ def _is_heard(ffmpeg: Ffmpeg, path: Path, kind: str, index: int) -> bool:
 def find_sound(ffmpeg: Ffmpeg, path: Path, *, start: float = 0.0) -> Sound | None:
     """The sound of a clip, from `start` seconds after its first picture on: of the frame that is shown first then.
 
-    None if it has none that can be decoded. Raises LumaError if ffmpeg cannot read it.
+    None if it has none. Raises LumaError if ffmpeg cannot read it, or can decode none of its sounds.
     """
     kind = kind_of(path)
     streams = list_streams(ffmpeg, path, kind, FileError)
     stream = sound_of(ffmpeg, path, kind, streams)
     if stream is None:
+        if any(other.kind == "audio" for other in streams):
+            raise FileError(f"ffmpeg cannot decode the sound of {path.name}")
         return None
     packets, decoded = beginning_of_sound(ffmpeg, path, kind, stream.index, FileError)
     has_picture = any(other.kind == "video" and not other.is_cover for other in streams)

@@ -196,7 +196,7 @@ def test_a_terminal_shows_how_far_it_is(sandbox: Sandbox, tmp_path: Path) -> Non
     terminal = pexpect.spawn(sys.executable, words, env=environment, timeout=60, encoding="utf-8")
     terminal.expect("trim tiny-12s.mp4.*4 of 10 s")
     (tmp_path / "seen").touch()
-    terminal.expect("ffmpeg cannot trim tiny-12s.mp4: no reason given")
+    terminal.expect("ffmpeg cannot trim tiny-12s.mp4: it ended with status 1")
     terminal.expect(pexpect.EOF)
     terminal.close()
     assert terminal.exitstatus == 2

@@ -277,7 +277,12 @@ class Joiner:
         audio = whole.finishing.audio or KEEP
         if audio == SILENT:
             return None
-        return find_sound(self._tool, whole.footage.path if audio == KEEP else Path(audio))
+        try:
+            return find_sound(self._tool, whole.footage.path if audio == KEEP else Path(audio))
+        except FileError as error:
+            # The pieces are paid, and whole without it.
+            self._run.report(Warned(f"{whole.target.name} is saved without sound: {error.message}", once=False))
+            return None
 
     def publish(self, joined: Joined) -> SavedFile:
         """Give the whole its name. Recorded before: a run that is stopped in between finds it to be its own.
@@ -317,6 +322,8 @@ class Joiner:
 
     def close(self, whole: Whole) -> None:
         """Nothing more is done for it by this run: another process may."""
+        with suppress(OSError):
+            whole.folder.rmdir()  # if nothing has come of it
         whole.claim.close()
         if whole in self._open:
             self._open.remove(whole)

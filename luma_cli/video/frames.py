@@ -234,7 +234,17 @@ def _surveyed(ffmpeg: Ffmpeg, path: Path, kind: str, failure: type[LumaError], v
 def _survey(ffmpeg: Ffmpeg, path: Path, kind: str, _file: tuple[int, int, int]) -> _Survey:
     # Streams and times at once: to start ffmpeg takes longer than to read a clip of 10 s.
     readers = _PacketReaders()
-    arguments = ["-copyts", *read_from(path, kind), "-map", "0:v?", "-c", "copy", "-f", "framecrc", "pipe:1"]
+    arguments = [
+        "-copyts",
+        *read_from(path, kind, "-threads", "1"),
+        "-map",
+        "0:v?",
+        "-c",
+        "copy",
+        "-f",
+        "framecrc",
+        "pipe:1",
+    ]
     said, is_read = query(ffmpeg, arguments, f"read {path.name}", readers.take)
     text = _OUTPUT.split(said, maxsplit=1)[0]
     by_index = {int(match[1]): match for match in _STREAM.finditer(text)}

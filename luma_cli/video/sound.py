@@ -144,7 +144,7 @@ def with_sound(
         raise FileError(f"{result.name} is {footage.kind}: sound goes into MP4 and MOV only")
     timeline = footage.timeline
     shift = ["-itsoffset", _seconds(-timeline.start)]
-    picture = [*read_from(result, footage.kind, *shift)]
+    picture = read_from(result, footage.kind, *shift)
     length = timeline.duration if footage.is_variable else footage.seconds
     maps = ["-map", f"0:{footage.picture.index}", "-c:v", "copy"]
     for is_copied in ways_of(sound, footage.kind):

@@ -314,9 +314,9 @@ class Joiner:
         except OSError as error:
             raise files.file_error(whole.target, error) from error
         journal.splits.set_state(whole.split.number, SplitState.FINISHED, str(whole.target))
-        with suppress(FileError):
-            journal.forget_files([one.path for task in whole.tasks.values() for one in task.files])
         if not self._plan.keeps_pieces:
+            with suppress(FileError):
+                journal.forget_files([one.path for task in whole.tasks.values() for one in task.files])
             shutil.rmtree(whole.folder, ignore_errors=True)
         return file
 

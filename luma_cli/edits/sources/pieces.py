@@ -9,7 +9,7 @@ from luma_cli.api.task import Task
 from luma_cli.config.settings import journal_is_off
 from luma_cli.downloads.target import real_target
 from luma_cli.edits import save
-from luma_cli.edits.events import PiecesPlanned, transferring
+from luma_cli.edits.events import Note, PiecesPlanned, transferring
 from luma_cli.edits.request import AUTO, EditRequest
 from luma_cli.edits.run import STDOUT, Plan, Run
 from luma_cli.edits.sources.piece_rows import newest_of
@@ -112,6 +112,9 @@ def footage_to_cut(run: Run, request: EditRequest) -> Footage | None:
 
 def plan_pieces(run: Run, request: EditRequest, footage: Footage) -> list[Piece]:
     tool = find_ffmpeg(run.settings.ffmpeg, NEEDS, option="--split")
+    if footage.is_variable:
+        rate = f"{float(footage.rate):.6g}"
+        run.report(Note(f"the frame rate of {footage.path.name} varies: it is cut and joined at {rate} a second"))
     with transferring(run.report, f"find the scenes of {footage.path.name}", "seconds") as on_seconds:
         scenes = find_scenes(tool, footage, on_seconds)
     planned = plan_cuts(footage.frame_count, footage.rate, request.model.limits, scenes)

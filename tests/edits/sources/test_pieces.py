@@ -77,6 +77,10 @@ def test_a_long_clip_comes_back_whole_and_once_more_for_nothing(luma: Luma, real
     assert luma(*SPLIT, "--redo-piece", 2, "--keep-pieces")[:2] == (0, "out.mp4\n")
     assert submissions(realistic) == 3
     assert Path(".out.mp4.luma-pieces").is_dir()
+    Path("out.mp4").unlink()
+    assert luma(*SPLIT)[:2] == (0, "out.mp4\n")
+    assert not Path(".out.mp4.luma-pieces").exists()
+    assert submissions(realistic) == 3
     assert luma(*SPLIT, "--redo-piece", 3).code == 2
 
 
@@ -237,6 +241,18 @@ def test_a_work_folder_of_another_user_is_refused_before_anything_is_paid(
 
     assert (code, submissions(realistic)) == (11, 0)
     assert "belongs to another user" in err
+
+
+def test_of_a_rate_that_varies_it_says_at_which_one_the_whole_is_made(
+    luma: Luma, realistic: Sandbox, clip: Path
+) -> None:
+    halves = [*footage.picture("30", 11, "96x54"), "-vf", "select='lt(t,5)+not(mod(n,2))'", "-fps_mode", "vfr"]
+    footage.ffmpeg(*halves, *footage.X264, clip)
+
+    code, _, err = luma(*SPLIT, "--dry-run")
+
+    assert code == 0
+    assert "the frame rate of clip.mp4 varies: it is cut and joined at 30 a second" in err
 
 
 def test_redo_of_a_piece_makes_the_whole_again_and_goes_on_if_it_was_stopped(

@@ -1,5 +1,6 @@
 """How tasks stand: asked once, by the journal alone, and what that means for somebody who wants the video."""
 
+import functools
 import logging
 import os
 from collections.abc import Iterable, Sequence
@@ -20,6 +21,7 @@ from luma_cli.errors import (
     Unavailable,
 )
 from luma_cli.journal.records import Row
+from luma_cli.journal.submissions import Submission
 
 log = logging.getLogger(__name__)
 
@@ -107,11 +109,11 @@ def claim_or_deny(run: Run, row: Row, waited: float = 0.0) -> bool | None:
         LumaError: the service does not say.
     """
     witness: Row | None = row
-    is_ours: bool | None = _is_shown(run, row)
+    is_ours: bool | None = _is_shown(run, row.task.task_id, row.task.model)
     age = max(run.clock.now() - row.submitted_at.timestamp(), waited)
     if not is_ours and row.checked_at is None and age <= VISIBILITY_GRACE:
         witness = run.journal.seen_beside(row)
-        is_ours = None if witness is None else _is_shown(run, witness)
+        is_ours = None if witness is None else _is_shown(run, witness.task.task_id, witness.task.model)
     if is_ours and witness is not None:
         run.journal.claim_for_account(witness.number)
     elif is_ours is False:
@@ -119,10 +121,22 @@ def claim_or_deny(run: Run, row: Row, waited: float = 0.0) -> bool | None:
     return is_ours
 
 
-def _is_shown(run: Run, row: Row) -> bool:
-    """Whether the service shows the task of a row to our key. Raises LumaError if it does not answer that."""
+def join_by_pruned(run: Run, submission: Submission, model: str) -> None:
+    """As `claim_own`, by tasks whose rows were pruned: only the keys of their edits are known.
+
+    Raises:
+        LumaError: the service does not say.
+    """
+    for task_id, account in run.journal.kept_by_others(submission):
+        if run.client.patiently(functools.partial(_is_shown, run, task_id, model)):
+            run.journal.join_account(account)
+            return
+
+
+def _is_shown(run: Run, task_id: str, model: str) -> bool:
+    """Whether the service shows a task to our key. Raises LumaError if it does not answer that."""
     try:
-        run.client.task(row.task.task_id, row.task.model)
+        run.client.task(task_id, model)
     except Rejected as error:
         if not error.is_not_found or isinstance(error, NoLongerOffered):
             raise

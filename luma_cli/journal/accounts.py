@@ -97,7 +97,7 @@ class Accounts:
             if found and found[0]["account"] is None:
                 self._db.execute("UPDATE task SET account = ? WHERE number = ?", (account, number))
             elif found and found[0]["account"] != account:
-                self._merge(found[0]["account"], account)
+                self.merge(found[0]["account"], account)
 
     def deny(self, number: int, account: str) -> None:
         """The service does not show that task to `account`; it is not asked again."""
@@ -106,7 +106,8 @@ class Accounts:
                 "INSERT OR IGNORE INTO account_check SELECT number, ? FROM task WHERE number = ?", (account, number)
             )
 
-    def _merge(self, one: str, other: str) -> None:
+    def merge(self, one: str, other: str) -> None:
+        """Two fingerprints are one account. In a transaction."""
         owners = []
         for name in (one, other):
             self._db.execute("INSERT OR IGNORE INTO account_alias VALUES (?, ?)", (name, name))

@@ -105,6 +105,12 @@ class Journal(Submissions):
         if self._scope.account is not None:
             self._accounts.claim(number, self._scope.account)
 
+    def join_account(self, account: str) -> None:
+        """The service has shown a task of this fingerprint to our key."""
+        if self._scope.account is not None:
+            with self._db.transaction():
+                self._accounts.merge(account, self._scope.account)
+
     def deny_for_account(self, number: int) -> None:
         """The service does not show it to our key; it is not asked again."""
         if self._scope.account is not None:

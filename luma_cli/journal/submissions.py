@@ -273,6 +273,15 @@ class Submissions(Lookups):
             raise _key_of_another()
         return str(found[0]["task_id"])
 
+    def kept_by_others(self, submission: Submission) -> list[tuple[str, str]]:
+        """Tasks and fingerprints of other API keys for which this idempotency key stood when their rows were pruned."""
+        found = self._db.query(
+            f"SELECT task_id, account FROM kept_key WHERE {self._scope.here} AND NOT ({self._scope.owned})"  # noqa: S608
+            f" AND idempotency_key IN ({key_marks(submission.keys)})",
+            {**self._scope.values, **key_values(submission.keys)},
+        )
+        return [(row["task_id"], row["account"]) for row in found]
+
     def _begin(self, submission: Submission, terms: "_Terms") -> tuple[str | None, int]:
         """The id that the idempotency key has already, or the number of a new row, with signals held back."""
         holder = self._claims.own()

@@ -481,6 +481,18 @@ def test_a_pruned_row_is_not_paid_again(sandbox: Sandbox, luma: Luma) -> None:
     assert len(sandbox.submissions()) == 3
 
 
+def test_a_pruned_row_is_not_paid_again_with_a_renewed_key(
+    sandbox: Sandbox, luma: Luma, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = write_rows({"prompt": PROMPT, "video": CLIP_URL})
+    assert luma("batch", rows, "--no-check").code == 0
+    assert luma("tasks", "prune", "--older-than", "0s", "--force").code == 0
+    sandbox.api_key = KEY[::-1]
+    monkeypatch.setenv("LUMA_API_KEY", KEY[::-1])
+    assert luma("batch", rows, "--no-check").code == 0
+    assert len(sandbox.submissions()) == 1
+
+
 def test_a_row_whose_file_is_in_the_way_is_not_paid_for(sandbox: Sandbox, luma: Luma) -> None:
     Path("a.mp4").write_bytes(b"mine")
     rows = [{"prompt": PROMPT, "video": f"{CLIP_URL}?{name}", "output": name} for name in ("a.mp4", "b.mp4")]

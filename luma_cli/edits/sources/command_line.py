@@ -17,7 +17,7 @@ from luma_cli.edits.events import (
     Warned,
 )
 from luma_cli.edits.preflight import preflight
-from luma_cli.edits.refresh import claim_own
+from luma_cli.edits.refresh import claim_own, join_by_pruned
 from luma_cli.edits.request import (
     AUTO,
     Asked,
@@ -120,10 +120,13 @@ def look_up(run: Run, request: EditRequest) -> EditRequest:
     Tasks of this edit that another key has submitted are asked for once: what our key can see is our account's. So a
     renewed key loses nothing, and another account's tasks are left alone.
     """
-    known = run.journal.look_up(request.submission())
+    submission = request.submission()
+    known = run.journal.look_up(submission)
     if known.foreign:
         claim_own(run, known.foreign)
-        known = run.journal.look_up(request.submission())
+        known = run.journal.look_up(submission)
+    if request.key is not None and not known.alike:
+        join_by_pruned(run, submission, request.model.name)
     return replace(request, known=known)
 
 

@@ -255,17 +255,18 @@ def test_ctrl_c_leaves_the_way_on_and_no_bar(luma: Luma, sandbox: Sandbox) -> No
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+@SIZES
 @pytest.mark.parametrize("half", [0, 1])  # of more than 20 submissions in 10 s the last ones have to wait
 def test_how_an_edit_ends_in_every_scenario_of_the_sandbox(
-    screens: Screens, sandbox: Sandbox, clock: dict[str, Any], half: int
+    screens: Screens, sandbox: Sandbox, clock: dict[str, Any], half: int, columns: int, rows: int
 ) -> None:
     clock["sleep"] = lambda _seconds: None
     found: list[str] = []
     for number, name in enumerate(list(SCENARIOS)[half::2]):
         words = ["modify", CLIP, "-p", f"sandbox:{name} Heavy snow", "-o", f"{number}.mp4", "--interval", "1s"]
-        shown = screens.type(*words, "--timeout", "1s" if name == "never-ends" else "60s", columns=80, rows=24)
+        shown = screens.type(*words, "--timeout", "1s" if name == "never-ends" else "60s", columns=columns, rows=rows)
         found += [f"--- {name}: {shown.code}", *normalised(shown.lines), ""]
-    compare(f"scenarios-{half + 1}-80x24", found)
+    compare(f"scenarios-{half + 1}-{columns}x{rows}", found)
 
 
 def test_an_error_has_a_colour_beside_its_word_and_none_with_no_color(screens: Screens) -> None:

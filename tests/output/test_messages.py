@@ -91,18 +91,21 @@ def stage(
     return name, ["modify", *words, "--interval", "1s"], stuck_ffmpeg if held is None else hold(sandbox, held)
 
 
-def test_ctrl_c_on_a_terminal_says_what_became_of_the_edit(stage: tuple[str, list[object], Hold | Path]) -> None:
+@pytest.mark.parametrize(("columns", "rows"), [(120, 40), (80, 24), (40, 15)], ids=["120x40", "80x24", "40x15"])
+def test_ctrl_c_on_a_terminal_says_what_became_of_the_edit(
+    stage: tuple[str, list[object], Hold | Path], columns: int, rows: int
+) -> None:
     name, words, moment = stage
-    with terminal(*words, columns=200) as shown:
+    with terminal(*words, columns=columns, rows=rows) as shown:
         wait_for(moment)
         shown.type(CTRL_C)
         let_go(name, moment)
         assert shown.finish() == 130
-        lines = shown.lines
+        text = "".join(shown.everything.split())
         assert shown.shows_cursor
 
-    assert not re.search("[━╸╺]", "".join(lines)), "no bar is left behind"
-    check_last_words(name, "interrupted", lines)
+    assert not re.search("[━╸╺]|generating", text), "no bar is left behind"
+    assert re.search("".join(last_words(name, "interrupted")).replace(" ", "") + r"\Z", text), text
 
 
 def test_a_cancelled_job_knows_what_became_of_the_edit(
@@ -156,9 +159,13 @@ def let_go(phase: str, moment: Hold | Path) -> None:
         moment.go.set()
 
 
-def check_last_words(phase: str, word: str, lines: list[str]) -> None:
+def last_words(phase: str, word: str) -> list[str]:
     _, _, what, hint = PHASES[phase]
-    wanted = [f"luma: {word}; {what}", *([f"hint: {hint}"] if hint else [])]
+    return [f"luma: {word}; {what}", *([f"hint: {hint}"] if hint else [])]
+
+
+def check_last_words(phase: str, word: str, lines: list[str]) -> None:
+    wanted = last_words(phase, word)
     found = lines[-len(wanted) :]
     assert all(map(re.fullmatch, wanted, found)), lines
 

@@ -158,11 +158,11 @@ _luma_value() {
     'batch:--verbose') echo '' ;;
     'tasks:-v') echo '' ;;
     'tasks:--verbose') echo '' ;;
-    'tasks:--state') echo 'generating succeeded create_failed generate_failed unknown sending accepted refused failed' ;;
+    'tasks:--state') echo 'generating succeeded create_failed generate_failed unknown sending refused failed' ;;
     'tasks:--since') echo 'today yesterday 7d 30d' ;;
     'tasks:--limit') echo '' ;;
     'tasks:--search') echo '' ;;
-    'tasks list:--state') echo 'generating succeeded create_failed generate_failed unknown sending accepted refused failed' ;;
+    'tasks list:--state') echo 'generating succeeded create_failed generate_failed unknown sending refused failed' ;;
     'tasks list:--since') echo 'today yesterday 7d 30d' ;;
     'tasks list:--limit') echo '' ;;
     'tasks list:--search') echo '' ;;

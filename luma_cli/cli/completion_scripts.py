@@ -55,7 +55,7 @@ def _value_kind(command: Command, option: Option) -> str:
     if command.path == ("sandbox",) and flag == "--scenario":
         return " ".join(SCENARIOS)
     if flag == "--state":
-        return " ".join(dict.fromkeys([*State, *Outcome, "failed"]))
+        return " ".join(name for name in dict.fromkeys([*State, *Outcome, "failed"]) if name != Outcome.ACCEPTED)
     known = {
         "--model": " ".join(MODELS),
         "--set": " ".join(f"{name}=" for name in _settings_of_models()),

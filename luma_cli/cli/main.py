@@ -130,7 +130,7 @@ def _run(argv: Sequence[str]) -> int:
     except typer.Abort:
         return _fail(Declined("nothing was done: no answer"))
     except typer.TyperException as error:
-        return _misused(UsageError(error.format_message(), hint=_help_hint(argv)), argv)
+        return _misused(UsageError(error.format_message(), hint=_help_hint(argv, error)), argv)
     except BrokenPipeError:
         raise
     except SystemExit as error:
@@ -215,12 +215,13 @@ def _go_on() -> str | None:
     return f"the tasks go on: {results.wait_command()}" if results is not None and results.running else None
 
 
-def _help_hint(argv: Sequence[str]) -> str:
+def _help_hint(argv: Sequence[str], error: typer.TyperException) -> str:
     dashed = next((word for word in argv if word.startswith("-") and os.path.isfile(word)), None)
     if dashed is not None:
         return f"for the file of that name: ./{dashed}"
-    command = _command_of(argv)
-    return f"luma {command} --help" if command else "luma --help"
+    context = getattr(error, "ctx", None)  # there is none where an option lacks its value
+    path = context.command_path if context is not None else f"luma {_command_of(argv) or ''}".strip()
+    return f"{path} --help"
 
 
 def _command_of(argv: Sequence[str]) -> str | None:

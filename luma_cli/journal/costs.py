@@ -16,7 +16,7 @@ PATIENCE = 60.0
 PRICES = 5
 # A task that has not been seen to end by then costs nothing any more that it has not cost already.
 MAX_TASK = 86_400.0
-LIMIT_HINT = "raise the limit (--max-credits, daily_credits), or wait until tomorrow"
+LIMIT_HINTS = {"this run": "raise --max-credits", "today": "raise the setting daily_credits, or wait until tomorrow"}
 PRICE_HINT = "luma tasks; one such edit without a limit, and with --wait, shows the price"
 _log = logging.getLogger(__name__)
 
@@ -188,7 +188,7 @@ class Costs:
         if spent + (likely or 0.0) > limit + 1e-6 or (likely is None and spent >= limit):
             next_one = "" if likely is None else f", and one more costs about {likely:g}"
             message = f"the limit of {limit:g} credits for {period} is reached: {spent:g} are spent or on their way"
-            raise OutOfCredits(message + next_one, hint=LIMIT_HINT)
+            raise OutOfCredits(message + next_one, hint=LIMIT_HINTS[period])
         unseen = next((row for row in rows if expected is None and _is_first(row)), None)
         if unseen is None:
             return

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from luma_cli.api.hosts import is_link
-from luma_cli.api.task import Task
+from luma_cli.api.task import State, Task
 from luma_cli.config import settings
 from luma_cli.edits.run import Results
 from luma_cli.errors import FileError, OutcomeUnknown, reason
@@ -22,7 +22,7 @@ def write_step(results: Results, exit_code: int) -> None:
     """Append to the files that GitHub names; where it names none, nothing is written.
 
     Step outputs: `task-id`, `state`, `url`, `path`, `prompt`, `clip` and `duration` (seconds) of the first task,
-    `task-ids`, `urls`, `paths` of all, one a line, `cost` of all as far as it is known, `shard` and `exit-code`.
+    `task-ids`, `urls`, `paths` of all, one a line, `cost` of all if it is known of each, `shard` and `exit-code`.
 
     Raises:
         FileError: a file cannot be written.
@@ -33,7 +33,7 @@ def write_step(results: Results, exit_code: int) -> None:
     if table := summary(results):
         shard = f", shard {results.shard}" if results.shard is not None else ""
         again = f"{_code(results.next_step)}\n\n" if results.next_step and results.running else ""
-        _append("GITHUB_STEP_SUMMARY", f"### luma{shard}\n\n{table}{again}")
+        _append("GITHUB_STEP_SUMMARY", f"### luma{shard}\n\n{_total(results)}{table}{again}")
 
 
 def outputs(results: Results, exit_code: int) -> list[tuple[str, list[str]]]:
@@ -42,7 +42,7 @@ def outputs(results: Results, exit_code: int) -> list[tuple[str, list[str]]]:
     ids = [task.task_id for task in tasks if task.task_id]
     urls = [url for task in tasks for url in task.result_urls]
     paths = [file.path for task in tasks for file in task.files]
-    costs = [task.credits for task in tasks if task.credits is not None]
+    cost, unknown = _costs(results)
     first = tasks[0] if tasks else Task("")
     clip = _clip(results, first)
     elapsed = first.elapsed if first.task_id else None
@@ -57,10 +57,17 @@ def outputs(results: Results, exit_code: int) -> list[tuple[str, list[str]]]:
         ("task-ids", ids),
         ("urls", urls),
         ("paths", paths),
-        ("cost", [f"{sum(costs):.12g}"] if costs else []),
+        ("cost", [f"{cost:.12g}"] if tasks and not unknown else []),
         ("shard", [results.shard] if results.shard is not None else []),
         ("exit-code", [str(exit_code)]),
     ]
+
+
+def _costs(results: Results) -> tuple[float, int]:
+    """The credits of all tasks as far as they are known, and of how many they are not."""
+    costs = [task.credits for task in results.tasks.values()]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known), len(costs) - len(known)
 
 
 def _clip(results: Results, task: Task) -> str:
@@ -101,6 +108,17 @@ def summary(results: Results) -> str:
             break
         lines.append(row)
     return "\n".join((*lines, "", ""))
+
+
+def _total(results: Results) -> str:
+    """What became of several edits, above their table; "" for one."""
+    count = len(results.tasks) + len(results.refused)
+    if count < 2:
+        return ""
+    done = sum(task.state is State.SUCCEEDED for task in results.tasks.values())
+    cost, unknown = _costs(results)
+    words = [f"{done} of {count} succeeded", f"{format_credits(cost)} credits"]
+    return ", ".join([*words, f"{unknown} of unknown cost"] if unknown else words) + "\n\n"
 
 
 def _cells(results: Results, task: Task) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ def explain(text: str) -> None:
 
 def warn(text: str) -> None:
     streams.say(text, label="luma: warning: ", colour=YELLOW)
+    _annotate(text, None, level="warning")
 
 
 def warn_once(text: str) -> None:
@@ -38,10 +39,10 @@ def warn_once(text: str) -> None:
         warn(text)
 
 
-def show_failure(text: str, hint: str | None) -> None:
-    """One of several failures; the last line is `show_error`'s."""
+def show_failure(text: str, hint: str | None, level: str = "error") -> None:
+    """One of several failures, or of several findings; the last line is `show_error`'s."""
     streams.say(f"luma: {_short(streams.clean(text))}" + (f" ({_short(streams.clean(hint))})" if hint else ""))
-    _annotate(text, hint)
+    _annotate(text, hint, level)
 
 
 def show_error(error: LumaError) -> None:
@@ -77,7 +78,7 @@ def show_findings(findings: Sequence[Finding], raised: Sequence[Finding] = ()) -
             continue
         about = f"{shown(finding.video)}: " if finding.video else ""
         level = "warning: " if finding.level == "warning" else ""
-        show_failure(f"{level}{about}{finding.message} [{finding.name}]", finding.hint)
+        show_failure(f"{level}{about}{finding.message} [{finding.name}]", finding.hint, finding.level)
     if findings and streams.wants_json():
         _say_json({"findings": [finding_members(finding) for finding in findings]})
 
@@ -138,12 +139,15 @@ def _say_json(members: dict[str, object]) -> None:
     streams.write(f"{streams.json_line(members)}\n")
 
 
-def _annotate(text: str, hint: str | None) -> None:
-    """A failure on the page of the run. Source: GitHub's documentation, "Workflow commands for GitHub Actions"."""
+def _annotate(text: str, hint: str | None, level: str = "error") -> None:
+    """A failure or a warning on the page of the run.
+
+    Source: GitHub's documentation, "Workflow commands for GitHub Actions".
+    """
     if streams.wants_github():
         lines = [text, f"hint: {hint}"] if hint else [text]
         escaped = [_short(streams.clean(line)).replace("%", "%25") for line in lines]
-        streams.write(f"::error title=luma::{'%0A'.join(escaped)}\n")
+        streams.write(f"::{level} title=luma::{'%0A'.join(escaped)}\n")
 
 
 def _short(text: str) -> str:

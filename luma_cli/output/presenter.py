@@ -33,7 +33,7 @@ from luma_cli.edits.events import (
 from luma_cli.edits.run import STDOUT, Results
 from luma_cli.output import messages, streams
 from luma_cli.output.formats import entry_members, finding_members, format_credits, format_span, task_members
-from luma_cli.output.progress import Meter, Screen
+from luma_cli.output.progress import MAX_BARS, Meter, Screen
 from luma_cli.output.task_list import name_of
 
 # The vendor's pages disagree between 24 hours and 3 days; we say the shorter.
@@ -145,6 +145,8 @@ class Presenter:
             messages.note(f"continuing task {task_id}, submitted before{hint if event.task.has_failed else ''}")
         elif not self._prints_ids and not self._is_manifest:
             messages.note(f"task {task_id} is submitted")
+        elif self._is_manifest and self._results.count > MAX_BARS and not streams.animates():
+            messages.note(f"{event.name}: task {task_id} is submitted")
         if self._prints_ids:
             emit_task(event.task, [task_id])
 

@@ -198,6 +198,8 @@ def test_without_a_command_there_is_help(luma: Luma) -> None:
         (["-q"], "luma --help"),
         (["status", "--nope"], "luma status --help"),
         (["wait", "--interval"], "luma wait --help"),
+        (["tasks", "--limit", "-1"], "luma tasks list --help"),
+        (["tasks", "prune"], "luma tasks prune --help"),
         (["download", "--parallel", "many"], "luma download --help"),
     ],
     ids=" ".join,

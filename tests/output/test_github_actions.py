@@ -145,6 +145,23 @@ def test_a_row_that_ran_out_of_time_is_generating_and_says_how_to_go_on(
     assert f"luma wait {outputs['task-id'][0]} -o out/" in summary
 
 
+def test_a_cost_that_is_not_known_of_each_is_no_cost_of_all(step: Path) -> None:
+    results = Results()
+    for number, cost in enumerate((100.0, None)):
+        results.see(Task(f"{number:032}", State.SUCCEEDED, credits=cost))
+    github_actions.write_step(results, 0)
+
+    assert "2 of 2 succeeded, 100 credits, 1 of unknown cost\n\n|" in (step / "summary.md").read_text()
+    assert parse_outputs((step / "output").read_text())["cost"] == []
+
+
+def test_a_warning_is_annotated_as_one(luma: Luma, sandbox: Sandbox, step: Path) -> None:
+    err = luma("modify", CLIP, "-p", "Heavy snow", "-o", "a.avi", "--github").err
+
+    [line] = annotations(err)
+    assert line.startswith("::warning title=luma::a.avi is an MP4 file")
+
+
 def test_a_summary_stays_below_what_github_takes() -> None:
     results = Results()
     for number in range(4000):

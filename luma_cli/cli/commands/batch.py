@@ -85,10 +85,9 @@ def batch(
     from luma_cli.edits.save import check_results_folder
     from luma_cli.edits.sources.command_line import claim_own_tasks, with_account
     from luma_cli.edits.sources.dry_run import show_entries
-    from luma_cli.edits.sources.manifest import make_entries, parse_shard
+    from luma_cli.edits.sources.manifest import count_entries, make_entries, parse_shard
     from luma_cli.edits.sources.manifest_rows import load_rows
     from luma_cli.edits.sources.task_clips import find_task_clip
-    from luma_cli.output.messages import note
     from luma_cli.output.questions import read_bytes
 
     part = parse_shard(shard) if shard is not None else None
@@ -115,9 +114,7 @@ def batch(
         run = with_account(run) if dry_run else run.for_account()
         find_task = functools.partial(find_task_clip, run)
         entries = make_entries(run.settings, rows, folder, part, resubmit=resubmit, find_task=find_task)
-        run.results.count, run.results.shard = len(entries), shard
-        if not entries:
-            note(f"no row of {file} is in shard {shard}")
+        count_entries(run, entries, shard)
         claim_own_tasks(run, entries)
         if dry_run:
             show_entries(run, plan, entries)

@@ -10,8 +10,9 @@ from pathlib import Path
 from luma_cli.api.models import find_model
 from luma_cli.config.settings import Settings
 from luma_cli.downloads.target import target_key
+from luma_cli.edits.events import Note
 from luma_cli.edits.request import Clip, EditRequest, Entry, check_texts, find_clip, part_of, row_id_of, with_row_key
-from luma_cli.edits.run import Finishing
+from luma_cli.edits.run import Finishing, Run
 from luma_cli.edits.sources.command_line import is_same_file
 from luma_cli.edits.sources.manifest_rows import ManifestEntry, ids_of_takes, plain_path
 from luma_cli.errors import UsageError
@@ -70,6 +71,13 @@ def make_entries(
                 entries.append(_entry_of(row, replace(keyed, take=take), entry_id, folder))
     _check_outputs(entries)
     return entries
+
+
+def count_entries(run: Run, entries: Sequence[Entry], shard: str | None) -> None:
+    """Have the results of the run know how many there are, and of which shard. That it has none is noted."""
+    run.results.count, run.results.shard = len(entries), shard
+    if not entries:
+        run.report(Note(f"no row is in shard {shard}"))
 
 
 def _check_outputs(entries: Sequence[Entry]) -> None:

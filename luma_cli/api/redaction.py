@@ -12,6 +12,8 @@ MARK = "[key]"
 MIN_SECRET = 6
 # A text may break off within the secret: this much of its beginning counts as all of it.
 MIN_PREFIX = 8
+# Half of a key, from its middle or end: less than this may be a number that has nothing to do with it.
+MIN_PIECE = 16
 
 # A character as JSON, a link or a shell may spell it.
 _UNIT = re.compile(r"\\+u([0-9a-fA-F]{4})|%([0-9a-fA-F]{2})|\\+|(.)", re.DOTALL)
@@ -22,13 +24,15 @@ _CLOSING = re.compile(r"[\s'\"()<>\[\]{},.;:!]*$")
 
 
 def redact(text: str, secret: str) -> str:
-    """The text without the secret and without any beginning of it that has 8 characters or more.
+    """The text without the secret, any beginning of it that has 8 characters or more, or other piece that has 16.
 
-    Spelled as it is, in the escapes of JSON or of a link, or in Base64.
+    The beginning also in the escapes of JSON or of a link, in Base64 or as hexadecimal digits.
     """
     if len(secret) < MIN_SECRET:
         return text
     text = _cut(text, secret, MIN_PREFIX)
+    for start in range(1, len(secret) - MIN_PIECE + 1):
+        text = _cut(text, secret[start:], MIN_PIECE)
     if "\\" in text or "%" in text:
         text = _cut_escaped(text, secret)
     for encoded in _encodings(secret):
@@ -124,7 +128,8 @@ def _common(text: str, at: int, secret: str) -> int:
 
 
 def _encodings(secret: str) -> Iterator[str]:
-    """The secret as it stands inside of Base64, which depends on what stands before it."""
+    """The secret in hexadecimal digits, and inside of Base64, where it depends on what stands before it."""
+    yield secret.encode("utf-8", "surrogatepass").hex()
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + secret.encode("utf-8", "surrogatepass")).decode().rstrip("=")
         whole = encoded[(0, 2, 3)[shift] : (len(secret.encode("utf-8", "surrogatepass")) + shift) * 8 // 6]

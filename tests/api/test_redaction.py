@@ -44,6 +44,17 @@ def test_an_escaped_key_is_found(write: object, length: int) -> None:
     assert redact(f"x={text};", SECRET).replace('"', "") == f"x={MARK};"
 
 
+@pytest.mark.parametrize(
+    "piece", [SECRET[5:], SECRET[16:], SECRET[3:19], f"{SECRET[:16]} {SECRET[16:]}", SECRET.encode().hex()]
+)
+def test_half_of_a_key_is_found_wherever_it_is_from(piece: str) -> None:
+    assert redact(f"x={piece};", SECRET).replace(f"{MARK} ", "") == f"x={MARK};"
+
+
+def test_a_few_characters_from_the_middle_of_a_key_are_no_secret() -> None:
+    assert redact(f"task {'0' * 32}", SECRET) == f"task {'0' * 32}"
+
+
 @pytest.mark.parametrize("before", ["", "B", "Be", "Bearer "])
 @pytest.mark.parametrize("length", [12, 20, 32])
 def test_a_key_in_base64_is_found(before: str, length: int) -> None:

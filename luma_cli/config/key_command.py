@@ -72,37 +72,31 @@ def _run(words: list[str]) -> tuple[bytes, bytes, int | None]:
     contents: dict[str, bytes] = {"output": b"", "errors": b""}
 
     def read(name: str, stream: IO[bytes]) -> None:
-        contents[name] = stream.read(MAX_OUTPUT)
-        if name == "errors":
-            while stream.read(MAX_OUTPUT):  # a command must not wait for a reader of its errors
+        with stream:
+            contents[name] = stream.read(MAX_OUTPUT)
+            while name == "errors" and stream.read(MAX_OUTPUT):  # a command must not wait for a reader of its errors
                 pass
 
     # In our own process group and session, since it may ask a person at the terminal.
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None  # noqa: S101  both are pipes
-    assert process.stderr is not None  # noqa: S101
-    readers = {
-        stream: signals.start_thread(lambda name=name, stream=stream: read(name, stream))
-        for name, stream in (("output", process.stdout), ("errors", process.stderr))
-    }
-    try:
-        readers[process.stdout].join(MAX_SECONDS)
-        if readers[process.stdout].is_alive():
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with signals.child(words, **pipes) as process:
+        # The readers' alone: closed under a reader, a pipe that a child of the command holds would keep us waiting.
+        streams = {"output": process.stdout, "errors": process.stderr}
+        process.stdout = process.stderr = None
+        readers = {name: signals.start_thread(read, name, stream) for name, stream in streams.items()}
+        try:
+            readers["output"].join(MAX_SECONDS)
+            if readers["output"].is_alive():
+                return b"", contents["errors"], None
+            if len(contents["output"]) == MAX_OUTPUT:  # it may go on for ever, and is not a key in any case
+                return contents["output"], b"", 0
+            code = process.wait(MAX_SECONDS)
+            readers["errors"].join(1.0)  # a child that it left behind may hold the pipe for ever
+            return contents["output"], contents["errors"], code
+        except subprocess.TimeoutExpired:
             return b"", contents["errors"], None
-        if len(contents["output"]) == MAX_OUTPUT:  # it may go on for ever, and is not a key in any case
-            return contents["output"], b"", 0
-        code = process.wait(MAX_SECONDS)
-        readers[process.stderr].join(1.0)  # a child that it left behind may hold the pipe for ever
-        return contents["output"], contents["errors"], code
-    except subprocess.TimeoutExpired:
-        return b"", contents["errors"], None
-    finally:
-        process.kill()
-        process.wait()
-        for stream, reader in readers.items():
-            reader.join(1.0)
-            if not reader.is_alive():  # else a child of the command holds the pipe
-                stream.close()
+        finally:
+            process.kill()
 
 
 def _lines(errors: bytes, secrets: list[str]) -> list[str]:

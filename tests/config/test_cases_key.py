@@ -108,3 +108,17 @@ def test_a_key_of_a_file_or_command_goes_to_no_address_of_the_environment(
                 assert luma(*words).code == 4, words
         assert server.requests == []
     (home / "key").unlink()
+
+
+def test_a_command_for_the_key_gets_no_other_key(
+    luma: Luma, sandbox: Sandbox, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "key").write_text(KEY)
+    monkeypatch.delenv("LUMA_API_KEY")
+    monkeypatch.setenv("LUMA_WEBHOOK_KEY", "another-secret")
+    luma("config", "set", "base_url", sandbox.url)
+    luma("config", "set", "api_key_command", f"sh -c 'test -z \"$LUMA_WEBHOOK_KEY\" && cat {home}/key'")
+    monkeypatch.delenv("LUMA_BASE_URL")
+    monkeypatch.delenv("LUMA_UPLOAD_URL")
+    assert luma("credits").code == 0
+    (home / "key").unlink()

@@ -45,17 +45,32 @@ def save_whole(content: bytes, target: Path, *, overwrite: bool, mode: int = 0o6
     part = target.with_name(f"{TEMPORARY}{os.urandom(8).hex()}.part")
     try:
         with open(os.open(part, _NEW, mode), "wb") as file:
+            if os.name == "posix" and mode & 0o600 & ~os.fstat(file.fileno()).st_mode:
+                os.fchmod(file.fileno(), mode & 0o600)  # a umask that keeps even its owner out
             file.write(content)
-            file.flush()
-            sync_file(file.fileno())
+        give_name(part, target, overwrite=overwrite)
+    except OSError as error:
+        raise file_error(target, error) from error
+    finally:
+        remove(part)
+
+
+def give_name(part: Path, target: Path, *, overwrite: bool, is_synced: bool = False) -> None:
+    """Give a finished file its name once it is on disk, and put that on disk, too; both are in one folder.
+
+    Raises:
+        FileError: it cannot be saved, or the name is taken (without `overwrite`).
+    """
+    try:
+        if not is_synced:
+            with part.open("rb+") as file:
+                sync_file(file.fileno())
         publish(part, target, overwrite=overwrite)
         sync_folder(target.parent)
     except FileExistsError as error:
         raise exists(target) from error
     except OSError as error:
         raise file_error(target, error) from error
-    finally:
-        remove(part)
 
 
 def publish(part: Path, target: Path, *, overwrite: bool) -> None:

@@ -3,7 +3,6 @@
 import os
 import re
 import stat
-import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luma_cli.errors import FileError, UsageError, reason
-from luma_cli.files import Lock
+from luma_cli.files import Lock, save_whole
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -70,7 +69,7 @@ def edit_toml(path: Path, change: "Callable[[TOMLDocument], None]", *, private: 
         document = tomlkit.parse(_decode(target, _read(target)))
         change(document)
         tightened = private and target.exists() and stat.S_IMODE(target.stat().st_mode) & 0o077 != 0
-        _replace(target, tomlkit.dumps(document), private=private)
+        save_whole(tomlkit.dumps(document).encode(), target, overwrite=True, mode=0o600 if private else 0o644)
     return tightened and os.name == "posix"
 
 
@@ -135,34 +134,8 @@ def _locked(folder: Path) -> Iterator[None]:
     lock = Lock(folder / ".lock")
     try:
         lock.acquire(time.monotonic() + LOCK_TIMEOUT)
-    except FileError as error:
-        raise FileError(error.message, hint="set LUMA_CONFIG_DIR") from error
-    try:
         yield
+    except FileError as error:
+        raise FileError(error.message, hint="correct that, or set LUMA_CONFIG_DIR to another folder") from error
     finally:
         lock.release()
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
-
-
-def _replace(target: Path, text: str, *, private: bool) -> None:
-    """Write beside the target and rename: never torn, and a secret is 0600 from its first byte."""
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=target.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                if os.name == "posix":
-                    os.fchmod(descriptor, 0o600 if private else 0o600 | (0o044 & ~_umask()))
-                file.flush()
-                os.fsync(descriptor)
-            os.replace(name, target)
-        except BaseException:
-            os.unlink(name)
-            raise
-    except OSError as error:
-        raise FileError(f"cannot write {target}: {reason(error)}") from error

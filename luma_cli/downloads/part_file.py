@@ -269,8 +269,6 @@ class PartFile:
         self._saved = measure(made)
         try:
             self._save()
-            with made.open("rb+") as file:
-                files.sync_file(file.fileno())
         except OSError as error:
             raise files.file_error(self.target, error) from error
         delivered = self._certain[1].hexdigest()
@@ -282,13 +280,10 @@ class PartFile:
         try:
             if not os.path.samestat(os.fstat(self._file), os.lstat(self.path)):
                 raise files.refused_link(self.path)
-            self._close()  # Windows renames no open file
-            files.publish(path, self.target, overwrite=overwrite)
-            files.sync_folder(self.target.parent)
-        except FileExistsError as error:
-            raise files.exists(self.target) from error
         except OSError as error:
             raise files.file_error(self.target, error) from error
+        self._close()  # Windows renames no open file
+        files.give_name(path, self.target, overwrite=overwrite, is_synced=path == self.path)
 
     def _load(self) -> None:
         """Take over what the sidecar vouches for, if the bytes agree and can be continued or are all."""

@@ -304,15 +304,7 @@ class Joiner:
         file = SavedFile(str(whole.target), size, digest, "")
         for task in whole.tasks.values():
             journal.save_file(task.task_id, file)
-        try:
-            with joined.path.open("rb+") as opened:
-                files.sync_file(opened.fileno())
-            files.publish(joined.path, whole.target, overwrite=self._plan.overwrite or whole.replaces)
-            files.sync_folder(whole.target.parent)
-        except FileExistsError as error:
-            raise files.exists(whole.target) from error
-        except OSError as error:
-            raise files.file_error(whole.target, error) from error
+        files.give_name(joined.path, whole.target, overwrite=self._plan.overwrite or whole.replaces)
         journal.splits.set_state(whole.split.number, SplitState.FINISHED, str(whole.target))
         if not self._plan.keeps_pieces:
             with suppress(FileError):

@@ -47,6 +47,9 @@ MAX_PIXELS = 8192 * 4320
 MAX_ALLOCATION = 512 * 2**20
 MAX_COMPLAINTS = 64 * 1024  # bytes of its stderr that are kept
 QUERY_TIMEOUT = 20.0
+FULL = "No space left on device"
+# Measured with 5.1: it says so, leaves half a file, and ends with 0.
+LOST = (FULL, "Error writing trailer", "Error closing file")
 
 _LIMITS = ("-hide_banner", "-v", "error", "-max_alloc", str(MAX_ALLOCATION))
 _PART = re.compile(r"^(\[[^\]]* @ 0x[0-9a-f]+\]\s*)+")
@@ -232,8 +235,9 @@ def started(
     kept: list[bytes] = []
     with _running(ffmpeg, arguments, doing, kept, stdout) as process:
         yield process
-    if process.returncode != 0:
-        raise _failed(_text(kept) or _ending(process.returncode), doing, failure)
+    complaints = _text(kept)
+    if process.returncode != 0 or any(line in complaints for line in LOST):
+        raise _failed(complaints or _ending(process.returncode), doing, failure)
 
 
 def query(ffmpeg: Ffmpeg, arguments: list[str], doing: str, on_line: Callable[[bytes], None]) -> tuple[str, bool]:
@@ -295,8 +299,9 @@ def _keep(stream: IO[bytes], kept: list[bytes]) -> None:
 
 
 def _failed(complaints: str, doing: str, failure: type[LumaError]) -> LumaError:
-    if "No space left on device" in complaints:
-        return FileError(f"cannot {doing}: no space left on device")
+    if FULL in complaints:
+        hint = "free some space, then run the same command again"
+        return FileError(f"cannot {doing}: no space left on device", hint=hint)
     return failure(f"ffmpeg cannot {doing}: {first_reason(complaints)}")
 
 

@@ -265,6 +265,9 @@ class Joiner:
                 sound = self._sound(whole)
                 join.join(self._tool, pieces, whole.footage.rate, count, joined, sound=sound, on_seconds=on_piece)
         except LumaError as error:
+            # What is wrong may be in them, and they are made again for nothing.
+            for path in whole.folder.glob("back-*"):
+                files.remove(path)
             return Joined(whole, joined, error)
         except OSError as error:
             return Joined(whole, joined, FileError(f"cannot join the pieces: {reason(error)}"))

@@ -183,6 +183,9 @@ def test_a_saved_file_is_finished_again_only_with_force(luma: Luma, realistic: S
     luma("download", "@last", "-o", "out.mp4")
     before = samples(Path("out.mp4"))
     luma("download", "@last", "-o", "out.mp4", "-f")
+    after = samples(Path("out.mp4"))
+    luma("wait", "@last", "-o", "out.mp4", "-f", "--audio", "none")
 
     assert before == []
-    assert samples(Path("out.mp4")) == samples(clip)
+    assert after == samples(clip)
+    assert samples(Path("out.mp4")) == []

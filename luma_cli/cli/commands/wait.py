@@ -72,7 +72,8 @@ def wait(
             timeout=timeout,
             output=output,
             overwrite=force,
-            finishing=options.parse_finishing(run, audio, match, as_delivered),
+            finishing=(finishing := options.parse_finishing(run, audio, match, as_delivered)),
+            finishes_again=force and any(finishing),
             fail_fast=fail_fast,
             parallel=parallel,
         )

@@ -96,7 +96,8 @@ saving is done always, and the key holds run and attempt:
 
 In a matrix each shard has a cache of its own: luma-${{ matrix.shard }}-… in all three places. Two runs at once do not
 see each other's journal: `concurrency: { group: luma, cancel-in-progress: false }` lets the second one wait.
-The action of luma's repository does all of this itself.
+The action of luma's repository does all of this itself, and brings an ffmpeg: runners have none, and without it results
+are silent. Elsewhere it comes with: pipx install './luma[ffmpeg]' (or the image's own).
 
 GitLab: a cache is saved when the job succeeds, unless it says `when: always`:
 

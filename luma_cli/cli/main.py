@@ -162,14 +162,16 @@ def _words(argv: Sequence[str]) -> list[str]:
 
 
 def _misused(error: UsageError, argv: Sequence[str]) -> int:
-    _look_for_json(argv)
+    _look_for_modes(argv)
     return _fail(error)
 
 
-def _look_for_json(argv: Sequence[str]) -> None:
+def _look_for_modes(argv: Sequence[str]) -> None:
     """A command line that was not understood, or not read any more, has set no mode."""
     words = list(argv)
-    streams.configure(as_json="--json" in words[: words.index("--") if "--" in words else None])
+    typed = words[: words.index("--") if "--" in words else None]
+    streams.configure(as_json="--json" in typed)
+    streams.configure_reports(github="--github" in typed)
 
 
 def _leave(code: int) -> int:
@@ -181,8 +183,8 @@ def _leave(code: int) -> int:
     from luma_cli.output import github_actions
 
     try:
-        results = invocation.get().results
-        github_actions.write_step(results or Results(), code)
+        here = invocation.get()
+        github_actions.write_step(here.results or Results(), code, here.error)
     except FileError as error:
         return code or _fail(error)
     return code
@@ -193,6 +195,7 @@ def _fail(error: LumaError) -> int:
         # Signed links carry their secret in the query; exceptions quote links whole.
         messages.show_traceback(scrub_links(traceback.format_exc()))
     messages.show_error(error)
+    invocation.get().error = error
     return error.exit_code
 
 
@@ -230,7 +233,7 @@ def _command_of(argv: Sequence[str]) -> str | None:
 
 def _stop(signum: int, argv: Sequence[str]) -> int:
     name = signal.Signals(signum).name
-    _look_for_json(argv)
+    _look_for_modes(argv)
     is_paid = _command_of(argv) in PAID_COMMANDS
     messages.show_stop(SIGNAL_WORDS.get(name, name), 128 + signum, invocation.get().results, is_paid=is_paid)
     if name == "SIGINT" and os.name == "posix":

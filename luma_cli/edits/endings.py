@@ -83,6 +83,7 @@ class Endings:
             write_recipe(self._run, first, file, overwrite=self._plan.overwrite, whole=facts)
         self._run.results.next_step = None if entry.entry_id is None else RUN_AGAIN
         self._run.results.see(task)
+        self._run.results.clips[file.path] = request.clip.label
         self._report(Ended(entry.name, task, entry.entry_id, entry.line, entry.output, request.clip.name, pieces))
 
     def _report(self, ended: Ended) -> None:

@@ -302,12 +302,12 @@ class _Engine:
         task = _with_request(self._run.journal.task(task_id) or Task(task_id), entry.request)
         entry.task_id = task_id
         entry.age = max(0.0, row.age) if row is not None else VISIBILITY_GRACE  # what was pruned is not new
-        self._run.results.clips.setdefault(task_id, entry.clip_name)
+        self._run.results.clips.setdefault(task_id, entry.source)
         if row is not None and entry.whole is None:  # its files are named as the command that submitted it named them
             has_words = row.details.name_pattern == PATTERN_WITH_PROMPT
             entry.naming = entry.naming._replace(prompt_words=row.task.prompt if has_words else None)
         if entry.entry_id is None:
-            self._run.results.track(task_id, entry.clip_name, task)
+            self._run.results.track(task_id, entry.source, task)
             self._run.report(Submitted(entry.name, task, is_new=False))
             if self._plan.waits and not self._has_ended_saved(entry, task):
                 self._go_on(entry)
@@ -349,7 +349,7 @@ class _Engine:
         if entry.task_id not in self._running:
             self._running[entry.task_id] = entry
             known = entry.row.task if entry.row is not None else None
-            self._run.results.track(entry.task_id, entry.clip_name, known)
+            self._run.results.track(entry.task_id, entry.source, known)
             self._inbox.put(Add(Watched(entry.task_id, entry.age)))
 
     def _hear(self, heard: Heard | None) -> None:

@@ -232,6 +232,11 @@ class Entry:
         return self.request.clip.name if self.request is not None else self.row.source if self.row is not None else ""
 
     @property
+    def source(self) -> str:
+        """What a table of results has as its clip; a piece is named as one."""
+        return self.clip_name if self.whole is None else f"{self.whole.request.clip.label}, {self.name}"
+
+    @property
     def prompt(self) -> str:
         known = self.request or (self.row.task if self.row is not None else None)
         return (known.prompt if known is not None else None) or ""

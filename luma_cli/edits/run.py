@@ -33,7 +33,7 @@ class Results:
         self.save_option = ""  # the option that saves the videos
         self.has_sent = False  # something may have been submitted
         self.is_in_doubt = False  # it was stopped before the reply came
-        self.clips: dict[str, str] = {}  # the sources by task id, as the user named them
+        self.clips: dict[str, str] = {}  # the sources by task id (by path if joined), as the user named them
         self.refused: list[Failed] = []  # what has no task
         self.shard: str | None = None  # the part of a batch that this run is to make
 

@@ -231,12 +231,12 @@ class Submitter:
         except Exception as error:
             what = f"unexpected error: {type(error).__name__}: nobody knows whether a task was created"
             raise OutcomeUnknown(what, hint=OutcomeUnknown.NEXT_STEP) from error
-        results.track(entry.task_id, entry.clip_name)
+        results.track(entry.task_id, entry.source)
         return entry.task_id
 
     def _announce(self, entry: Entry, edit: Edit, task_id: str) -> None:
         """Report an id the moment it is on disk, before a signal that was held back ends the program."""
-        self._run.results.track(task_id, entry.clip_name)
+        self._run.results.track(task_id, entry.source)
         # Without a look into the journal: the id is reported even when that has just failed.
         task = Task(
             task_id,

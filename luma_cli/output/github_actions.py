@@ -9,7 +9,7 @@ from luma_cli.api.hosts import is_link
 from luma_cli.api.task import State, Task
 from luma_cli.config import settings
 from luma_cli.edits.run import Results
-from luma_cli.errors import FileError, OutcomeUnknown, reason
+from luma_cli.errors import FileError, LumaError, OutcomeUnknown, reason
 from luma_cli.output.formats import format_credits, format_span
 from luma_cli.output.task_list import name_of
 
@@ -18,11 +18,11 @@ MAX_PROMPT = 120
 MAX_SUMMARY = 900_000
 
 
-def write_step(results: Results, exit_code: int) -> None:
+def write_step(results: Results, exit_code: int, error: LumaError | None = None) -> None:
     """Append to the files that GitHub names; where it names none, nothing is written.
 
     Step outputs: `task-id`, `state`, `url`, `path`, `prompt`, `clip` and `duration` (seconds) of the first task,
-    `task-ids`, `urls`, `paths` of all, one a line, `cost` of all if it is known of each, `shard` and `exit-code`.
+    `task-ids`, `urls`, `paths` of all, one a line, `cost` of all if each is known, `shard` and `exit-code`.
 
     Raises:
         FileError: a file cannot be written.
@@ -30,10 +30,12 @@ def write_step(results: Results, exit_code: int) -> None:
     Source: GitHub's documentation, "Workflow commands for GitHub Actions" (environment files).
     """
     _append("GITHUB_OUTPUT", "".join(_output(name, lines) for name, lines in outputs(results, exit_code)))
-    if table := summary(results):
+    if not (table := summary(results)) and error is not None:
+        table = f"{_text(_one_line(error.message))}\n\n"
+    if table:
         shard = f", shard {results.shard}" if results.shard is not None else ""
         again = f"{_code(results.next_step)}\n\n" if results.next_step and results.running else ""
-        _append("GITHUB_STEP_SUMMARY", f"### luma{shard}\n\n{_total(results)}{table}{again}")
+        _append("GITHUB_STEP_SUMMARY", f"### luma{shard}\n\n{_totals(results)}{table}{again}")
 
 
 def outputs(results: Results, exit_code: int) -> list[tuple[str, list[str]]]:
@@ -42,7 +44,7 @@ def outputs(results: Results, exit_code: int) -> list[tuple[str, list[str]]]:
     ids = [task.task_id for task in tasks if task.task_id]
     urls = [url for task in tasks for url in task.result_urls]
     paths = [file.path for task in tasks for file in task.files]
-    cost, unknown = _costs(results)
+    known, unknown = _costs(results)
     first = tasks[0] if tasks else Task("")
     clip = _clip(results, first)
     elapsed = first.elapsed if first.task_id else None
@@ -57,21 +59,37 @@ def outputs(results: Results, exit_code: int) -> list[tuple[str, list[str]]]:
         ("task-ids", ids),
         ("urls", urls),
         ("paths", paths),
-        ("cost", [f"{cost:.12g}"] if tasks and not unknown else []),
+        ("cost", [f"{known:.12g}"] if ids and not unknown else []),
         ("shard", [results.shard] if results.shard is not None else []),
         ("exit-code", [str(exit_code)]),
     ]
 
 
-def _costs(results: Results) -> tuple[float, int]:
-    """The credits of all tasks as far as they are known, and of how many they are not."""
-    costs = [task.credits for task in results.tasks.values()]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known), len(costs) - len(known)
-
-
 def _clip(results: Results, task: Task) -> str:
-    return results.clips.get(task.task_id) or task.video_url or ""
+    name = task.task_id or " ".join(file.path for file in task.files)
+    return results.clips.get(name) or task.video_url or ""
+
+
+def _costs(results: Results) -> tuple[float, int]:
+    """What all tasks have cost, as far as it is known, and how many there are of unknown cost.
+
+    A joined clip is not a task: its pieces are.
+    """
+    costs = [task.credits for task in results.tasks.values() if task.task_id]
+    return sum(cost for cost in costs if cost is not None), costs.count(None)
+
+
+def _totals(results: Results) -> str:
+    """A line for several edits; "" for one."""
+    tasks = [task for task in results.tasks.values() if task.task_id]
+    count = len(tasks) + len(results.refused)
+    if count < 2:
+        return ""
+    known, unknown = _costs(results)
+    parts = [f"{sum(task.state is State.SUCCEEDED for task in tasks)} of {count} succeeded"]
+    parts += [f"{format_credits(known)} credits"] if known or not unknown else []
+    parts += [f"{unknown} of unknown cost"] if unknown else []
+    return f"{', '.join(parts)}\n\n"
 
 
 def _output(name: str, lines: Iterable[str]) -> str:
@@ -110,17 +128,6 @@ def summary(results: Results) -> str:
     return "\n".join((*lines, "", ""))
 
 
-def _total(results: Results) -> str:
-    """What became of several edits, above their table; "" for one."""
-    count = len(results.tasks) + len(results.refused)
-    if count < 2:
-        return ""
-    done = sum(task.state is State.SUCCEEDED for task in results.tasks.values())
-    cost, unknown = _costs(results)
-    words = [f"{done} of {count} succeeded", f"{format_credits(cost)} credits"]
-    return ", ".join([*words, f"{unknown} of unknown cost"] if unknown else words) + "\n\n"
-
-
 def _cells(results: Results, task: Task) -> tuple[str, ...]:
     found = [_code(Path(file.path).name) for file in task.files] or [_link(url) for url in task.result_urls]
     if task.task_id in results.running or (task.task_id and not task.has_ended):
@@ -130,7 +137,7 @@ def _cells(results: Results, task: Task) -> tuple[str, ...]:
         _text(task.state),
         _name(_clip(results, task)),
         _prompt(task.prompt),
-        "" if task.credits is None else _text(format_credits(task.credits)),
+        "" if task.credits is None or not task.task_id else _text(format_credits(task.credits)),
         "" if task.elapsed is None else _text(format_span(task.elapsed)),
         " ".join(found) or _text(_one_line(task.error_message or "")),
     )

@@ -81,8 +81,8 @@ class Presenter:
                 self._screen.__enter__()
             case Finished():
                 self._close()
-                if self._batch is not None and streams.animates():
-                    self._batch.show()
+                if self._batch is not None:
+                    self._batch.show(again=streams.animates())
                 self._batch = None
             case Note():
                 if not event.once or streams.is_first(event.text):
@@ -242,20 +242,22 @@ class Batch:
         if event.task is not None:
             self._credits[event.task.task_id or event.line] = event.task.credits
 
-    def show(self) -> None:
-        """What was done, and what was not once more."""
-        for _, failure in sorted(self._failed)[:MAX_FAILURES]:
+    def show(self, *, again: bool) -> None:
+        """What was done; with `again` also what was not, which has left the screen by now."""
+        for _, failure in sorted(self._failed)[:MAX_FAILURES] if again else ():
             messages.note(failure)
-        if len(self._failed) > MAX_FAILURES:
+        if again and len(self._failed) > MAX_FAILURES:
             messages.note(f"… and {len(self._failed) - MAX_FAILURES} more")
         messages.note(self.summary())
 
     def summary(self) -> str:
         saved = f"saved in {self._output}" if self._output is not None else "done"
-        known = [cost for cost in self._credits.values() if cost is not None]
+        costs = list(self._credits.values())
+        known, unknown = [cost for cost in costs if cost is not None], costs.count(None)
         parts = [f"{self._done} of {self._count} {saved}"]
         parts += [f"{len(self._failed)} failed"] if self._failed else []
         parts += [f"{format_credits(sum(known))} credits"] if known else []
+        parts += [f"{unknown} of unknown cost"] if known and unknown else []
         return ", ".join([*parts, format_span(self._clock() - self._started)])
 
 

@@ -24,9 +24,10 @@ from luma_cli.edits.run import Results
 from luma_cli.errors import UsageError
 from luma_cli.output import github_actions
 from luma_cli.sandbox import Sandbox
-from support.commands import CLIP, CLIP_URL, ROOT, Result
+from support.commands import CLIP, CLIP_URL, DATA, ROOT, Result
 
 Luma = Callable[..., Result]
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 HOSTILE = st.text(st.sampled_from("ab|<>\n\r`[]()*_#:%&\"'\\\x1b\u2028") | st.characters(), max_size=40)
 
 
@@ -130,6 +131,35 @@ def test_a_batch_names_its_shard_and_what_has_no_task(luma: Luma, sandbox: Sandb
     assert summary.startswith("### luma, shard 1/1\n")
     assert re.search(r"\| succeeded \| street.mp4 \| Heavy snow \| 100 \| 0s \|", summary)
     assert re.search(r"\| failed \| street.mp4 \| sandbox:withdrawn Heavy rain \|  \|  \| .*no longer", summary)
+
+
+@needs_ffmpeg
+def test_the_pieces_of_a_split_edit_are_paid_once_and_named(luma: Luma, sandbox: Sandbox, step: Path) -> None:
+    luma("modify", DATA / "tiny-12s.mp4", "-p", "Heavy snow", "--split", "-o", "snow.mp4", "--github")
+
+    outputs, summary = parse_outputs((step / "output").read_text()), html.unescape((step / "summary.md").read_text())
+    assert (outputs["cost"], len(outputs["task-ids"])) == (["200"], 2)
+    assert "2 of 2 succeeded, 200 credits\n" in summary
+    assert re.search(r"\| tiny-12s.mp4, piece 2 of 2 \| Heavy snow \| 100 \|", summary)
+    assert re.search(r"\| tiny-12s.mp4 \| Heavy snow \|  \|  \| <code>snow.mp4</code> \|", summary)
+
+
+@pytest.mark.parametrize("words", [("nothere.mp4",), ("clip.mp4", "--outptu", "x.mp4")], ids=["file", "usage"])
+def test_a_call_that_was_wrong_is_in_the_summary_too(luma: Luma, step: Path, words: tuple[str, ...]) -> None:
+    code, _, err = luma("modify", *words, "-p", "Heavy snow", "--github")
+
+    summary = html.unescape((step / "summary.md").read_text())
+    assert (code, len(annotations(err))) == (2, 1)
+    assert err.splitlines()[0].removeprefix("luma: error: ") in summary
+
+
+def test_a_warning_is_an_annotation(luma: Luma, sandbox: Sandbox, step: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUMA_JOURNAL", "off")
+    Path("edits.jsonl").write_text(json.dumps({"prompt": "Heavy snow", "video": str(CLIP)}))
+    err = luma("batch", "edits.jsonl", "--github").err
+
+    assert all(line.startswith("::warning title=luma::") for line in annotations(err))
+    assert len(annotations(err)) == err.count("luma: warning: ") > 0
 
 
 def test_a_row_that_ran_out_of_time_is_generating_and_says_how_to_go_on(

@@ -22,7 +22,7 @@ import typer.core
 from luma_cli import __version__
 from luma_cli.config import settings
 from luma_cli.config.environment import expand_home
-from luma_cli.errors import FileError, UsageError
+from luma_cli.errors import FileError, LumaError, UsageError
 from luma_cli.output import messages, streams
 from luma_cli.video.trim_range import Trim, parse_trim
 
@@ -48,13 +48,11 @@ NARROW_HELP: dict[str, Any] = (
 
 @dataclass
 class Invocation:
-    """One command line: its time, and what has become of its tasks, which every way out must be able to name.
-
-    Both are there when the command has opened its run.
-    """
+    """One command line: its time, and what has become of its tasks, which every way out must be able to name."""
 
     clock: "Clock | None" = None
-    results: "Results | None" = None
+    results: "Results | None" = None  # from when the command has opened its run
+    error: LumaError | None = None  # what has ended it
 
 
 invocation: ContextVar[Invocation] = ContextVar("invocation")

@@ -157,7 +157,8 @@ def refuse_repeats(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> Non
         if run.can_ask():
             cost = describe_cost(run, plan, [request], with_balance=True)
             if not run.confirm(f"{what}; {cost}. Submit it again?"):
-                raise Declined("nothing was submitted", hint=f"luma download {row.task.task_id}")
+                wait = run.results.wait_command([row.task.task_id])
+                raise Declined("nothing was submitted", hint=wait)
         else:
             run.report(Note(f"{what}; --idempotency-key auto would continue it"))
 

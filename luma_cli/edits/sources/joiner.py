@@ -358,3 +358,15 @@ def _make_folder(folder: Path) -> None:
             f"{folder} belongs to another user",
             hint="remove it, or use -o with another name or in a folder of your own",
         )
+    _close_to_others(folder)
+
+
+def _close_to_others(folder: Path) -> None:
+    """Nobody else may write in it from now on, and no link that is there already leads what we write elsewhere."""
+    try:
+        folder.chmod(0o700)
+        for path in folder.iterdir():
+            if path.is_symlink():
+                files.remove(path)
+    except OSError as error:
+        raise FileError(f"cannot use the folder {folder}: {reason(error)}") from error

@@ -230,6 +230,19 @@ def test_of_a_clip_whose_sound_is_too_long_the_picture_alone_is_sent(
     assert footage.frame_times(Path("out.mp4")) == footage.frame_times(clip)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need special rights there")
+def test_links_in_a_work_folder_lead_nothing_elsewhere(luma: Luma, realistic: Sandbox, clip: Path) -> None:
+    victim, folder = Path("victim"), Path(".out.mp4.luma-pieces")
+    victim.write_text("mine")
+    folder.mkdir(mode=0o777)
+    for name in ("joined.mp4", "joined.h264"):
+        (folder / name).symlink_to(victim.absolute())
+
+    assert luma(*SPLIT, "--keep-pieces").code == 0
+    assert victim.read_text() == "mine"
+    assert folder.stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give folders away")
 def test_a_work_folder_of_another_user_is_refused_before_anything_is_paid(
     luma: Luma, realistic: Sandbox, clip: Path

@@ -335,7 +335,7 @@ def test_the_readme_names_every_command() -> None:
 def test_help_names_every_variable_that_is_read() -> None:
     """Those of a terminal, of GitHub's runners and of our own test servers are looked at, not set by a user for us."""
     source = "".join(path.read_text() for path in modules())
-    read = {*re.findall(r'(?:environment|environ\.get|_is_on)\("([A-Z_]+)"', source), *VARIABLES.values()}
+    read = {*re.findall(r'(?:variable|environ\.get|_is_on)\("([A-Z_]+)"', source), *VARIABLES.values()}
     theirs = {"HOME", "GITHUB_ACTIONS", "SSLKEYLOGFILE", "STY", "TMUX", "TERM_PROGRAM"}
     known = {name for names, _ in ENVIRONMENT for name in names.split()}
 

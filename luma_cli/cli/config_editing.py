@@ -5,7 +5,7 @@ import shlex
 import subprocess
 
 from luma_cli.config import key_store, settings
-from luma_cli.config.environment import environment_without_keys
+from luma_cli.config.environment import environment_without_keys, variable
 from luma_cli.config.toml_files import load_toml, make_folder
 from luma_cli.errors import FileError, KeyRejected, UsageError
 from luma_cli.output import messages, streams
@@ -84,7 +84,7 @@ def edit() -> None:
         UsageError: the file has a fault now, or nobody is there to edit it.
     """
     folder = settings.config_dir()
-    editor = settings.environment("VISUAL") or settings.environment("EDITOR")
+    editor = variable("VISUAL") or variable("EDITOR")
     if editor is None and not streams.can_ask():
         raise UsageError("there is no terminal for an editor", hint=f"set EDITOR, or edit {folder / 'config.toml'}")
     make_folder(folder)

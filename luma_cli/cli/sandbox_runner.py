@@ -13,6 +13,7 @@ from luma_cli.api.envelope import NotAnEnvelope, parse_envelope
 from luma_cli.api.hosts import host_of, is_loopback
 from luma_cli.api.transport import Session, TransportError, exchange
 from luma_cli.config import settings
+from luma_cli.config.environment import environment_with, variable
 from luma_cli.errors import FileError, Unavailable, UsageError, reason
 from luma_cli.output import messages, streams
 from luma_cli.sandbox import MODELS, SCENARIOS, FfmpegMissing, Sandbox
@@ -45,7 +46,7 @@ def make_sandbox(
             duration=duration,
             scenario=scenario,
             api_key=secrets.token_hex(16),
-            webhook_key=settings.environment("LUMA_WEBHOOK_KEY"),
+            webhook_key=variable("LUMA_WEBHOOK_KEY"),
             prices=parse_prices(prices),
             realistic=realistic,
             ffmpeg=_ffmpeg(),
@@ -63,7 +64,7 @@ def make_sandbox(
 def _ffmpeg() -> str | None:
     """The ffmpeg that luma itself would take, None if there is none: then there are no realistic results."""
     try:
-        return find_ffmpeg(settings.environment("LUMA_FFMPEG")).path
+        return find_ffmpeg(variable("LUMA_FFMPEG")).path
     except UsageError:
         return None
 
@@ -90,7 +91,7 @@ def run(server: Sandbox, command: list[str]) -> int:
     state = tempfile.mkdtemp(prefix="luma-sandbox-")
     try:
         words = [shutil.which(command[0]) or command[0], *command[1:]]
-        with signals.child(words, env=settings.environment_with(_variables(server, state))) as process:
+        with signals.child(words, env=environment_with(_variables(server, state))) as process:
             status = _wait(process)
     except OSError as error:
         raise UsageError(f"cannot run {command[0]}: {reason(error)}") from error

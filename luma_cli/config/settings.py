@@ -13,10 +13,8 @@ from typing import Any
 from luma_cli.api.hosts import is_link
 from luma_cli.config import folders
 from luma_cli.config.addresses import ca_bundle, parse_service_url
-from luma_cli.config.environment import environment_with as environment_with
 from luma_cli.config.environment import expand_home, is_on, parse_switch, variable
-from luma_cli.config.times import format_duration
-from luma_cli.config.times import parse_duration as parse_duration
+from luma_cli.config.times import format_duration, parse_duration
 from luma_cli.config.toml_files import edit_toml, line_of, load_toml
 from luma_cli.errors import FileError, LumaError, UsageError
 
@@ -211,10 +209,6 @@ def parse_credits(text: str) -> float:
     if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text) is None:
         raise UsageError(f"{text[:40]!a} is not an amount of credits", hint="write it like 100 or 12.5")
     return float(text)
-
-
-def environment(name: str) -> str | None:
-    return variable(name)
 
 
 def config_dir() -> Path:

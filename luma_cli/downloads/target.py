@@ -162,8 +162,3 @@ def ignores_case(folder: Path) -> bool:
         return other.name != known.name and os.path.samefile(known, other)
     except (OSError, ValueError):
         return False
-
-
-# The names that callers above used before.
-check_place = check_path
-file_error, refused_link, save_whole = files.file_error, files.refused_link, files.save_whole

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from luma_cli import signals
+from luma_cli import files, signals
 from luma_cli.api.task import VISIBILITY_GRACE, Task
 from luma_cli.downloads.file_names import PATTERN_WITH_PROMPT
-from luma_cli.downloads.target import check_target, file_error
+from luma_cli.downloads.target import check_target
 from luma_cli.edits import save
 from luma_cli.edits.budget import Spending
 from luma_cli.edits.endings import Endings
@@ -482,7 +482,7 @@ def _check_output(output: str, *, overwrite: bool) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise file_error(path, error) from error
+            raise files.file_error(path, error) from error
         check_target(path, overwrite=overwrite)
 
 

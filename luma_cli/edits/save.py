@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from luma_cli import signals
+from luma_cli import files, signals
 from luma_cli.api.task import SavedFile, Task
 from luma_cli.downloads import download, part_file, target
 from luma_cli.downloads.file_names import SHORT_ID, Naming, default_name, extension_of, safe_piece
@@ -91,7 +91,7 @@ def check_folder(name: str, *, makes: bool = True) -> None:
             _make_folder(folder)
         else:
             folder = folder.parent
-    target.check_place(folder / "video.mp4")
+    target.check_path(folder / "video.mp4")
 
 
 def is_folder(name: str) -> bool:
@@ -341,7 +341,7 @@ def already_saved(path: Path, recorded: SavedFile | None) -> SavedFile | None:
 
 def _measure(path: Path, url: str) -> SavedFile:
     if path.is_symlink() or not path.is_file():
-        raise target.refused_link(path)
+        raise files.refused_link(path)
     return SavedFile(str(path.absolute()), *part_file.measure(path), url)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from luma_cli.api.hosts import is_link
 from luma_cli.api.task import State, Task
-from luma_cli.config import settings
+from luma_cli.config import environment
 from luma_cli.edits.run import Results
 from luma_cli.errors import FileError, LumaError, OutcomeUnknown, reason
 from luma_cli.output.formats import format_credits, format_span
@@ -170,7 +170,7 @@ def _link(url: str) -> str:
 
 
 def _append(variable: str, text: str) -> None:
-    name = settings.environment(variable)
+    name = environment.variable(variable)
     if name is None or not text:
         return
     try:

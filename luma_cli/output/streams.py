@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from luma_cli.api import redaction
-from luma_cli.config import settings
+from luma_cli.config.environment import variable
 from luma_cli.errors import FileError, reason
 from luma_cli.output import terminal_codes
 from luma_cli.output.formats import format_json, is_text, visible
@@ -110,7 +110,7 @@ def _harmless(text: str, *, keeps_bytes: bool) -> str:
             for character in text
         )
     text = redact(text)
-    if ("::" in text or "##[" in text) and settings.environment("GITHUB_ACTIONS"):
+    if ("::" in text or "##[" in text) and variable("GITHUB_ACTIONS"):
         text = text.replace("##[", "#\\x23[")
         if text.lstrip().startswith("::"):
             text = text.replace("::", "\\x3a\\x3a", 1)
@@ -243,7 +243,7 @@ def can_ask() -> bool:
 
 def animates() -> bool:
     """Whether somebody watches stderr and the terminal can move its cursor. Forced colour does not count."""
-    has_cursor = is_terminal(sys.stderr) and settings.environment("TERM") not in (None, "dumb")
+    has_cursor = is_terminal(sys.stderr) and variable("TERM") not in (None, "dumb")
     return has_cursor and not _mode.quiet and is_in_foreground()
 
 
@@ -258,7 +258,7 @@ def is_in_foreground() -> bool:
 
 def has_colour() -> bool:
     """Whether a terminal may be sent colour. Source: https://no-color.org"""
-    return settings.environment("NO_COLOR") is None and settings.environment("TERM") not in (None, "dumb")
+    return variable("NO_COLOR") is None and variable("TERM") not in (None, "dumb")
 
 
 def show_share(share: float | None) -> None:

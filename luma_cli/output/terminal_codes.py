@@ -3,6 +3,7 @@
 import zlib
 
 from luma_cli.config import settings
+from luma_cli.config.environment import variable
 
 # Who shows a task's progress on the tab or in the task bar (ConEmu's OSC 9;4). Others take it for a notification.
 _PROGRESS_PROGRAMS = ("WezTerm", "ghostty")
@@ -37,6 +38,6 @@ NO_PROGRESS = "\x1b]9;4;0\x1b\\"
 
 def _knows(programs: tuple[str, ...], variables: tuple[str, ...]) -> bool:
     # A multiplexer stands between us and the terminal and may print what it does not know.
-    if settings.osc_is_off() or settings.environment("TMUX") or settings.environment("STY"):
+    if settings.osc_is_off() or variable("TMUX") or variable("STY"):
         return False
-    return settings.environment("TERM_PROGRAM") in programs or any(map(settings.environment, variables))
+    return variable("TERM_PROGRAM") in programs or any(map(variable, variables))

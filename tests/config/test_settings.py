@@ -17,6 +17,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from luma_cli.config import key_store, settings, toml_files
+from luma_cli.config.times import format_duration, parse_duration
 from luma_cli.errors import KeyRejected, UsageError
 from luma_cli.sandbox import Sandbox
 from support.commands import CLIP_URL, KEY, Result
@@ -272,20 +273,20 @@ def test_list_is_lines_in_a_pipe_and_never_the_key(luma: Luma) -> None:
 
 @given(st.integers(0, 366 * 86400))
 def test_a_duration_that_was_written_is_read_back(seconds: int) -> None:
-    assert settings.parse_duration(settings.format_duration(float(seconds))) == seconds
+    assert parse_duration(format_duration(float(seconds))) == seconds
 
 
 @given(st.text())
 def test_any_text_is_a_duration_or_a_usage_error(text: str) -> None:
     try:
-        assert 0 <= settings.parse_duration(text) <= 366 * 86400
+        assert 0 <= parse_duration(text) <= 366 * 86400
     except UsageError:
         pass
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("15m", 900), ("1h30m", 5400), ("7d", 604800)])
 def test_the_durations_of_the_contract(text: str, seconds: int) -> None:
-    assert settings.parse_duration(text) == seconds
+    assert parse_duration(text) == seconds
 
 
 @given(st.binary(max_size=300) | st.text(max_size=200).map(str.encode))

@@ -21,7 +21,8 @@ import typer.core
 
 from luma_cli import __version__
 from luma_cli.config import settings
-from luma_cli.config.environment import expand_home
+from luma_cli.config.environment import expand_home, variable
+from luma_cli.config.times import parse_duration
 from luma_cli.errors import FileError, LumaError, UsageError
 from luma_cli.output import messages, streams
 from luma_cli.video.trim_range import Trim, parse_trim
@@ -91,13 +92,11 @@ Output = Annotated[
 Force = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing file.")]
 Interval = Annotated[
     float | None,
-    typer.Option("--interval", metavar="DURATION", parser=settings.parse_duration, help="How often to ask [10s]."),
+    typer.Option("--interval", metavar="DURATION", parser=parse_duration, help="How often to ask [10s]."),
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option(
-        "--timeout", metavar="DURATION", parser=settings.parse_duration, help="How long to wait, 0: no limit [15m]."
-    ),
+    typer.Option("--timeout", metavar="DURATION", parser=parse_duration, help="How long to wait, 0: no limit [15m]."),
 ]
 Listen = Annotated[
     str | None,
@@ -420,7 +419,7 @@ def _connect(ours: settings.Settings, clock: "Clock") -> "Client":
     key = key_store.load_key(ours)
     streams.protect(key.value, origin=key.origin)
     messages.explain(f"the API key is from {key.origin}")
-    if settings.environment("SSLKEYLOGFILE"):
+    if variable("SSLKEYLOGFILE"):
         messages.warn("SSLKEYLOGFILE is set: whoever reads that file can read the key")
     return Client(
         ours.base_url,

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli.commands import options
-from luma_cli.config import settings
+from luma_cli.config.times import parse_duration
 from luma_cli.errors import UsageError
 
 app = typer.Typer(**options.STYLE)
@@ -20,7 +20,7 @@ def sandbox(
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Listen here; 0 picks a free port.")] = 0,
     duration: Annotated[
         float | None,
-        typer.Option(metavar="DURATION", parser=settings.parse_duration, help="How long a task takes [3s]."),
+        typer.Option(metavar="DURATION", parser=parse_duration, help="How long a task takes [3s]."),
     ] = None,
     scenario: Annotated[str, typer.Option(metavar="NAME", help="What the service does.")] = "ok",
     realistic: Annotated[

@@ -7,6 +7,7 @@ import typer
 from luma_cli.cli.commands import options
 from luma_cli.cli.commands.options import TaskArgument
 from luma_cli.config import settings
+from luma_cli.config.times import parse_duration
 
 app = typer.Typer(cls=options.DefaultGroup, **options.STYLE)
 
@@ -119,7 +120,7 @@ def forget(tasks: Tasks) -> None:
 @options.common
 def prune(
     older_than: Annotated[
-        float, typer.Option(metavar="DURATION", parser=settings.parse_duration, help="Submitted longer ago than this.")
+        float, typer.Option(metavar="DURATION", parser=parse_duration, help="Submitted longer ago than this.")
     ],
     force: Annotated[
         bool, typer.Option("-f", "--force", help="Also results that were never saved; do not ask.")

@@ -244,10 +244,6 @@ class Client:
             raise Unavailable("the upload host gave no usable link", hint="try again later")
         return str(link)
 
-    def pause(self, seconds: float) -> None:
-        """Leave the service alone for a while."""
-        self._sleep(seconds)
-
     def patiently(self, read: Callable[[], T]) -> T:
         """Call a reading method, and again after a pause when it met a temporary failure.
 

@@ -159,7 +159,7 @@ def open_server(
         raise UsageError("both --callback-url and --listen are given", hint="--listen sends callbacks to --public-url")
     address = parse_address(listen)
     host = f"[{address[0]}]" if ":" in address[0] else address[0]
-    if public_url is None and not is_loopback(host_of(run.base_url)):
+    if public_url is None and not is_loopback(host_of(run.settings.base_url)):
         raise UsageError("--listen needs --public-url", hint="the address where your proxy or tunnel takes callbacks")
     public = check_public_url(run, public_url or f"http://{host}:{address[1]}")
     url = f"{public}/{secrets.token_hex(8)}"

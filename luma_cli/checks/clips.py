@@ -17,15 +17,11 @@ from luma_cli.checks.findings import (
     find_sides,
     find_too_short,
 )
-from luma_cli.checks.links import check_address, check_callback, check_link
-from luma_cli.checks.prompts import check_prompt
 from luma_cli.errors import Finding, reason
 from luma_cli.video import headers
 from luma_cli.video.containers.byte_source import LimitReachedError
 from luma_cli.video.media import Media
 from luma_cli.video.trim_range import Trim
-
-__all__ = ["ERROR", "WARNING", "check_address", "check_callback", "check_file", "check_link", "check_prompt"]
 
 # What ffmpeg is allowed to open (contract, section 12).
 _FITTED = (*headers.CONTAINERS, "mkv", "webm", "mpegts")

@@ -186,7 +186,6 @@ class EditRequest:
             piece_index=None if self.piece is None else self.piece.index,
             seconds=self.seconds,
             source_sha256=self.clip.sha256,
-            source_bytes=self.clip.size,
             parent_task_id=self.clip.task_id,
             name_pattern=PATTERN_WITH_PROMPT if self.names_prompt else PATTERN,
         )

@@ -132,10 +132,6 @@ class Run:
         """Raises KeyRejected when there is no key."""
         return self.connect()
 
-    @property
-    def base_url(self) -> str:
-        return self.settings.base_url
-
     def for_account(self) -> "Run":
         """The same run, whose journal shows what the account of our key has submitted.
 
@@ -143,11 +139,6 @@ class Run:
             KeyRejected: there is no key.
         """
         return replace(self, journal=self.journal.for_account(self.journal.fingerprint(self.client.api_key)))
-
-    def model_of(self, task_id: str) -> str:
-        """The model that made a task, by the journal; the user's for one from elsewhere."""
-        row = self.journal.known(task_id)
-        return row.task.model if row is not None else self.settings.model
 
     def fail(self, failed: Failed) -> None:
         """Count a failure and report it."""

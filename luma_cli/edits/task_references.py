@@ -163,7 +163,8 @@ def adopt(run: Run, task_id: str, *, label: str | None) -> Row:
     """
     full_id = parse_full_id(task_id)
     row = parse_rows([label], run.journal)[0] if label is not None else None
-    model = row.task.model if row is not None else run.model_of(full_id)
+    known = row or run.journal.known(full_id)
+    model = known.task.model if known is not None else run.settings.model
     task = run.client.patiently(lambda: run.client.task(full_id, model))
     return run.journal.adopt(task, row=row)
 

@@ -35,10 +35,6 @@ class Lookups:
         self._accounts = Accounts(database)
 
     @property
-    def service(self) -> str | None:
-        return self._scope.service
-
-    @property
     def account(self) -> str | None:
         return self._scope.account
 

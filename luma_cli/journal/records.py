@@ -44,8 +44,6 @@ class Details:
     match: bool | None = None
     seconds: float | None = None
     source_sha256: str | None = None
-    source_bytes: int | None = None
-    upload_sha256: str | None = None
     parent_task_id: str | None = None
     piece_of: int | None = None
     piece_index: int | None = None

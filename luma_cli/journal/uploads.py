@@ -52,11 +52,6 @@ class Uploads:
                 (self._scope.service or "", self._scope.account, sha256, variant, url, size, self._now()),
             )
 
-    def forget(self, url: str) -> None:
-        """The link does not live any more."""
-        with self._db.transaction():
-            self._db.execute("DELETE FROM upload WHERE url = ?", (url,))
-
     def only_one(self, sha256: str, variant: str) -> AbstractContextManager[bool]:
         """True: nobody else uploads this just now. False: another process does; look again later with `find`."""
         facts = "\0".join((self._scope.service or "", self._scope.account or "", sha256, variant))

@@ -24,14 +24,6 @@ def test_an_upload_is_found_by_clip_variant_age_and_account(file: Path) -> None:
     book.close()
 
 
-def test_a_dead_link_is_forgotten(file: Path) -> None:
-    book = journal.open_journal(file, service=BASE, account="mine")
-    book.uploads.record(HASH, "", URL, 5)
-    book.uploads.forget(URL)
-    assert book.uploads.find(HASH, "", max_age=3600) is None
-    book.close()
-
-
 def test_one_process_uploads_and_the_others_look_again(file: Path) -> None:
     one = journal.open_journal(file, service=BASE, account="mine")
     other = journal.open_journal(file, service=BASE, account="mine")

@@ -37,7 +37,7 @@ def show_requests(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None
         if request.is_split:
             show_cuts(run, plan.output, request)
         link = None if request.clip.path is None else f"(upload of {request.clip.name})"
-        address = run.base_url + request.model.family.submit_path
+        address = run.settings.base_url + request.model.family.submit_path
         run.report(Prepared(address, payload_of(request.submission(link).edit), request.findings))
         wanted.append(request)
     if wanted:

@@ -8,7 +8,7 @@ from luma_cli.api.hosts import is_host
 from luma_cli.errors import UsageError
 
 _PORTS = {"http": 80, "https": 443}
-_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_ESCAPE = r"%([0-9A-Fa-f]{2})"
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # What may stand in a path or a query as it is (RFC 3986); everything else is encoded.
 _KEPT = "%!$&'()*+,;=:@/?-._~"
@@ -83,7 +83,7 @@ def _encoded(text: str) -> str:
     """Each character escaped if it must be, in upper case, and else as itself."""
     text = quote(text, safe=_KEPT, errors="surrogatepass")
     text = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text)
-    return _ESCAPE.sub(lambda found: _decoded(found[1]), text)
+    return re.sub(_ESCAPE, lambda found: _decoded(found[1]), text)
 
 
 def _decoded(digits: str) -> str:

@@ -51,10 +51,9 @@ MEANINGS = {
 
 
 # A withdrawn model answers 422 with such words (seen by users, 2026). Only wording and hint go by them.
-_WITHDRAWN = re.compile(
-    r"\b(page|model)\b.{0,60}\b(not exist|doesn't exist|not (been |yet )?published|isn't published|unpublished)"
-    r"|(页面|模型).{0,20}(不存在|未发布)",
-    re.IGNORECASE | re.DOTALL,
+_WITHDRAWN = (
+    r"(?is)\b(page|model)\b.{0,60}\b(not exist|doesn't exist|not (been |yet )?published|isn't published|unpublished)"
+    r"|(页面|模型).{0,20}(不存在|未发布)"
 )
 
 
@@ -124,7 +123,7 @@ def no_longer_offered(
 
 def says_withdrawn(code: int | None, message: str) -> bool:
     """Whether a refusal says in words that the page or model is gone, or is the code for a feature switched off."""
-    return code == 505 or (code in (404, 422) and _WITHDRAWN.search(message) is not None)
+    return code == 505 or (code in (404, 422) and re.search(_WITHDRAWN, message) is not None)
 
 
 def error_without_envelope(status: int, location: str, model: Model | None = None) -> LumaError:

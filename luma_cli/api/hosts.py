@@ -10,7 +10,7 @@ MAX_LINK = 8192
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # Of ASCII only what names and addresses are made of: a resolver, a proxy and we might read the rest differently.
 # Letters of other scripts are left to IDNA, but none that it takes for a dot.
-_NAME = re.compile(r"(?:[A-Za-z0-9._-]|[^\x00-\x7f\s\u3002\uff0e\uff61])+")
+_NAME = r"(?:[A-Za-z0-9._-]|[^\x00-\x7f\s\u3002\uff0e\uff61])+"
 
 
 def host_of(url: str) -> str:
@@ -26,7 +26,7 @@ def is_host(host: str) -> bool:
     if ":" in host:
         return _literal(host) is not None
     is_plain = unicodedata.normalize("NFKC", host) == unicodedata.normalize("NFC", host)  # else `１２７` is 127
-    return is_plain and host.isprintable() and _NAME.fullmatch(host) is not None
+    return is_plain and host.isprintable() and re.fullmatch(_NAME, host) is not None
 
 
 def address_of(url: str) -> str:

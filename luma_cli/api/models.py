@@ -8,7 +8,6 @@ Sources: vendor's OpenAPI pages (2026-08-19) and public clients of the platform 
 import difflib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from luma_cli.api.options import Option, Value, same_name
@@ -75,8 +74,7 @@ class Family(NamedTuple):
     complete_time: str = "completeTime"
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(NamedTuple):
     """One edit model: the name that users type, and what the service wants for it.
 
     `fixed` are the parts of a request that are always the same. `watermark_fields` take a text; if there are none, a
@@ -90,7 +88,7 @@ class Model:
     prompt_field: str = "prompt"
     clip_field: str = "videoUrl"
     watermark_fields: tuple[str, ...] = ()
-    fixed: Mapping[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, str] = {}
     options: tuple[Option, ...] = ()
     has_sound: bool = False
     is_priced_per_second: bool = False

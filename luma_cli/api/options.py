@@ -14,7 +14,7 @@ Value = str | int | bool | list[str]
 MAX_TEXT = 5000
 
 _SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_RATIO = re.compile(r"[1-9][0-9]{0,3}:[1-9][0-9]{0,3}")
+_RATIO = r"[1-9][0-9]{0,3}:[1-9][0-9]{0,3}"
 
 
 class Option(NamedTuple):
@@ -93,7 +93,7 @@ def _parse_choice(option: Option, value: object) -> Value:
 
 
 def _parse_ratio(_option: Option, value: object) -> Value:
-    if not _RATIO.fullmatch(_text(value)):
+    if not re.fullmatch(_RATIO, _text(value)):
         raise ValueError
     return _text(value)
 

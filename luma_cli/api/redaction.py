@@ -16,11 +16,11 @@ MIN_PREFIX = 8
 MIN_PIECE = 16
 
 # A character as JSON, a link or a shell may spell it.
-_UNIT = re.compile(r"\\+u([0-9a-fA-F]{4})|%([0-9a-fA-F]{2})|\\+|(.)", re.DOTALL)
+_UNIT = r"(?s)\\+u([0-9a-fA-F]{4})|%([0-9a-fA-F]{2})|\\+|(.)"
 # A link up to the next blank, and the address of a request without its host (urllib3 names it so).
-_LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
-_QUERY = re.compile(r"(?<![\w?&=:/])(/[^\s?]*)\?\S*=\S*")
-_CLOSING = re.compile(r"[\s'\"()<>\[\]{},.;:!]*$")
+_LINK = r"[A-Za-z][A-Za-z0-9+.-]*://\S+"
+_QUERY = r"(?<![\w?&=:/])(/[^\s?]*)\?\S*=\S*"
+_CLOSING = r"[\s'\"()<>\[\]{},.;:!]*$"
 
 
 def redact(text: str, secret: str) -> str:
@@ -58,8 +58,8 @@ def scrub(value: Any, secret: str) -> Any:
 def scrub_links(text: str) -> str:
     """A text whose links have neither query nor login, whatever follows them: a signature may hold quotes too."""
     if "://" in text:
-        text = _LINK.sub(_bare_link, text)
-    return _QUERY.sub(lambda found: f"{found[1]}?…{_closing(found[0])}", text) if "?" in text else text
+        text = re.sub(_LINK, _bare_link, text)
+    return re.sub(_QUERY, lambda found: f"{found[1]}?…{_closing(found[0])}", text) if "?" in text else text
 
 
 def _bare_link(found: re.Match[str]) -> str:
@@ -73,7 +73,7 @@ def _bare_link(found: re.Match[str]) -> str:
 
 def _closing(text: str) -> str:
     """Quotes, brackets and full stops at the end of a text: of the sentence, not of the link."""
-    found = _CLOSING.search(text)
+    found = re.search(_CLOSING, text)
     return found[0] if found is not None else ""
 
 
@@ -92,7 +92,7 @@ def _cut_escaped(text: str, secret: str) -> str:
     If the secret has backslashes itself, none can be told from those of the escapes: the text is withheld as a whole.
     """
     characters, spans = [], []
-    for found in _UNIT.finditer(text):
+    for found in re.finditer(_UNIT, text):
         hexadecimal = found[1] or found[2]
         character = chr(int(hexadecimal, 16)) if hexadecimal else found[3] or ""
         if character not in ("", "\\"):

@@ -12,8 +12,8 @@ Headers = Mapping[str, str]
 GONE = (401, 403, 404, 410)
 REDIRECTS = (301, 302, 303, 307, 308)
 
-_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,256}"')
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+_STRONG_ETAG = r'"[\x21\x23-\x7e]{1,256}"'
+_CONTENT_RANGE = r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})"
 
 
 def check_result_link(link: str, *, public_only: bool, before: str = "", allows_plain: bool = False) -> None:
@@ -54,7 +54,7 @@ def may_pass(status: int) -> bool:
 
 def strong_etag(headers: Headers) -> str | None:
     etag = headers.get("ETag", "")
-    return etag if _STRONG_ETAG.fullmatch(etag) else None
+    return etag if re.fullmatch(_STRONG_ETAG, etag) else None
 
 
 def is_chunked(headers: Headers) -> bool:
@@ -86,7 +86,7 @@ def content_length(headers: Headers) -> int | None:
 
 def content_range(headers: Headers) -> tuple[int, int, int] | None:
     """Start, end and total of a 206, where they make sense."""
-    found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+    found = re.fullmatch(_CONTENT_RANGE, headers.get("Content-Range", ""))
     if found is None:
         return None
     start, last, total = (int(number) for number in found.groups())

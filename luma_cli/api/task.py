@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from luma_cli.api.hosts import is_link
 DEFAULT_MODEL = "luma"
 # What a task id may look like before we store or print it. The service's own are 32 hexadecimal digits, but the
 # vendor calls them opaque.
-TASK_ID = re.compile(r"[A-Za-z0-9._-]{1,128}\Z")
+TASK_ID = r"[A-Za-z0-9._-]{1,128}\Z"
 # No documented limit; the vendor's samples show one link. More than this is not a result list but an attack.
 MAX_LINKS = 100
 MAX_CREDITS = 1e15
@@ -80,8 +79,7 @@ FIELDS = (
 )
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """One edit at kie.ai. Times are aware UTC; absent facts are None. `credits` is its cost, if known."""
 
     task_id: str
@@ -131,7 +129,7 @@ class Task:
 
 
 def is_task_id(value: object) -> bool:
-    return isinstance(value, str) and TASK_ID.match(value) is not None
+    return isinstance(value, str) and re.match(TASK_ID, value) is not None
 
 
 def as_int(value: object) -> int | None:
@@ -212,8 +210,7 @@ def as_link(value: object) -> str | None:
     return value if isinstance(value, str) and is_link(value) else None
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(NamedTuple):
     """What a submission asks for. `video_url` must be reachable by the service, `options` are checked (`models`)."""
 
     prompt: str
@@ -221,4 +218,4 @@ class Edit:
     watermark: str | None = None
     callback_url: str | None = None
     model: str = DEFAULT_MODEL
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = {}

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import NamedTuple
 
 from luma_cli import signals
 from luma_cli.callbacks.signature import Callback, Deliveries, InvalidCallback, verify
@@ -41,8 +42,7 @@ class Endpoint:
     webhook_key: str | None = field(repr=False)
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Bounds of one receiver; times in seconds."""
 
     request_time: float = REQUEST_TIME
@@ -50,8 +50,7 @@ class Limits:
     connections: int = MAX_CONNECTIONS
 
 
-@dataclass(frozen=True)
-class _Head:
+class _Head(NamedTuple):
     method: str
     path: str
     headers: dict[str, list[str]]
@@ -279,20 +278,20 @@ def parse_head(raw: bytes) -> _Head:
         InvalidCallback: not HTTP, or HTTP that proxies and servers read differently.
     """
     lines = raw.decode("latin-1").split("\r\n")
-    request = _REQUEST_LINE.fullmatch(lines[0])
+    request = re.fullmatch(_REQUEST_LINE, lines[0])
     if request is None:
         raise InvalidCallback(400)
     headers: dict[str, list[str]] = {}
     for line in lines[1:]:
-        found = _HEADER_LINE.fullmatch(line)
+        found = re.fullmatch(_HEADER_LINE, line)
         if found is None:
             raise InvalidCallback(400)
         headers.setdefault(found[1].lower(), []).append(found[2].strip(" \t"))
     return _Head(request[1], request[2].partition("?")[0], headers)
 
 
-_REQUEST_LINE = re.compile(r"([A-Z]{1,20}) ([!-~]{1,4096}) HTTP/1\.[01]")
-_HEADER_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n\0]*)")
+_REQUEST_LINE = r"([A-Z]{1,20}) ([!-~]{1,4096}) HTTP/1\.[01]"
+_HEADER_LINE = r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n\0]*)"
 
 _REPLIES = {
     200: b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 21\r\nConnection: close\r\n\r\n"
@@ -317,7 +316,7 @@ def _has_head(received: bytearray) -> bool:
     if b"\r\n\r\n" in received[: MAX_HEAD + 4]:
         return True
     first, line_end, _ = bytes(received).partition(b"\n")
-    if len(received) > MAX_HEAD or (line_end and not _REQUEST_LINE.fullmatch(first.decode("latin-1").rstrip("\r"))):
+    if len(received) > MAX_HEAD or (line_end and not re.fullmatch(_REQUEST_LINE, first.decode("latin-1").rstrip("\r"))):
         raise InvalidCallback(400)
     return False
 

@@ -6,8 +6,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from luma_cli.api.models import MODELS
 from luma_cli.api.task import is_task_id
@@ -37,8 +36,7 @@ class InvalidCallback(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True)
-class Callback:
+class Callback(NamedTuple):
     """One callback. Only its id is believed, and that only where `verified`: the signature covers nothing else."""
 
     task_id: str

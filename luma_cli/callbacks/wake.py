@@ -6,7 +6,6 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -207,7 +206,7 @@ def see_through_with_callbacks(run: Run, plan: Plan, entries: Sequence[Entry], s
         left = max(1.0, deadline - now()) if plan.timeout else 0.0
         reference = reference_to(row, run.clock.now())
         entry = Entry(row.source, reference.naming, task_id=reference.task_id, output=plan.output, age=reference.age)
-        see_through(run, replace(plan, timeout=left), [entry], server.inbox)
+        see_through(run, plan._replace(timeout=left), [entry], server.inbox)
 
 
 def _next_settled(run: Run, server: CallbackServer, lost: Sequence[Row], deadline: float) -> Row | None:

@@ -4,15 +4,15 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 MAX_READ = 4000
-_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»|「[^」]*」|『[^』]*』|(?<!\w)['‘][^'’]*['’](?!\w)")
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_ELISION = re.compile(r"(l|d|c|j|n|s|qu|dell|all|nell|sull|dall|un)['’][a-zà-ÿœ]", re.IGNORECASE)
-_ACCENT = re.compile("[À-ÖØ-öø-ɏḀ-ỿ]")
+_QUOTED = r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»|「[^」]*」|『[^』]*』|(?<!\w)['‘][^'’]*['’](?!\w)"
+_WORD = r"[^\W\d_]+(?:['’-][^\W\d_]+)*"
+_ELISION = r"(?i)(l|d|c|j|n|s|qu|dell|all|nell|sull|dall|un)['’][a-zà-ÿœ]"
+_ACCENT = "[À-ÖØ-öø-ɏḀ-ỿ]"
 
 # How Unicode's names of the characters begin that a language is written in, and of those that any may hold.
 _SCRIPTS = {"zh": ("CJK",), "ja": ("CJK", "HIRAGANA", "KATAKANA"), "ko": ("HANGUL",)}
@@ -20,8 +20,7 @@ _ANY_SCRIPT = ("LATIN", "MODIFIER")
 _SYLLABLES = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")
 
 
-@dataclass(frozen=True)
-class _Words:
+class _Words(NamedTuple):
     foreign: frozenset[str]
     german_nouns: frozenset[str]
     small: frozenset[str]
@@ -47,8 +46,8 @@ def judge_language(text: str, languages: Collection[str] = ("en",)) -> str | Non
     """
     # Some characters become eighteen, and the patterns take quadratic time (57 s for 100,000 quotes, measured).
     text = unicodedata.normalize("NFKC", text[:MAX_READ])[:MAX_READ]
-    unquoted = _QUOTED.sub(" ", text)
-    text = unquoted if _WORD.search(unquoted) else text
+    unquoted = re.sub(_QUOTED, " ", text)
+    text = unquoted if re.search(_WORD, unquoted) else text
     own = tuple(name for language in languages for name in _SCRIPTS.get(language, ()))
     if own and _count_letters(text, own)[1] > 0 and not _is_other_script(text, own):
         return None
@@ -81,7 +80,7 @@ def _count_letters(text: str, own: tuple[str, ...]) -> tuple[int, int, int]:
 
 def _is_other_language(text: str) -> bool:
     """More words of another language than of English: one that is certain, or two that could be names."""
-    words = _WORD.findall(text)
+    words = re.findall(_WORD, text)
     certain: set[str] = set()
     small: set[str] = set()
     for number, word in enumerate(words):
@@ -105,7 +104,7 @@ def _kind(word: str, *, is_first: bool) -> str:
         return "english"
     if lower in lists.german_nouns or (lower in lists.foreign and (is_first or not is_name)):
         return "certain"
-    if (lower in lists.small or _ELISION.match(word)) and (is_first or not is_name):
+    if (lower in lists.small or re.match(_ELISION, word)) and (is_first or not is_name):
         return "small"
-    is_accented = _ACCENT.search(word) and not is_name and lower not in lists.loans
+    is_accented = re.search(_ACCENT, word) and not is_name and lower not in lists.loans
     return "certain" if is_accented else "unknown"

@@ -2,12 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """`flags` as typed, longest last; `value` is the placeholder of its value, None for a switch."""
 
     flags: tuple[str, ...]
@@ -15,14 +13,12 @@ class Option:
     help: str
 
 
-@dataclass(frozen=True)
-class Argument:
+class Argument(NamedTuple):
     placeholder: str
     help: str
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """`path` is what follows `luma`, () for luma itself. `text` is the whole help, `summary` its first line."""
 
     path: tuple[str, ...]

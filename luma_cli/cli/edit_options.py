@@ -4,8 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luma_cli.cli.commands import options
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from luma_cli.edits.run import Plan, Run
 
 
-@dataclass(frozen=True)
-class EditOptions:
+class EditOptions(NamedTuple):
     """What was typed. A field is an option, in the order of the help."""
 
     prompts: options.Prompts = None
@@ -137,9 +135,9 @@ def takes_edit_options(function: Callable[..., None]) -> Callable[..., None]:
     kinds = EditOptions.__annotations__
     added = [
         inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=kinds[field.name]
+            name, inspect.Parameter.KEYWORD_ONLY, default=EditOptions._field_defaults[name], annotation=kind
         )
-        for field in fields(EditOptions)
+        for name, kind in kinds.items()
     ]
 
     @functools.wraps(function)

@@ -18,7 +18,7 @@ MAX_LINES = 20
 MAX_LINE = 300
 HINT = "luma config get api_key_command"
 # What looks like a key (kie.ai's are 32 hexadecimal digits), in case a failing command prints it among its errors.
-_KEY_LIKE = re.compile(r"\b[0-9a-fA-F]{24,}\b")
+_KEY_LIKE = r"\b[0-9a-fA-F]{24,}\b"
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def _lines(errors: bytes, secrets: list[str]) -> list[str]:
     text = errors.decode("utf-8", "replace")
     for secret in secrets:
         text = redact(text, secret.strip())
-    lines = [_KEY_LIKE.sub(MARK, line).strip()[:MAX_LINE] for line in text.replace("\0", "").splitlines()]
+    lines = [re.sub(_KEY_LIKE, MARK, line).strip()[:MAX_LINE] for line in text.replace("\0", "").splitlines()]
     return ["".join(letter if letter.isprintable() else "�" for letter in line) for line in lines if line][-MAX_LINES:]
 
 

@@ -6,9 +6,8 @@ Precedence: option, environment, file, default. An empty environment variable co
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from luma_cli.api.hosts import is_link
 from luma_cli.config import folders
@@ -49,11 +48,10 @@ PROMPT = "prompt."
 MAX_PROMPT = 100_000
 MAX_TAKES = 1000
 
-_PROMPT_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
+_PROMPT_NAME = r"[A-Za-z0-9_-]{1,60}"
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What holds for this run. Durations are in seconds; `timeout` 0 means no limit.
 
     `audio` is "keep", "none" or a file. `prompts` are those kept by name. `own_addresses` are the service's addresses
@@ -74,10 +72,10 @@ class Settings:
     daily_credits: float | None = None
     audio: str = "keep"
     recipe: bool = False
-    prompts: Mapping[str, str] = field(default_factory=dict)
+    prompts: Mapping[str, str] = {}
     ffmpeg: str | None = None
     own_addresses: tuple[str, str] = ("", "")
-    origins: dict[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = {}
 
     def text(self, key: str) -> str | None:
         """A setting as the user would type it."""
@@ -105,7 +103,7 @@ class Settings:
         name = typed[1:].strip()
         if name in self.prompts:
             return self.prompts[name]
-        if not _PROMPT_NAME.fullmatch(name):
+        if not re.fullmatch(_PROMPT_NAME, name):
             raise UsageError(f"{typed[:40]!a} does not name a prompt", hint="a plain @ at the start is written @@")
         near = difflib.get_close_matches(name, self.prompts, n=1, cutoff=0.5)
         hint = f"did you mean @{near[0]}?" if near else f'luma config set {PROMPT}{name} "…"; a plain @ is written @@'
@@ -185,7 +183,7 @@ def known_key(key: str) -> None:
         hint = f"take it out there, then: luma config set {key}"
         raise UsageError(f"{key} is a secret, which is kept in a file of its own", hint=hint)
     if key == "prompt" or key.startswith(PROMPT):
-        if _PROMPT_NAME.fullmatch(key.removeprefix(PROMPT)) and key != "prompt":
+        if re.fullmatch(_PROMPT_NAME, key.removeprefix(PROMPT)) and key != "prompt":
             return
         raise UsageError(
             f"{key[:60]!a} does not name a prompt", hint="write it like prompt.snow: letters, digits, - and _"

@@ -8,8 +8,8 @@ from luma_cli.errors import UsageError
 
 MAX_DURATION = 366 * 86400
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_PARTS = re.compile(r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s?)?")
-_CLOCK = re.compile(r"(?:([0-9]{1,9}):(?=[0-5][0-9]:))?([0-9]{1,9}):([0-5][0-9])")
+_PARTS = r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s?)?"
+_CLOCK = r"(?:([0-9]{1,9}):(?=[0-5][0-9]:))?([0-9]{1,9}):([0-5][0-9])"
 
 
 def parse_duration(text: str) -> float:
@@ -19,15 +19,11 @@ def parse_duration(text: str) -> float:
         UsageError: not a duration, or longer than a year.
     """
     typed = text.strip()
-    clock, parts = _CLOCK.fullmatch(typed), _PARTS.fullmatch(typed)
-    if not typed or (clock is None and parts is None):
+    parts = re.fullmatch(_CLOCK if ":" in typed else _PARTS, typed)
+    if not typed or parts is None:
         raise UsageError(f"{text[:40]!a} is not a duration", hint="write it like 90, 90s, 15m, 1h30m or 1:05")
-    if clock is not None:
-        hours, minutes, seconds = (int(part or 0) for part in clock.groups())
-        total = hours * 3600 + minutes * 60 + seconds
-    else:
-        assert parts is not None  # noqa: S101  one of the two has matched
-        total = sum(int(part or 0) * size for part, size in zip(parts.groups(), _UNITS.values(), strict=True))
+    sizes = list(_UNITS.values())[-len(parts.groups()) :]
+    total = sum(int(part or 0) * size for part, size in zip(parts.groups(), sizes, strict=True))
     if total > MAX_DURATION:
         raise UsageError(f"{text[:40]!a} is longer than a year")
     return float(total)

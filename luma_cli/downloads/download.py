@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from luma_cli import files
 from luma_cli.api import response_headers
@@ -20,8 +20,7 @@ Check = Callable[[Path], Sequence[str] | None]
 Finish = Callable[[Path], Path | None]
 
 
-@dataclass(frozen=True)
-class Download:
+class Download(NamedTuple):
     """What came of a download. `resumed_from` bytes were there from an earlier run."""
 
     file: SavedFile

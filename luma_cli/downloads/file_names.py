@@ -16,9 +16,9 @@ MAX_WORDS = 4
 MAX_WORDS_LENGTH = 32
 SHORT_ID = 8
 
-_DEVICES = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³]) *\Z", re.IGNORECASE)
-_RESERVED = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f]')
-_REORDERING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_DEVICES = r"(?i)(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³]) *\Z"
+_RESERVED = r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f]'
+_REORDERING = "[\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
 
 # What the journal keeps of how a task's files are named; its prompt and trim stand beside it.
@@ -118,15 +118,15 @@ def why_not(name: str) -> str | None:
     """What keeps a user's file name from working on every system, None where nothing does."""
     if name in ("", ".", ".."):
         return "it names no file"
-    if _RESERVED.search(name):
+    if re.search(_RESERVED, name):
         return 'it has a control character or one of < > : " / \\ | ? *'
     if name.endswith((".", " ")):
         return "it ends with a dot or a space"
-    if _DEVICES.match(name.partition(".")[0]):
+    if re.match(_DEVICES, name.partition(".")[0]):
         return "it is a device name on Windows"
     if name.lower().endswith((".part", ".part.json", ".part.lock")):
         return "such names are those of unfinished downloads"
-    if _REORDERING.search(name):
+    if re.search(_REORDERING, name):
         return "it has characters that reorder text"
     try:
         return f"it is longer than {MAX_NAME} bytes" if len(os.fsencode(name)) > MAX_NAME else None

@@ -11,10 +11,9 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from luma_cli import files
 from luma_cli.downloads.target import LOCK, PART, SIDECAR, beside, is_leftover_link
@@ -27,8 +26,7 @@ CHECKPOINT = 1.0  # seconds of work that a crash may cost
 MAX_SIDECAR = 1 << 16
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """What the sidecar says: the first `bytes` bytes of the part file come from `identity` and have this SHA-256.
 
     `saved_bytes` and `saved_sha256` are those of the file that was made from a whole part file to be saved in its
@@ -55,8 +53,7 @@ class Record:
         return self.saved_bytes, self.saved_sha256
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """Our turn at a target. Not `is_alone`: the file system has no locks, so that another may write at the same time.
 
     `before` is the last record of the download that we had to wait for, if any.
@@ -66,8 +63,7 @@ class Turn:
     before: Record | None
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(NamedTuple):
     """A file that is in place: what is saved, and what the file host delivered for it (None: not known any more)."""
 
     bytes: int
@@ -310,7 +306,7 @@ class PartFile:
         """Rewrite the sidecar in place: that needs no room on a full disk. A torn one is not readable."""
         size, digest = self._certain
         record = Record(self.identity, self.etag, self.length, size, digest.hexdigest(), *self._saved)
-        content = json.dumps(asdict(record)).encode()
+        content = json.dumps(record._asdict()).encode()
         os.lseek(self._sidecar, 0, os.SEEK_SET)
         os.write(self._sidecar, content)
         os.ftruncate(self._sidecar, len(content))

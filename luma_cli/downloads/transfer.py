@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import requests
 
@@ -28,8 +28,7 @@ COMPARED = 1 << 16
 UNCOMPARED = "the file host no longer has it: the whole file that an earlier run left is used as it is"
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What a download may take. Times are in seconds.
 
     `idle` bounds one wait for bytes; fewer than `min_bytes` bytes in each `window` are too slow. `attempts` without

@@ -9,7 +9,7 @@ somebody else spends, and then nobody knows.
 import logging
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
@@ -151,7 +151,7 @@ class Spending:
         if row.credits_source == "record" or row.task.task_id not in self._written:
             return known
         cost = self._written[row.task.task_id]
-        return replace(known, credits=cost if cost is not None else task.credits)
+        return known._replace(credits=cost if cost is not None else task.credits)
 
     # --- while tasks run, and after them ---
 

@@ -4,9 +4,8 @@ import functools
 import os
 import queue
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from luma_cli import files, signals
 from luma_cli.api.task import VISIBILITY_GRACE, Task
@@ -31,15 +30,13 @@ from luma_cli.journal.submissions import BeingSent
 ANOTHER_FAILED = "left since another row failed"
 
 
-@dataclass(frozen=True)
-class _Look:
+class _Look(NamedTuple):
     """Time to look for what an ended task has cost."""
 
     task_id: str
 
 
-@dataclass(frozen=True)
-class Heard:
+class Heard(NamedTuple):
     """Somebody says that a task has ended: it is asked for, but not within `pause` seconds after the last time."""
 
     watched: Watched
@@ -343,7 +340,7 @@ class _Engine:
         paths = [path.absolute() for path in save.paths_of(self._run, task, entry.naming, str(entry.output))]
         found = [save.already_saved(path, recorded.get(str(path))) for path in paths]
         files = tuple(file for file in found if file is not None)
-        return replace(task, files=files if len(files) == len(found) else ())
+        return task._replace(files=files if len(files) == len(found) else ())
 
     def _await(self, entry: Entry) -> None:
         if entry.task_id not in self._running:
@@ -491,4 +488,4 @@ def _with_request(task: Task, request: EditRequest | None) -> Task:
     if request is None or task.prompt is not None:
         return task
     edit = request.submission().edit
-    return replace(task, prompt=edit.prompt, watermark=edit.watermark, model=request.model.name)
+    return task._replace(prompt=edit.prompt, watermark=edit.watermark, model=request.model.name)

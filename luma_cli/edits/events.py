@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from luma_cli.api.task import Task
@@ -17,22 +16,20 @@ if TYPE_CHECKING:
 OnProgress = Callable[[float, float | None], None]
 
 
-@dataclass(frozen=True)
-class Started:
-    """`count` edits are to be seen through. Seconds: `timeout` 0 is no limit, `estimate` None is not known.
+class Started(NamedTuple):
+    """So many `edits` are to be seen through. Seconds: `timeout` 0 is no limit, `estimate` None is not known.
 
     `is_manifest`: they are rows of a file, which are counted and not named. `output` is where
     their videos go.
     """
 
-    count: int
+    edits: int
     timeout: float = 0.0
     estimate: float | None = None
     is_manifest: bool = False
     output: str | None = None
 
 
-@dataclass(frozen=True)
 class Finished:
     """Nothing more is to be drawn."""
 
@@ -58,12 +55,12 @@ class Checked(NamedTuple):
     raised: Sequence[Finding] = ()
 
 
-@dataclass(frozen=True, eq=False)
 class Transfer:
     """An upload, a download, or seconds of a clip that are worked through (`unit`)."""
 
-    label: str
-    unit: str = "bytes"
+    def __init__(self, label: str, unit: str = "bytes") -> None:
+        self.label = label
+        self.unit = unit
 
 
 class Transferred(NamedTuple):
@@ -171,11 +168,10 @@ class Failed(NamedTuple):
     pieces: tuple[Mapping[str, object], ...] | None = None
 
 
-@dataclass(frozen=True)
-class NotTried:
+class NotTried(NamedTuple):
     """So many more were left, since they would fail alike."""
 
-    count: int
+    left: int
 
 
 class StillRunning(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from luma_cli import signals
 from luma_cli.api.hosts import host_of, is_link, is_loopback
@@ -36,8 +37,7 @@ MAX_CHAIN = 20
 UNFINISHED = ".mkv"
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Where the clip that was edited may be had: a file with this hash, or a link. `trim` is the part that was sent."""
 
     path: Path | None = None

@@ -4,7 +4,8 @@ import heapq
 import queue
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from luma_cli import signals
 from luma_cli.api.task import VISIBILITY_GRACE, Task
@@ -23,8 +24,7 @@ SLOW = 2.0
 MAX_WORKERS = 64
 
 
-@dataclass(frozen=True)
-class Watched:
+class Watched(NamedTuple):
     """A task to wait for; `age` is how many seconds ago it was submitted, as far as we know.
 
     With `pauses` it is asked once more after each of them and not after every interval, and after so many errors in a
@@ -37,8 +37,7 @@ class Watched:
     patience: int = 0
 
 
-@dataclass(frozen=True)
-class Poll:
+class Poll(NamedTuple):
     """What one poll brought: the task, or an error. `final`: this task is not asked again."""
 
     task_id: str
@@ -47,23 +46,20 @@ class Poll:
     final: bool = False
 
 
-@dataclass(frozen=True)
-class Wake:
+class Wake(NamedTuple):
     """Ask for this task now: somebody heard that it has ended. Not within `pause` seconds after the last time."""
 
     task_id: str
     pause: float = 0.0
 
 
-@dataclass(frozen=True)
-class Add:
+class Add(NamedTuple):
     """Wait for this task too; the timeout counts from here."""
 
     watched: Watched
 
 
-@dataclass(frozen=True)
-class Later:
+class Later(NamedTuple):
     """Hand on `event` in so many seconds."""
 
     event: object
@@ -277,8 +273,8 @@ class _Watch:
         if error is not None and not self._is_passing(error, state):
             if not (isinstance(error, Rejected) and error.is_not_found):
                 raise error
-            poll = replace(poll, final=True)
-        poll = replace(poll, final=poll.final or self._is_exhausted(poll, state))
+            poll = poll._replace(final=True)
+        poll = poll._replace(final=poll.final or self._is_exhausted(poll, state))
         if poll.final:
             del self.open[poll.task_id]
         else:

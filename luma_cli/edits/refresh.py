@@ -4,7 +4,6 @@ import functools
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from luma_cli.api.failures import failure_hint
 from luma_cli.api.task import VISIBILITY_GRACE, SavedFile, State, Task
@@ -54,7 +53,7 @@ def refresh(run: Run, task_ids: Sequence[str]) -> list[Task]:
         row = run.journal.known(task_id)
         if row is not None and not task.has_ended:
             slow.look(row)
-        found.append(replace(task, files=row.task.files) if row is not None else task)
+        found.append(task._replace(files=row.task.files) if row is not None else task)
     return found
 
 

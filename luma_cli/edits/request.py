@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luma_cli.api.canonical import canonical_link
 from luma_cli.api.hosts import is_link
@@ -324,8 +324,7 @@ def _length_of(path: Path) -> float | None:
         return None
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What a command line asks of its edits. None, or nothing, leaves it to the settings or to the edit made again.
 
     `settings` are the values of --set as they were typed.
@@ -340,7 +339,7 @@ class Asked:
     takes: int = 1
     key: str | None = None
     resubmit: bool = False
-    finishing: Finishing = field(default_factory=Finishing)
+    finishing: Finishing = Finishing()
     fit: bool = False
     is_split: bool = False
     redo_piece: int | None = None

@@ -3,7 +3,6 @@
 import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,7 +49,7 @@ class Results:
         """Remember a task as it was last seen. A link without a task is known by itself, a joined clip by its file."""
         if name := task.task_id or " ".join(task.result_urls) or " ".join(file.path for file in task.files):
             known = self.tasks.get(name, task).prompt  # what we asked for is ours, whatever the service echoes
-            self.tasks[name] = replace(task, prompt=task.prompt if known is None else known)
+            self.tasks[name] = task._replace(prompt=task.prompt if known is None else known)
 
     def add(self, error: LumaError) -> None:
         self.errors.append(error)
@@ -109,8 +108,7 @@ class Clock(NamedTuple):
     sleep: Callable[[float], None] = time.sleep
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """What holds for one command. `connect` gives the client when it is first needed; `report` takes the facts.
 
     `confirm` asks a person (False when nobody is there to ask, which `can_ask` says). `protect` gets secrets that no
@@ -122,7 +120,7 @@ class Run:
     results: Results
     connect: "Callable[[], Client]"
     report: Report
-    clock: Clock = field(default_factory=Clock)
+    clock: Clock = Clock()
     confirm: Callable[[str], bool] = lambda _: False
     can_ask: Callable[[], bool] = lambda: False
     protect: Callable[[str], None] = lambda _: None
@@ -138,7 +136,7 @@ class Run:
         Raises:
             KeyRejected: there is no key.
         """
-        return replace(self, journal=self.journal.for_account(self.journal.fingerprint(self.client.api_key)))
+        return self._replace(journal=self.journal.for_account(self.journal.fingerprint(self.client.api_key)))
 
     def fail(self, failed: Failed) -> None:
         """Count a failure and report it."""
@@ -166,8 +164,7 @@ class Finishing(NamedTuple):
     as_delivered: bool = False
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """How tasks are seen through. Times are in seconds."""
 
     interval: float
@@ -184,7 +181,7 @@ class Plan:
     rides_out_limits: bool = False  # the service's rate limit is waited out beside other work
     skips_checks: bool = False
     is_strict: bool = False  # warnings of the checks are errors
-    finishing: Finishing = field(default_factory=Finishing)
+    finishing: Finishing = Finishing()
     writes_recipe: bool = False  # what made a video is written beside its file
     only_reports: bool = False  # a task that has failed is no failure of this run
     only_saves: bool = False  # tasks are asked once, and those that have not ended are failures

@@ -8,10 +8,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from luma_cli import files, signals
 from luma_cli.api.task import SavedFile, Task
@@ -104,8 +103,7 @@ def saved_paths(journal: Journal, task_ids: Iterable[str]) -> frozenset[str]:
     return frozenset(file.path for task in tasks if task is not None for file in task.files)
 
 
-@dataclass(frozen=True)
-class Saved:
+class Saved(NamedTuple):
     """A task's downloads have ended, with files or an error."""
 
     task: Task
@@ -168,7 +166,7 @@ class Saver:
             self._inbox.put(Saved(task, (), error))
         else:
             try:
-                self._pool.submit(lambda: self._inbox.put(replace(_save_all(task, steps), paths=tuple(paths))))
+                self._pool.submit(lambda: self._inbox.put(_save_all(task, steps)._replace(paths=tuple(paths))))
             except RuntimeError:
                 self._inbox.put(Saved(task, (), signals.no_thread()))
 
@@ -176,7 +174,7 @@ class Saver:
         """Record and report what a task's downloads brought."""
         if isinstance(saved.error, FileError):
             saved = self._look_again(saved)
-        task = replace(saved.task, files=saved.files)
+        task = saved.task._replace(files=saved.files)
         for file in saved.files:
             self._record(task, file)
             if self._plan.writes_recipe and self._is_recorded(task, file):

@@ -6,7 +6,7 @@ It loads nothing that downloads, so that `status` starts fast.
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from luma_cli.api.task import Task, as_int, is_task_id
 from luma_cli.downloads.file_names import PATTERN_WITH_PROMPT, Naming, stem_of
@@ -47,15 +47,14 @@ def find_row(reference: str, journal: Journal) -> Row | None:
     raise UsageError(f"no task {reference[:140]!a} in the journal", hint="luma tasks lists what is there")
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """A task that the user means, and its row of the journal. `naming` names its files.
 
     `age` is seconds since its submission, as far as known.
     """
 
     task_id: str
-    naming: Naming = field(default_factory=Naming)
+    naming: Naming = Naming()
     age: float = 0.0
     row: Row | None = None
 

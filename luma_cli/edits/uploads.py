@@ -5,8 +5,8 @@ import logging
 import queue
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from luma_cli import signals
 from luma_cli.api.client import Client
@@ -31,8 +31,7 @@ ALIVE_BUDGET = 10.0
 MAX_STEM = 60
 
 
-@dataclass(frozen=True)
-class UploadEnded:
+class UploadEnded(NamedTuple):
     """There is a link now, of an `upload` that was made or of an earlier one; or an error."""
 
     key: UploadKey

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from luma_cli.errors import OutOfCredits
@@ -40,12 +39,11 @@ class Budget(NamedTuple):
         return self.per_run is not None or self.per_day is not None
 
 
-@dataclass(frozen=True)
-class Spent:
+class Spent(NamedTuple):
     """The credits that were seen to be spent, by how many tasks, and how many more there are of unknown cost."""
 
     credits: float
-    count: int
+    tasks: int
     unknown: int
 
 

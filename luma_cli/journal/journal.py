@@ -5,7 +5,6 @@ The service keeps no list of tasks, so this one is the only one.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -268,5 +267,5 @@ class Journal(Submissions):
 def _facts(row: Row, task: Task) -> Task:
     """What the service can have changed: not what we asked for, nor what the journal alone knows."""
     if row.is_ours:
-        task = replace(task, prompt=None, video_url=None, watermark=None, callback_url=None)
-    return replace(task, files=(), credits=None, parent_task_id=None, model=row.task.model)
+        task = task._replace(prompt=None, video_url=None, watermark=None, callback_url=None)
+    return task._replace(files=(), credits=None, parent_task_id=None, model=row.task.model)

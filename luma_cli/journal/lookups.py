@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -57,7 +56,7 @@ class Lookups:
             return row.task if row is not None else None
         files = self._db.query("SELECT * FROM kept_file WHERE number = ? ORDER BY saved_at", (kept[0]["number"],))
         before = row.task if row is not None else task_from(kept[0])
-        return replace(before, files=before.files or tuple(map(file_from, files)))
+        return before._replace(files=before.files or tuple(map(file_from, files)))
 
     def recent(self, back: int) -> Row | None:
         """The row of the task submitted last (1), of the one before (2), and so on. Only of ours."""

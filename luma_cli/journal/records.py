@@ -4,11 +4,11 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from luma_cli.api.task import FIELDS, LATEST_YEAR, SavedFile, State, Task, as_int
 
@@ -27,8 +27,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
-class Details:
+class Details(NamedTuple):
     """What a submission asks for beside its edit, kept so that it can be continued, redone and paid for.
 
     `take` counts repeats of one edit from 1; `seconds` is the length that is edited. `piece_of` is the number of a
@@ -36,7 +35,7 @@ class Details:
     """
 
     model: str = "luma"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = {}
     take: int | None = None
     trim: str | None = None
     fit: str | None = None
@@ -52,11 +51,8 @@ class Details:
     balance_before: float | None = None
 
     def columns(self) -> dict[str, Any]:
-        names = {**vars(self), "options": options_text(self.options)}
+        names = {**self._asdict(), "options": options_text(self.options)}
         return {**names, "match": None if self.match is None else int(self.match)}
-
-
-_DETAILS = tuple(Details.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
@@ -82,7 +78,7 @@ class Row:
 
     @cached_property
     def details(self) -> Details:
-        found = {name: self.columns[name] for name in _DETAILS if name in self.columns}
+        found = {name: self.columns[name] for name in Details._fields if name in self.columns}
         options, match = _object(found.get("options")), found.get("match")
         return Details(**{**found, "options": options, "match": None if match is None else bool(match)})
 
@@ -128,7 +124,7 @@ class Row:
     def complete(self, task: Task) -> Task:
         """The service's record of the task, with what only the journal knows of it."""
         cost = self.task.credits if self.task.credits is not None else task.credits
-        return replace(task, credits=cost, parent_task_id=self.task.parent_task_id)
+        return task._replace(credits=cost, parent_task_id=self.task.parent_task_id)
 
     def is_same_edit(self, identity: str | None, digest: str | None) -> bool:
         """By the identity, or by the digest that an older luma has made of it."""

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from luma_cli import signals
@@ -28,8 +27,7 @@ from luma_cli.signals import Stopped
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Submission:
+class Submission(NamedTuple):
     """An edit to be recorded. `source` is what the user named.
 
     `identity` is equal for equal edits, however they are spelled; `digest` is what an older luma has made of this one.
@@ -42,18 +40,17 @@ class Submission:
     idempotency_key: str | None = None
     identity: str | None = None
     other_keys: tuple[str, ...] = ()
-    details: Details = field(default_factory=Details)
+    details: Details = Details()
 
     @property
     def keys(self) -> tuple[str, ...]:
         return (self.idempotency_key, *self.other_keys) if self.idempotency_key is not None else ()
 
 
-@dataclass(frozen=True)
-class Spacing:
-    """At most `count` submissions in any `window` seconds."""
+class Spacing(NamedTuple):
+    """At most `limit` submissions in any `window` seconds."""
 
-    count: int
+    limit: int
     window: float
 
 
@@ -229,7 +226,7 @@ class Submissions(Lookups):
         """`look_up`, and seconds until the account may submit again, 0 for now.
 
         Every process that shares the journal counts. A submission counts from its claim until `spacing.window` after
-        its answer, so that no window at the service, whatever the way there takes, sees more than `spacing.count`.
+        its answer, so that no window at the service, whatever the way there takes, sees more than `spacing.limit`.
         """
         if spacing is None:
             return self.look_up(submission), 0.0
@@ -246,7 +243,7 @@ class Submissions(Lookups):
         alike, foreign = ([row for row in rows if row.columns[mark]] for mark in ("is_alike", "is_foreign"))
         ends = [_end_of_sending(row, now) for row in rows if row.columns["is_here"]]
         left = sorted(end + window - now for end in ends if end is not None and abs(end - now) < window)
-        excess = len(left) - spacing.count
+        excess = len(left) - spacing.limit
         return EditRows(alike, foreign=foreign), max(0.01, min(left[excess], window)) if excess >= 0 else 0.0
 
     def _task_of_key(self, row: Row, submission: Submission, *, resubmit: bool, repeat: bool) -> str | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "luma/1"
 # A byte of a path that is not UTF-8 (surrogateescape), or another half of a character.
-_HALF = re.compile("[\ud800-\udfff]")
+_HALF = "[\ud800-\udfff]"
 
 
 def task_members(task: "Task", pieces: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Any]:
@@ -100,12 +100,12 @@ def format_json(members: Mapping[str, Any]) -> str:
 
 def is_text(text: str) -> bool:
     """Whether it is text throughout, and not a path with bytes that are not UTF-8."""
-    return _HALF.search(text) is None
+    return re.search(_HALF, text) is None
 
 
 def whole_text(text: str) -> str:
     """A replacement character for each half one: most readers of JSON refuse those."""
-    return _HALF.sub("\ufffd", text)
+    return re.sub(_HALF, "\ufffd", text)
 
 
 def format_time(when: datetime | None) -> str:

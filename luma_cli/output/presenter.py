@@ -76,8 +76,8 @@ class Presenter:
         match event:
             case Started():
                 self._is_manifest = event.is_manifest
-                self._batch = Batch(event.count, event.output, self._clock) if event.is_manifest else None
-                self._screen = Screen(event.count, event.timeout, event.estimate, self._clock)
+                self._batch = Batch(event.edits, event.output, self._clock) if event.is_manifest else None
+                self._screen = Screen(event.edits, event.timeout, event.estimate, self._clock)
                 self._screen.__enter__()
             case Finished():
                 self._close()
@@ -117,7 +117,7 @@ class Presenter:
             case Failed():
                 self._failed(event)
             case NotTried():
-                messages.note(f"{event.count} more not tried")
+                messages.note(f"{event.left} more not tried")
             case StillRunning():
                 messages.show_running(self._results)
 

@@ -4,8 +4,9 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 from luma_cli.errors import UsageError
 from luma_cli.journal.records import Outcome, Row
@@ -17,8 +18,7 @@ from luma_cli.video.trim_range import Trim, parse_trim
 MAX_WORDS = 2000
 
 
-@dataclass(frozen=True)
-class Take:
+class Take(NamedTuple):
     """One edit: a row, or the rows of all its pieces in their order. `replaced` are pieces that were done again."""
 
     rows: tuple[Row, ...]
@@ -40,7 +40,7 @@ class Take:
             name, size = os.path.basename(self.split.target), os.path.getsize(self.split.target)
             return [Clip(name, self.split.target, bytes=size)]
         found = [(self._begins_at(row), clip) for row in self.rows for clip in results_of(row.task)]
-        clips = [replace(clip, offset=offset) for offset, clip in found]
+        clips = [clip._replace(offset=offset) for offset, clip in found]
         return list({clip.path or clip.link: clip for clip in clips}.values())
 
     def _begins_at(self, row: Row) -> float:
@@ -67,7 +67,7 @@ class Group:
     @property
     def source(self) -> Clip:
         """The best that is left of it: a file that is surely it, one that may be, a link. Its takes count from it."""
-        found = [replace(clip, offset=0.0) for clip in self.parent.clips] if self.parent is not None else []
+        found = [clip._replace(offset=0.0) for clip in self.parent.clips] if self.parent is not None else []
         found = found or [source_of(row) for take in self.takes for row in take.rows]
         return min(found, key=lambda clip: (clip.path is None, clip.is_doubtful, clip.link is None))
 

@@ -5,8 +5,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from luma_cli import files
@@ -21,8 +21,7 @@ from luma_cli.video.media import MediaError
 Href = Callable[[str], str]
 
 
-@dataclass(frozen=True)
-class Clip:
+class Clip(NamedTuple):
     """A video: `path` is the file that the page plays, `link` where it is if there is none.
 
     `is_doubtful`: the file was written after the submission, so that it may not be what was submitted.

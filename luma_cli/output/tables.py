@@ -83,13 +83,13 @@ def show_spent(spent: Spent, since: datetime | None) -> None:
     """Credits on stdout; by how many tasks, and how many more there are of unknown cost, beside them."""
     amount = round(spent.credits, 6)
     if streams.wants_json():
-        facts = {"spent": amount, "tasks": spent.count, "unknown": spent.unknown, "since": format_time(since) or None}
+        facts = {"spent": amount, "tasks": spent.tasks, "unknown": spent.unknown, "since": format_time(since) or None}
         streams.emit_json(facts)
         return
     streams.emit(f"{amount:.12g}")
     unknown = f", and {spent.unknown} more of unknown cost" if spent.unknown else ""
     when = "" if since is None else f" since {format_time(since)}"
-    messages.note(f"by {spent.count} task{'s' if spent.count != 1 else ''}{unknown}{when}")
+    messages.note(f"by {spent.tasks} task{'s' if spent.tasks != 1 else ''}{unknown}{when}")
     if spent.unknown:
         messages.note(WHY_UNKNOWN)
 

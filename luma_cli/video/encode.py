@@ -1,9 +1,10 @@
 """Encode a run of a clip's frames: H.264, 8 bit, SDR, upright, at a constant rate, and exactly so many."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from luma_cli.errors import LumaError, UsageError
 from luma_cli.video.ffmpeg import Ffmpeg, Need, OnSeconds, on_progress, read_from, run
@@ -23,8 +24,7 @@ SOUND_BITS = 192_000
 DOLBY_ONLY = 5
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """What the frames become. `size` is width and height, None: as seen, but even. `quality` is x264's CRF.
 
     With `is_joinable` it is H.264 without a container: streams of the same shape, one after the other, are one stream.
@@ -123,7 +123,7 @@ def encode_within(
         bits = int(share * max_bytes * 8 / seconds) - (SOUND_BITS if sound is not None else 0)
         if bits < 10_000:
             break
-        smaller = replace(shape, bits=bits)
+        smaller = shape._replace(bits=bits)
         encode(ffmpeg, footage, cut, smaller, target, doing, sound=sound, on_seconds=on_seconds)
     if target.stat().st_size > max_bytes:
         megabytes = max_bytes / 1e6

@@ -52,7 +52,7 @@ FULL = "No space left on device"
 LOST = (FULL, "Error writing trailer", "Error closing file")
 
 _LIMITS = ("-hide_banner", "-v", "error", "-max_alloc", str(MAX_ALLOCATION))
-_PART = re.compile(r"^(\[[^\]]* @ 0x[0-9a-f]+\]\s*)+")
+_PART = r"^(\[[^\]]* @ 0x[0-9a-f]+\]\s*)+"
 
 
 class Need(Enum):
@@ -311,5 +311,5 @@ def _ending(status: int) -> str:
 
 def first_reason(complaints: str) -> str:
     """The first thing that ffmpeg complained about, without the addresses of its parts: the rest follows from it."""
-    lines = (_PART.sub("", line).strip() for line in complaints.splitlines())
+    lines = (re.sub(_PART, "", line).strip() for line in complaints.splitlines())
     return next((line for line in lines if line), "no reason given")

@@ -1,7 +1,6 @@
 """Make a clip into what the model takes: H.264, 8 bit, SDR, constant rate, upright, small enough."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -28,8 +27,7 @@ class Doubt(NamedTuple):
     why: str
 
 
-@dataclass(frozen=True)
-class FitReport:
+class FitReport(NamedTuple):
     """The rate and size that `fitted` has made. `was_variable`: of the rate."""
 
     rate: Fraction

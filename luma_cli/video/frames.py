@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from luma_cli.errors import LumaError, UsageError
 from luma_cli.video import headers
@@ -17,12 +18,12 @@ from luma_cli.video.ffmpeg import Ffmpeg, first_reason, kind_of, query, read_fro
 
 # Anchored at the line's beginning, before what a file says about itself. Streams of a program or group, as versions
 # from 8 on show a picture with its time code, stand further in.
-_STREAM = re.compile(r"^ {2,6}Stream #0:(\d+)\S*: (Video|Audio|Subtitle|Data|Attachment|Unknown): (.*)$", re.MULTILINE)
-_ROTATION = re.compile(r"^ {6,10}[Dd]isplay ?[Mm]atrix: rotation of (-?[\d.]+) degrees", re.MULTILINE)
+_STREAM = r"(?m)^ {2,6}Stream #0:(\d+)\S*: (Video|Audio|Subtitle|Data|Attachment|Unknown): (.*)$"
+_ROTATION = r"(?m)^ {6,10}[Dd]isplay ?[Mm]atrix: rotation of (-?[\d.]+) degrees"
 # What follows describes what is written, in lines like those of what is read.
-_OUTPUT = re.compile(r"^(?:Output #0|Stream mapping:)", re.MULTILINE)
-_DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+)", re.MULTILINE)
-_DOLBY = re.compile(r"^ {6,10}DOVI configuration record: .*?profile: (\d+)", re.MULTILINE)
+_OUTPUT = r"(?m)^(?:Output #0|Stream mapping:)"
+_DURATION = r"(?m)^  Duration: (\d+):(\d\d):(\d\d\.\d+)"
+_DOLBY = r"(?m)^ {6,10}DOVI configuration record: .*?profile: (\d+)"
 _TRANSFERS = {"smpte2084": "pq", "arib-std-b67": "hlg"}
 
 # Rates that cameras, screens and editors have. What is within the rounding of a container's clock is one of these.
@@ -198,8 +199,7 @@ def first_frame(footage: Footage, start: float) -> int:
     return max(0, math.ceil(exact - Fraction(1, 1000)))
 
 
-@dataclass(frozen=True)
-class _Survey:
+class _Survey(NamedTuple):
     """What one pass of ffmpeg tells of a file. `timelines` are those of its video streams, if it can copy all of them.
 
     `seconds` is how long the file says that it lasts, 0 if it does not. `complaint` says why there are no streams.
@@ -246,14 +246,14 @@ def _survey(ffmpeg: Ffmpeg, path: Path, kind: str, _file: tuple[int, int, int]) 
         "pipe:1",
     ]
     said, is_read = query(ffmpeg, arguments, f"read {path.name}", readers.take)
-    text = _OUTPUT.split(said, maxsplit=1)[0]
-    by_index = {int(match[1]): match for match in _STREAM.finditer(text)}
+    text = re.split(_OUTPUT, said, maxsplit=1)[0]
+    by_index = {int(match[1]): match for match in re.finditer(_STREAM, text)}
     found = sorted(by_index.values(), key=lambda match: match.start())
     ends = (*(match.start() for match in found), len(text))[1:]
     streams = tuple(_stream(match, text[match.end() : end]) for match, end in zip(found, ends, strict=False))
     pictures = [stream.index for stream in streams if stream.kind == "video"] if is_read else []
     timelines = {index: readers.timeline(number) for number, index in enumerate(sorted(pictures))}
-    duration = _DURATION.search(text)
+    duration = re.search(_DURATION, text)
     seconds = int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3]) if duration else 0.0
     return _Survey(streams, timelines, seconds, first_reason(text))
 
@@ -262,7 +262,7 @@ def _stream(match: "re.Match[str]", details: str) -> Stream:
     index, kind, text = int(match[1]), match[2].lower(), match[3]
     codec = text.split(" ", 1)[0].rstrip(",")
     size, shape = re.search(r", (\d+)x(\d+)", text), re.search(r"SAR (\d+):(\d+)", text)
-    rotation, dolby = _ROTATION.search(details), _DOLBY.search(details)
+    rotation, dolby = re.search(_ROTATION, details), re.search(_DOLBY, details)
     width, height = (int(size[1]), int(size[2])) if size else (0, 0)
     squeeze = Fraction(int(shape[1]), int(shape[2])) if shape and int(shape[1]) and int(shape[2]) else Fraction(1)
     degrees = float(rotation[1]) if rotation else 0.0

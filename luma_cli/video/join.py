@@ -2,9 +2,9 @@
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from luma_cli import files
 from luma_cli.errors import FileError, LumaError, reason
@@ -19,8 +19,7 @@ _LOOK = ("-threads", "1", "-probesize", "1M", "-fpsprobesize", "0")
 TICK = Fraction(1, 1_200_000)
 
 
-@dataclass(frozen=True)
-class JoinReport:
+class JoinReport(NamedTuple):
     """`sound` is None if the source has none."""
 
     frame_count: int

@@ -1,8 +1,8 @@
 """Bring a result back to its source's frame rate, frame count and picture size."""
 
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from luma_cli.errors import FileError
 from luma_cli.video.encode import Range, Shape, encode, even
@@ -15,8 +15,7 @@ NEEDS = frozenset({Need.H264, Need.TIMING})
 QUALITY = 16
 
 
-@dataclass(frozen=True)
-class MatchReport:
+class MatchReport(NamedTuple):
     """What the result was brought to. `is_average`: the source's rate varies. `held` frames repeat its last one."""
 
     rate: Fraction
@@ -27,8 +26,7 @@ class MatchReport:
     held: int
 
 
-@dataclass(frozen=True)
-class Goal:
+class Goal(NamedTuple):
     """What a result is brought to."""
 
     rate: Fraction

@@ -1,7 +1,8 @@
 """What the headers of a clip say: its tracks, and the picture and the sound that a player shows of them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 
 class MediaError(ValueError):
@@ -44,8 +45,7 @@ class Track:
     sample_rate: int | None = None
 
 
-@dataclass(frozen=True)
-class Media:
+class Media(NamedTuple):
     """A clip as its headers describe it. `duration` is in seconds, of what lasts longest; None: they do not say.
 
     With `is_partial` there are tracks or tables that could not be read; with `may_be_longer` nothing but them says how
@@ -54,7 +54,7 @@ class Media:
 
     container: str
     duration: float | None
-    tracks: tuple[Track, ...] = field(default=())
+    tracks: tuple[Track, ...] = ()
     is_partial: bool = False
     may_be_longer: bool = False
     data_end: int = 0

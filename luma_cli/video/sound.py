@@ -2,9 +2,9 @@
 
 import logging
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from luma_cli.errors import FileError, LumaError, reason
 from luma_cli.video import headers, movie_index
@@ -36,8 +36,7 @@ MICROSECOND = Fraction(1, 1_000_000)  # in which ffmpeg counts offsets; MPEG-TS 
 BEGIN_WITH_SOUND = ("mp3", "ogg")
 
 
-@dataclass(frozen=True)
-class SoundReport:
+class SoundReport(NamedTuple):
     """What was done. `codec` is the source's; `left_out` names the streams of the source that were not taken."""
 
     codec: str
@@ -45,8 +44,7 @@ class SoundReport:
     left_out: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Sound:
+class Sound(NamedTuple):
     """The sound that plays of a file, ready to be laid under a picture.
 
     `zero` is the time, in the file's own clock, that is played with the first picture. `first` is its first packet's
@@ -182,8 +180,7 @@ def ways_of(sound: Sound, container: str) -> tuple[bool, ...]:
     return (True, False) if can_copy else (False,)
 
 
-@dataclass(frozen=True)
-class Laid:
+class Laid(NamedTuple):
     """Arguments for ffmpeg: `source` opens the sound as input 1, `arguments` are those of the output.
 
     `priming` is what the edit list must be corrected by, in ticks of the sound, 0 if it is right as ffmpeg writes it.

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from luma_cli.errors import UsageError
 
-_CLOCK = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,5}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)")
-_UNITS = re.compile(r"(?:([0-9]{1,4})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9}(?:[.,][0-9]{1,9})?)s?)?")
+_CLOCK = r"(?:([0-9]{1,3}):)?([0-9]{1,5}):([0-9]{1,2}(?:[.,][0-9]{1,9})?)"
+_UNITS = r"(?:([0-9]{1,4})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9}(?:[.,][0-9]{1,9})?)s?)?"
 _HINT = "write it like 5, 1:05, 0:30-0:40 or 5-12"
 MAX_SECONDS = 7 * 86_400.0
 
@@ -41,11 +41,11 @@ def parse_trim(text: str) -> Trim:
 
 
 def _seconds(text: str, whole: str) -> float:
-    if clock := _CLOCK.fullmatch(text):
+    if clock := re.fullmatch(_CLOCK, text):
         hours, minutes, seconds = clock.groups(default="0")
         is_time = float(seconds.replace(",", ".")) < 60 and (clock[1] is None or int(minutes) < 60)
     else:
-        units = _UNITS.fullmatch(text) if text else None
+        units = re.fullmatch(_UNITS, text) if text else None
         hours, minutes, seconds = units.groups(default="0") if units else ("0", "0", "0")
         is_time = units is not None
     total = int(hours) * 3600 + int(minutes) * 60 + float(seconds.replace(",", "."))

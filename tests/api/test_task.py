@@ -147,7 +147,7 @@ def test_0_and_an_empty_text_are_no_error_code(value: object, code: object) -> N
 def test_every_field_of_the_table_is_an_attribute_of_a_task() -> None:
     task = Task(ID)
     assert all(hasattr(task, field.name) for field in FIELDS)
-    assert set(vars(task)) - {field.name for field in FIELDS} <= {"files", "pieces"}
+    assert set(Task._fields) - {field.name for field in FIELDS} <= {"files", "pieces"}
 
 
 def with_result(model: Model, value: object) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,7 +39,7 @@ def book(file: Path, clock: Clock) -> Iterator[Journal]:
 def pay(book: Journal, name: str, cost: float | None = None, budget: Budget | None = None, **details: object) -> str:
     """Submit an edit, and see what it has cost."""
     task_id = name.rjust(32, "0")
-    asked = replace(submission(name), details=Details(**details))  # type: ignore[arg-type]
+    asked = submission(name)._replace(details=Details(**details))  # type: ignore[arg-type]
     book.record(asked, lambda _: task_id, budget=budget)
     if cost is not None:
         book.learn(Task(task_id, State.SUCCEEDED, 1))

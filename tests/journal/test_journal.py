@@ -3,7 +3,6 @@
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -189,7 +188,7 @@ def test_a_callback_that_another_process_hears_too_is_not_a_mistake(book: Journa
     other = journal.open_journal(file)
     meanwhile(book, lambda: other.adopt(task))
 
-    ours = replace(load_settings(), base_url=BASE)
+    ours = load_settings()._replace(base_url=BASE)
     run = Run(ours, book, Results(), lambda: pytest.fail("asked"), lambda _: None)
     found = wake.adopt(run, task)
     assert found is not None
@@ -252,7 +251,7 @@ def test_what_was_forgotten_is_submitted_anew(book: Journal) -> None:
 
 def test_a_path_that_is_not_utf_8_comes_back_as_it_was(book: Journal) -> None:
     name = "/videos/Caf\udce9/clip\udcff.mp4"
-    book.record(replace(submission(), source=name), lambda _: ID)
+    book.record(submission()._replace(source=name), lambda _: ID)
     saved = SavedFile(name, 5, "0" * 64, "https://a.example/b.mp4", "1" * 64)
     book.save_file(ID, saved)
     row = book.known(ID)
@@ -287,7 +286,7 @@ DETAILS = Details(
 
 
 def test_the_details_of_a_submission_come_back(book: Journal) -> None:
-    book.record(replace(submission(), identity="edit", details=DETAILS), lambda _: ID)
+    book.record(submission()._replace(identity="edit", details=DETAILS), lambda _: ID)
     row = book.known(ID)
     assert row is not None
     assert (row.details, row.identity, row.task.model, row.task.parent_task_id) == (
@@ -302,8 +301,8 @@ def test_the_details_of_a_submission_come_back(book: Journal) -> None:
 
 
 def test_an_edit_is_the_same_in_any_spelling_and_by_what_an_older_luma_made_of_it(book: Journal) -> None:
-    book.record(replace(submission(key="old"), idempotency_key="old"), lambda _: ID)
-    new = replace(submission(key="new"), identity="edit", other_keys=("old",))
+    book.record(submission(key="old")._replace(idempotency_key="old"), lambda _: ID)
+    new = submission(key="new")._replace(identity="edit", other_keys=("old",))
     assert book.record(new, lambda _: pytest.fail("sent")) == ID
     assert [row.task.task_id for row in book.look_up(new).same] == [ID]
 
@@ -326,6 +325,6 @@ def test_a_take_whose_outcome_is_unknown_is_sent_again_on_wish_only_and_the_next
         book.record(submission(), lost)
     with pytest.raises(OutcomeUnknown, match="unknown outcome"):
         book.record(submission(), lambda _: pytest.fail("sent"), repeat=True)
-    second = replace(submission(), details=replace(submission().details, take=2))
+    second = submission()._replace(details=submission().details._replace(take=2))
     assert book.record(second, lambda _: ID, repeat=True) == ID
     assert book.record(submission(), lambda _: OTHER, repeat=True, resubmit=True) == OTHER

@@ -1,6 +1,5 @@
 """Rows are found by what the user says, in the order of submission."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -75,7 +74,7 @@ def test_a_journal_of_years_is_read_in_pages(book: Journal, monkeypatch: pytest.
 def test_words_are_looked_for_in_prompts_and_file_names(book: Journal) -> None:
     edits = {"a": "Heavy SNOW falls", "b": "Rain", "c": "Straße, Caf\u00e9"}
     for number, (name, prompt) in enumerate(edits.items()):
-        asked = replace(submission(), edit=Edit(prompt, CLIP_URL), source=f"/snowy/{name}_100%.mp4", digest=name)
+        asked = submission()._replace(edit=Edit(prompt, CLIP_URL), source=f"/snowy/{name}_100%.mp4", digest=name)
         book.record(asked, lambda _, number=number: f"{number:032}")
     book.save_file(f"{1:032}", SavedFile("/out/evening.mp4", 5, "0" * 64, "https://a.example/b.mp4"))
 

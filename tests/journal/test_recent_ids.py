@@ -1,7 +1,6 @@
 """What a Tab offers, whoever wrote the journal."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,9 @@ from support.journals import ID, submission
 
 
 def test_the_newest_come_first_with_clip_and_prompt_on_one_line(book: Journal, file: Path) -> None:
-    book.record(replace(submission("a"), source="https://a.example/in.mp4?sig=secret"), lambda _: ID)
+    book.record(submission("a")._replace(source="https://a.example/in.mp4?sig=secret"), lambda _: ID)
     edit = Edit("Snow\tfalls\nat " + "night " * 20, "https://a.example/b.mp4")
-    book.record(replace(submission("b"), edit=edit, source="/videos/caf\udce9.mp4"), lambda _: ID[::-1])
+    book.record(submission("b")._replace(edit=edit, source="/videos/caf\udce9.mp4"), lambda _: ID[::-1])
     newest, oldest = recent_tasks(str(file.parent))
     assert oldest == (ID, "in.mp4", "Snow")
     assert newest[:2] == (ID[::-1], "caf?.mp4")

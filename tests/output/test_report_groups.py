@@ -126,7 +126,7 @@ def split_in_two(target: Path, **facts: Any) -> Split:
 def piece(index: int, file: Path) -> Row:
     file.write_bytes(b"clip")
     made = row(index, piece_of=7, piece_index=index)
-    return replace(made, task=replace(made.task, files=(SavedFile(str(file), 4, f"{index}" * 64, ""),)))
+    return replace(made, task=made.task._replace(files=(SavedFile(str(file), 4, f"{index}" * 64, ""),)))
 
 
 @pytest.mark.parametrize(("rate", "wanted"), [("30000/1001", 8.008), (24, 10.0)])

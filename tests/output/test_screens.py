@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,7 +98,7 @@ def book(home: Path) -> None:
         task_id = f"{number * 7919 % 1000:08}" + "0" * 24
         edit = Edit(PROMPTS[number % 3], CLIP_URL)
         submission = Submission(edit, f"/clips/{CLIPS[number % 3]}", None)
-        opened.record(replace(submission, digest=f"d{number}"), lambda _, task_id=task_id: task_id, resubmit=True)
+        opened.record(submission._replace(digest=f"d{number}"), lambda _, task_id=task_id: task_id, resubmit=True)
         made = datetime.now(UTC) - timedelta(days=48 - number)
         state = (State.SUCCEEDED, State.GENERATE_FAILED, State.GENERATING)[number % 8 % 3]
         opened.learn(Task(task_id, state, create_time=made, complete_time=made))

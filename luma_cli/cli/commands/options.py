@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,13 +46,13 @@ NARROW_HELP: dict[str, Any] = (
 )
 
 
-@dataclass
 class Invocation:
     """One command line: its time, and what has become of its tasks, which every way out must be able to name."""
 
-    clock: "Clock | None" = None
-    results: "Results | None" = None  # from when the command has opened its run
-    error: LumaError | None = None  # what has ended it
+    def __init__(self, clock: "Clock | None" = None) -> None:
+        self.clock = clock
+        self.results: Results | None = None  # from when the command has opened its run
+        self.error: LumaError | None = None  # what has ended it
 
 
 invocation: ContextVar[Invocation] = ContextVar("invocation")
@@ -326,7 +325,7 @@ def open_run(
     streams.show_log()
     ours = _load_settings()
     if model is not None:
-        ours = replace(ours, model=model)
+        ours = ours._replace(model=model)
     with ExitStack() as stack:
         opened = _open_journal(ours, needed=needs_journal, kept=keeps_journal)
         journal = stack.enter_context(closing(opened))

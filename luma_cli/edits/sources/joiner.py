@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from luma_cli import files
 from luma_cli.api.task import SavedFile, State, Task
@@ -38,8 +39,7 @@ class BeingMade(Exception):
     """Another process is at work on the same file."""
 
 
-@dataclass(frozen=True)
-class Joined:
+class Joined(NamedTuple):
     """The pieces of a clip are joined in `path`, or cannot be."""
 
     whole: "Whole"

@@ -14,7 +14,7 @@ NEEDED = ("prompt", "video")
 COLUMNS = (*NEEDED, "watermark", "output", "id", "takes", "trim", "audio", "match", "fit", "split", "model", "set")
 # How alike an unknown column must be to a known one to be taken for a slip: `notes` is no `takes`, `vidoe` is `video`.
 LIKENESS = 0.75
-_SUFFIX = re.compile(r"(url|link|file|path|text|name)s?$")
+_SUFFIX = r"(url|link|file|path|text|name)s?$"
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
     (b"\xff\xfe\x00\x00", "utf-32"),
@@ -201,7 +201,7 @@ def nearest_column(name: str) -> str | None:
     plain = re.sub(r"[\W_]", "", name.lower())
     if name.lower() in COLUMNS or not plain:
         return None
-    stem = _SUFFIX.sub("", plain)
+    stem = re.sub(_SUFFIX, "", plain)
     beginning = [column for column in COLUMNS if len(plain) > 2 and column.startswith(plain)]
     near = [column for column in COLUMNS if column in (plain, stem)] or beginning
     near = near or difflib.get_close_matches(plain, COLUMNS, 1, LIKENESS)

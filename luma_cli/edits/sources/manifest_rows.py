@@ -4,9 +4,8 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from luma_cli.api.models import check_options, check_watermark, find_model, parse_options
 from luma_cli.api.options import split_settings
@@ -44,8 +43,7 @@ _YES, _NO = ("true", "yes", "y", "on", "1"), ("false", "no", "n", "off", "0")
 _ONE_PER_LINE = "one object per line: jq -c '.[]' FILE.json > FILE.jsonl"
 
 
-@dataclass(frozen=True)
-class ManifestEntry:
+class ManifestEntry(NamedTuple):
     """One row. `line` is where it stands in the file, `id` is the user's own; "" is replaced by one of its content.
 
     `options` are settings of the model, checked. `audio` and the switches are None if the row does not say.
@@ -64,7 +62,7 @@ class ManifestEntry:
     fit: bool | None = None
     split: bool | None = None
     model: str = DEFAULT_MODEL
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = {}
 
 
 def load_rows(
@@ -111,7 +109,7 @@ def _with_checked_finishing(run: Run, name: str, rows: Sequence[ManifestEntry]) 
                 find_ffmpeg(run.settings.ffmpeg, fit.NEEDS, option="fit")
             if row.split:
                 check_tools(run, "split")
-            found.append(replace(row, audio=checked.audio))
+            found.append(row._replace(audio=checked.audio))
         except UsageError as error:
             faults.append((row.line, error.message))
     if faults:

@@ -52,8 +52,7 @@ def _whole(split: Split, rows: Sequence[Row]) -> Row:
     counted = [newest[piece.index].task for piece in split.pieces if piece.index in newest]
     costs = [row.credits for row in rows]
     latest = next((row for row in rows if row.task.task_id), rows[0])
-    task = replace(
-        latest.task,
+    task = latest.task._replace(
         state=_state_of(counted, len(split.pieces)),
         credits=None if None in costs else sum(cost for cost in costs if cost is not None),
         files=tuple(file for file in counted[0].files if file.path == split.target),

@@ -3,9 +3,8 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from luma_cli import __version__, files
 from luma_cli.api.canonical import canonical_link
@@ -20,8 +19,7 @@ RECIPE_SUFFIX = ".json"
 MAX_RECIPE = 1 << 20
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(NamedTuple):
     """The facts of an edit that was made. `source` is a link, or the absolute path of a file with the hash `sha256`.
 
     `uploaded` is the link that a local clip was uploaded to; `beside` is the folder of its recipe.
@@ -33,7 +31,7 @@ class Made:
     watermark: str | None = None
     trim: str | None = None
     model: str = "luma"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = {}
     sha256: str | None = None
     parent_task_id: str | None = None
     uploaded: str | None = None

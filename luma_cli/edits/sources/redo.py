@@ -71,7 +71,7 @@ def find_made(run: Run, word: str) -> Made:
         return made
     # Of a piece the whole is made again. What was uploaded is only a part of its clip.
     audio, match = split.settings.get("audio"), split.settings.get("match")
-    return replace(made, is_split=True, uploaded=None, audio=audio, match=match)
+    return made._replace(is_split=True, uploaded=None, audio=audio, match=match)
 
 
 def make_redo(run: Run, made: Made, changes: Asked) -> list[EditRequest]:
@@ -150,7 +150,7 @@ def _options_of(made: Made, model: Model, settings: Sequence[str]) -> dict[str, 
 def _watermark_of(run: Run, made: Made, model: Model, changes: Asked) -> str | None:
     if changes.watermark is not None or made.model == model.name:
         wanted = made.watermark if changes.watermark is None else changes.watermark
-        return choose_watermark(replace(run.settings, watermark=None), model, wanted)
+        return choose_watermark(run.settings._replace(watermark=None), model, wanted)
     return made.watermark if model.watermark == "text" else None
 
 

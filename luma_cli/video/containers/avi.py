@@ -55,7 +55,7 @@ def _with_index(source: ByteSource, media: Media) -> Media:
             track = replace(track, frame_count=frames, duration=length, is_cover=frames == 1)
         tracks.append(track)
     longest = max((track.duration for track in tracks if track.duration), default=None)
-    return replace(media, duration=longest, tracks=tuple(tracks))
+    return media._replace(duration=longest, tracks=tuple(tracks))
 
 
 def _read_hdrl(source: ByteSource, hdrl: Box) -> Media:

@@ -4,15 +4,14 @@ Sources: ITU-T H.264 section 7.3.2.1.1 and annex E, ITU-T H.265 sections 7.3.2.2
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 HDR = {16: "pq", 18: "hlg"}  # transfer characteristics, ITU-T H.273
 _H264_HIGH = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 _EXPLICIT_ASPECT = 255
 
 
-@dataclass(frozen=True)
-class Depth:
+class Depth(NamedTuple):
     """Bits of a sample, and "pq" or "hlg" if the picture is HDR."""
 
     bits: int | None = None

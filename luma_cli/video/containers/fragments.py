@@ -1,6 +1,7 @@
 """The fragments of an MP4 file: what each adds to its tracks."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from luma_cli.video.containers.boxes import boxes, child, children
 from luma_cli.video.containers.byte_source import FAR, Box, ByteSource, LimitReachedError
@@ -23,8 +24,7 @@ class Fragments:
     is_partial: bool = False
 
 
-@dataclass(frozen=True)
-class Defaults:
+class Defaults(NamedTuple):
     """Of a track's samples, unless a fragment says something else."""
 
     duration: int = 0

@@ -1,7 +1,7 @@
 """The sample entries of MP4 and MOV: which codec a track is in, and what its samples look like."""
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from luma_cli.video.containers.bits import HDR, Depth, h264_depth, hevc_depth
 from luma_cli.video.containers.boxes import boxes, children
@@ -15,8 +15,7 @@ _EIGHT_BITS = ("mjpeg", "mpeg4", "vp8", "h263", "dvvideo", "mpeg2video")
 _MAX_SETTINGS = 4096  # of a codec: parameter sets, elementary stream descriptors
 
 
-@dataclass(frozen=True)
-class SampleEntry:
+class SampleEntry(NamedTuple):
     """What the first sample entry of a track says. `aspect` is the shape of a pixel, across and down."""
 
     codec: str | None

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 # What a rate that was rounded to the ticks of a clock was meant to be.
 _USUAL_RATES = (
@@ -40,8 +41,7 @@ class Runs:
             self.add(count, delta)
 
 
-@dataclass(frozen=True)
-class Rate:
+class Rate(NamedTuple):
     rate: Fraction | None = None
     is_variable: bool = False
 
@@ -109,8 +109,7 @@ def _usual(rate: Fraction, tolerance: Fraction) -> Fraction:
     return near if abs(near - rate) <= rate * tolerance else rate.limit_denominator(100_000)
 
 
-@dataclass(frozen=True)
-class Presentation:
+class Presentation(NamedTuple):
     """What a player shows of a track, in seconds: when it begins, for how long, and what it drops of the beginning."""
 
     start_offset: float

@@ -4,7 +4,6 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -98,7 +97,7 @@ def test_a_terminal_shows_the_newest_twenty_with_the_newest_last(luma: Luma, fil
     book = journal.open_journal(file)
     for number in range(23):
         submission = Submission(Edit(f"Snow {number}", CLIP_URL), f"/clips/clip{number}.mp4", None)
-        book.record(replace(submission, digest=f"d{number}"), lambda _, number=number: f"{number:08}" + "0" * 24)
+        book.record(submission._replace(digest=f"d{number}"), lambda _, number=number: f"{number:08}" + "0" * 24)
     book.close()
     lines = on_a_terminal("tasks").splitlines()
 

@@ -67,12 +67,12 @@ class Uploads:
         if key is None or request is None or key in self._links:
             return True
         uploads, variant = self._run.journal.uploads, request.variant
-        known = uploads.find(key[0], variant, UPLOAD_LIFE)
         claim = contextlib.ExitStack()
-        if known is None:
-            if not claim.enter_context(uploads.only_one(key[0], variant)):
-                return False
-            known = uploads.find(key[0], variant, UPLOAD_LIFE)  # another process may just have ended it
+        if not claim.enter_context(uploads.only_one(key[0], variant)):
+            return False
+        known = uploads.find(key[0], variant, UPLOAD_LIFE)  # under the claim: another process may just have ended it
+        if known is not None:
+            claim.close()
         self._links[key] = None
         self._claims[key] = claim
         if not self._is_started:

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 # So many times the usual duration make a task a slow one. A duration below a second is that of a mock.
 SLOW = 3.0
+# Two accounts with one state folder must not wait for each other's tasks to come of age.
+ASKED_LONG = 10.0
 MIN_USUAL = 1.0
 
 
@@ -99,18 +101,18 @@ def claim_own(run: Run, rows: Iterable[Row]) -> list[Row]:
 
 
 def claim_or_deny(run: Run, row: Row, waited: float = 0.0) -> bool | None:
-    """Whether a task that another key has submitted is our account's; None as long as it is too new to be visible.
+    """Whether a task that another key has submitted is our account's; None as long as it may be too new to be visible.
 
-    One that its own key has seen is visible, else another task of that key may say whose the key is. Who has `waited`
-    for so many seconds knows without a clock how old the task is at least.
+    One that its own key has seen is visible, else another task of that key may say whose the key is. A new
+    task is invisible briefly: who has `waited` and asked for `ASKED_LONG` seconds takes the answer as it is.
 
     Raises:
         LumaError: the service does not say.
     """
     witness: Row | None = row
     is_ours: bool | None = _is_shown(run, row.task.task_id, row.task.model)
-    age = max(run.clock.now() - row.submitted_at.timestamp(), waited)
-    if not is_ours and row.checked_at is None and age <= VISIBILITY_GRACE:
+    is_new = run.clock.now() - row.submitted_at.timestamp() <= VISIBILITY_GRACE and waited < ASKED_LONG
+    if not is_ours and row.checked_at is None and is_new:
         witness = run.journal.seen_beside(row)
         is_ours = None if witness is None else _is_shown(run, witness.task.task_id, witness.task.model)
     if is_ours and witness is not None:

@@ -91,7 +91,8 @@ class EditRequest:
     callback_url: str | None = None
     model: Model = LUMA
     options: Mapping[str, object] = field(default_factory=dict)  # those of --set
-    trim: Trim | None = None  # the part that is cut from a local clip
+    trim: Trim | None = None  # the part that is cut from a local clip, by `part_of`
+    typed_trim: Trim | None = None  # as it was typed: an older luma has told edits apart by that
     take: int = 1  # counts repeats of the same edit
     key: str | None = None  # the idempotency key
     other_keys: tuple[str, ...] = ()  # its other names, those of an older luma among them
@@ -127,7 +128,7 @@ class EditRequest:
     def legacy_digest(self) -> str:
         """The identity that journals of schema 2 and before hold: from the spelling, not from the content."""
         clip = f"sha256:{self.clip.sha256}" if self.clip.sha256 is not None else self.clip.name
-        facts = [self.prompt, clip, self.watermark] + ([] if self.trim is None else [self.trim.start])
+        facts = [self.prompt, clip, self.watermark] + ([] if self.typed_trim is None else [self.typed_trim.start])
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     @functools.cached_property

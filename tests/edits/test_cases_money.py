@@ -1,9 +1,11 @@
 """Nothing is paid twice and nothing for nothing: what went wrong once, through the command that a user types."""
 
 import base64
+import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import threading
 import time
@@ -287,6 +289,19 @@ def test_the_same_part_under_every_spelling_is_one_edit(
     for spelling in spellings:
         done = luma("modify", clip, "-p", PROMPT, *spelling, "--idempotency-key", "auto")
         assert done.code == 0, done.err
+    assert len(sandbox.submissions()) == 1
+
+
+def test_what_an_older_luma_has_paid_for_a_part_stays_paid_however_much_of_the_clip_it_is(
+    sandbox: Sandbox, luma: Luma, home: Path
+) -> None:
+    words = ("modify", CLIP, "-p", PROMPT, "--trim", "--idempotency-key", "auto")
+    assert luma(*words).code == 0
+    digest = hashlib.sha256(json.dumps([PROMPT, f"sha256:{parse_clip(str(CLIP)).sha256}", None, 0.0]).encode())
+    with closing(sqlite3.connect(home / "state" / "tasks.db")) as older, older:
+        facts = (digest.hexdigest(), f"auto:{digest.hexdigest()}")
+        older.execute("UPDATE task SET identity = NULL, digest = ?, idempotency_key = ?", facts)
+    assert luma(*words).code == 0
     assert len(sandbox.submissions()) == 1
 
 

@@ -263,6 +263,7 @@ def make_requests(settings: Settings, clips: Sequence[Clip], asked: Asked) -> li
             model,
             options,
             trim=part,
+            typed_trim=asked.trim,
             take=take,
             key=asked.key,
             resubmit=asked.resubmit,

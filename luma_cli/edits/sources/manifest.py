@@ -132,6 +132,7 @@ def _request_of(
         model=model,
         options=row.options,
         trim=part_of(parsed, row.trim, model),
+        typed_trim=row.trim,
         fit=bool(row.fit),
         finishing=Finishing(row.audio, row.match),
         is_split=bool(row.split),

@@ -100,6 +100,7 @@ def make_redo(run: Run, made: Made, changes: Asked) -> list[EditRequest]:
         raise UsageError("one idempotency key cannot stand for several edits", hint="leave it out: redo means a repeat")
     how: dict[str, Any] = {
         "trim": part_of(clip, trim, model),
+        "typed_trim": trim,
         "fit": changes.fit or (made.fit and clip.path is not None),
         "is_split": changes.is_split or made.is_split,
         "redo_piece": changes.redo_piece,

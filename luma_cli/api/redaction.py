@@ -31,13 +31,20 @@ def redact(text: str, secret: str) -> str:
     if len(secret) < MIN_SECRET:
         return text
     text = _cut(text, secret, MIN_PREFIX)
-    for start in range(1, len(secret) - MIN_PIECE + 1):
-        text = _cut(text, secret[start:], MIN_PIECE)
+    if _may_hold_piece(text, secret):
+        for start in range(1, len(secret) - MIN_PIECE + 1):
+            text = _cut(text, secret[start:], MIN_PIECE)
     if "\\" in text or "%" in text:
         text = _cut_escaped(text, secret)
     for encoded in _encodings(secret):
         text = _cut(text, encoded, MIN_PREFIX + 2)
     return text
+
+
+def _may_hold_piece(text: str, secret: str) -> bool:
+    """Whether one of the blocks that a key is cut into stands in a text: each piece of two blocks holds a whole one."""
+    step = MIN_PIECE // 2
+    return any(secret[start : start + step] in text for start in range(0, len(secret) - step + 1, step))
 
 
 def scrub(value: Any, secret: str) -> Any:

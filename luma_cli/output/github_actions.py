@@ -10,6 +10,7 @@ from luma_cli.api.task import State, Task
 from luma_cli.config import environment
 from luma_cli.edits.run import Results
 from luma_cli.errors import FileError, LumaError, OutcomeUnknown, reason
+from luma_cli.output import streams
 from luma_cli.output.formats import format_credits, format_span
 from luma_cli.output.task_list import name_of
 
@@ -153,11 +154,13 @@ def _prompt(prompt: str | None) -> str:
 
 
 def _one_line(text: str) -> str:
+    text = streams.redact(text)
     return " ".join(text.split()) if not text.isprintable() else text
 
 
 def _text(text: str) -> str:
     """Text that neither Markdown nor HTML takes for more."""
+    text = streams.redact(text)  # before it is escaped: then no secret would be known again
     return "".join(letter if letter.isalnum() or letter in " ,…" else f"&#{ord(letter)};" for letter in text)
 
 
@@ -166,6 +169,7 @@ def _code(text: str) -> str:
 
 
 def _link(url: str) -> str:
+    url = streams.redact(url)
     return f'<a href="{html.escape(url)}">link</a>' if is_link(url) and "|" not in url else _text(url)
 
 

@@ -24,7 +24,7 @@ from luma_cli.edits.run import Results
 from luma_cli.errors import UsageError
 from luma_cli.output import github_actions
 from luma_cli.sandbox import Sandbox
-from support.commands import CLIP, CLIP_URL, DATA, ROOT, Result
+from support.commands import CLIP, CLIP_URL, DATA, KEY, ROOT, Result
 
 Luma = Callable[..., Result]
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
@@ -151,6 +151,13 @@ def test_a_call_that_was_wrong_is_in_the_summary_too(luma: Luma, step: Path, wor
     summary = html.unescape((step / "summary.md").read_text())
     assert (code, len(annotations(err))) == (2, 1)
     assert err.splitlines()[0].removeprefix("luma: error: ") in summary
+
+
+def test_the_key_is_in_neither_file(luma: Luma, sandbox: Sandbox, step: Path) -> None:
+    assert luma("modify", f"{KEY}/in.mp4", "-p", "Heavy snow", "--github").code == 2
+    written = html.unescape((step / "summary.md").read_text())
+    assert "cannot read [key]/in.mp4" in written
+    assert KEY not in written + (step / "output").read_text()
 
 
 def test_a_warning_is_an_annotation(luma: Luma, sandbox: Sandbox, step: Path, monkeypatch: pytest.MonkeyPatch) -> None:

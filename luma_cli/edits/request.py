@@ -308,10 +308,10 @@ def part_of(clip: Clip, trim: Trim | None, model: Model) -> Trim | None:
 
     start, end = trim
     longest, length = model.limits.max_seconds, _length_of(clip.path)
-    if end is not None and (
-        math.isclose(end - start, longest) or (length is not None and length <= end <= length + ROUNDING)
-    ):
-        end = None
+    is_beyond = end is not None and length is not None and end > length + ROUNDING  # the checks say so
+    if end is not None and not is_beyond:
+        reaches_end = math.isclose(end - start, longest) or (length is not None and end >= length)
+        end = None if reaches_end else end
     is_whole = start == 0 and end is None and length is not None and length <= longest + ROUNDING
     return None if is_whole else Trim(start, end)
 

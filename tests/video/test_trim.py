@@ -70,6 +70,16 @@ def test_nothing_is_left_of_the_cut_clip(
     assert [path for path in folder.iterdir() if "trim" in path.name] == []
 
 
+@pytest.mark.parametrize(("trim", "end"), [("0-10", 10), ("1-11", 11), ("0-9", 9)])
+def test_a_part_that_the_clip_does_not_have_is_refused_whatever_its_length(
+    luma: Luma, sandbox: Sandbox, trim: str, end: int
+) -> None:
+    code, _, err = luma("modify", CLIP, "-p", PROMPT, f"--trim={trim}")
+
+    assert (code, sandbox.submissions()) == (2, [])
+    assert f"it ends before {end} s" in err
+
+
 @needs_ffmpeg
 def test_the_automatic_key_goes_by_the_source_and_the_start(luma: Luma, sandbox: Sandbox) -> None:
     words = ("modify", LONG, "-p", PROMPT, "--idempotency-key", "auto")

@@ -82,9 +82,10 @@ def find_sides(media: Media, limits: Limits, *, is_fitted: bool) -> Iterator[Fin
 
 def find_doubts(media: Media, limits: Limits, hint: str) -> Iterator[Finding]:
     """What the service may not read, and --fit repairs."""
+    is_refused = limits.max_side is not None and max(media.width or 0, media.height or 0) > limits.max_side
     for doubt in fit.doubts(media, limits):
-        is_refused = doubt.name == "picture-size" and limits.max_side is not None
-        if not (doubt.name == "codec" and media.codec in _USUAL_CODECS) and not is_refused:
+        is_said = doubt.name == "picture-size" and is_refused
+        if not (doubt.name == "codec" and media.codec in _USUAL_CODECS) and not is_said:
             yield Finding(doubt.name, WARNING, f"{doubt.what}, {doubt.why}", hint)
     rate = media.frame_rate
     if rate is not None and limits.min_frame_rate is not None and rate <= limits.min_frame_rate:

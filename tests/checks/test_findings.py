@@ -65,6 +65,14 @@ def test_a_clip_that_is_upright_by_its_header_only_is_doubtful(tmp_path: Path) -
 
 
 @needs_ffmpeg
+def test_an_odd_size_is_doubted_whatever_size_the_model_takes(tmp_path: Path) -> None:
+    clip = made(tmp_path / "a.mp4", f"{X264} -vf format=yuv444p,scale=129:73")
+
+    assert names(check_file(clip, Limits(max_seconds=10, max_side=4096))) == [("picture-size", "warning")]
+    assert names(check_file(clip, Limits(max_seconds=10, max_side=100))) == [("picture-size", "error")]
+
+
+@needs_ffmpeg
 @pytest.mark.parametrize("name", ["memo.mp4", "memo.mov", "memo.m4a", "memo.wav"])
 def test_a_voice_memo_is_an_error(tmp_path: Path, name: str) -> None:
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", str(tmp_path / name)]

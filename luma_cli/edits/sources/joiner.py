@@ -365,6 +365,11 @@ def _close_to_others(folder: Path) -> None:
     """Nobody else may write in it from now on, and no link that is there already leads what we write elsewhere."""
     try:
         folder.chmod(0o700)
+    except OSError as error:
+        if not files.is_unsupported(error):
+            raise FileError(f"cannot use the folder {folder}: {reason(error)}") from error
+        log.info("the mode of %s stays as it is: %s", folder, reason(error))
+    try:
         for path in folder.iterdir():
             if path.is_symlink():
                 files.remove(path)

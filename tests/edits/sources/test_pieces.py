@@ -1,6 +1,7 @@
 """Edits of clips that are longer than the model takes, and of clips that do not fit it."""
 
 import contextlib
+import errno
 import json
 import os
 import random
@@ -241,6 +242,18 @@ def test_links_in_a_work_folder_lead_nothing_elsewhere(luma: Luma, realistic: Sa
     assert luma(*SPLIT, "--keep-pieces").code == 0
     assert victim.read_text() == "mine"
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_a_mount_without_modes_takes_a_work_folder(
+    luma: Luma, realistic: Sandbox, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, mode: int) -> None:
+        raise PermissionError(errno.EPERM, f"no mode {mode:o}", str(path))
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    realistic.scenario = "no-credits"
+
+    assert luma(*SPLIT).code == 10
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give folders away")

@@ -314,7 +314,9 @@ class Submitter:
 
         Until a task is visible nobody can say so: it is asked about again.
         """
-        waited = 0.0 if entry.waits_since is None else self._run.clock.monotonic() - entry.waits_since
+        now = self._run.clock.monotonic()
+        entry.asks_since = entry.asks_since or now
+        waited = now - entry.asks_since
         try:
             is_settled = self._run.client.patiently(lambda: claim_or_deny(self._run, row, waited)) is not None
         except LumaError as error:

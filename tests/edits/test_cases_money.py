@@ -348,6 +348,36 @@ def test_a_second_key_of_the_account_pays_nothing_again_that_is_not_visible_yet(
     assert len(sandbox.submissions()) == 1
 
 
+def test_a_second_key_asks_for_a_while_however_long_the_submission_of_the_first_took(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, home: Path, clock: dict[str, Any]
+) -> None:
+    sandbox.scenario = "not-visible"
+    words = ("modify", CLIP_URL, "-p", PROMPT, "--no-check", "--idempotency-key", "auto")
+    first, waited, wait = luma(*words), [0.0], submit.Submitter._wait_for_other
+    clock["monotonic"] = lambda: time.monotonic() + waited[0]
+    turn_in = submit.Submitter._turn_in
+    monkeypatch.setattr(submit.Submitter, "_turn_in", lambda it, seconds: turn_in(it, seconds / 50))
+    sandbox.api_key = KEY[::-1]
+    monkeypatch.setenv("LUMA_API_KEY", KEY[::-1])
+    with closing(open_journal(home / "state" / "tasks.db")) as book:
+
+        def write(outcome: str, task_id: str | None) -> None:
+            with book._db.transaction():
+                facts = (outcome, task_id, book._claims.own())
+                book._db.execute("UPDATE task SET outcome = ?, task_id = ?, holder = ?", facts)
+
+        def ends(submitter: submit.Submitter, *why: Any) -> None:
+            wait(submitter, *why)
+            if not waited[0]:
+                waited[0] = 30.0
+                write("accepted", first.out.strip())
+
+        write("sending", None)
+        monkeypatch.setattr(submit.Submitter, "_wait_for_other", ends)
+        assert luma(*words)[:2] == (0, first.out)
+    assert len(sandbox.submissions()) == 1
+
+
 def test_nothing_is_paid_with_a_second_key_as_long_as_nobody_says_whose_the_task_of_the_first_is(
     luma: Luma, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -195,6 +195,7 @@ def test_without_a_command_there_is_help(luma: Luma) -> None:
         (["retry"], "did you mean redo?"),
         (["tasks", "@last"], "did you mean luma tasks show @last?"),
         (["https://example.com/a.mp4", "-p", "Rain"], "did you mean luma modify https://example.com/a.mp4?"),
+        (["https://example.com/a.mp4?Signature=f00d"], "did you mean luma modify 'https://example.com/a.mp4?…'?"),
         (["-q"], "luma --help"),
         (["status", "--nope"], "luma status --help"),
         (["wait", "--interval"], "luma wait --help"),

@@ -19,6 +19,7 @@ import typer
 import typer.core
 
 from luma_cli import __version__
+from luma_cli.api.redaction import scrub_links
 from luma_cli.config import settings
 from luma_cli.config.environment import expand_home, variable
 from luma_cli.config.times import parse_duration
@@ -238,7 +239,7 @@ def check_command(word: str, known: Iterable[str]) -> None:
     if word in known:
         return
     if "modify" in known and (is_clip(word) or word in SYNONYMS):
-        near = [SYNONYMS.get(word, f"luma modify {shlex.quote(word)}")]
+        near = [SYNONYMS.get(word, f"luma modify {shlex.quote(scrub_links(word))}")]
     elif "show" in known and re.fullmatch("@[a-z0-9]+|[0-9a-f]{6,}", word):
         near = [f"luma tasks show {word}"]
     else:

@@ -19,7 +19,7 @@ Tasks = Annotated[list[str], typer.Argument(metavar="TASK...", help="Task id, pr
 def tasks() -> None:
     """List and repair the journal. kie.ai itself keeps no list of tasks.
 
-    Without a command they are listed, with --search, --since, --state and more: luma tasks list --help.
+    Without a command they are listed. Options such as --search: luma tasks list --help.
 
     \b
     Examples:

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 SLOW = 3.0
 # Two accounts with one state folder must not wait for each other's tasks to come of age.
 ASKED_LONG = 10.0
+# A service that has left so many questions in a row unanswered is down.
+MAX_UNANSWERED = 3
 MIN_USUAL = 1.0
 
 
@@ -227,22 +229,30 @@ def missing(run: Run) -> list[str]:
     return [row.task.task_id for row in run.journal.unsaved()]
 
 
-def refresh_unfinished(run: Run) -> None:
+def refresh_unfinished(run: Run) -> Unavailable | None:
     """Ask about the tasks that were not seen to end, so that what has ended since counts as finished.
 
-    Rows of another key, or of none, are asked about once: they may be ours.
+    Rows of another key, or of none, are asked about once: they may be ours. Returns why one of the tasks was not
+    answered for: it keeps nobody from what is known of the others.
 
     Raises:
-        KeyRejected, OutOfCredits, Unavailable: nobody knows what has ended.
+        KeyRejected, OutOfCredits: the service answers no question of ours.
     """
     claim_own(run, run.journal.foreign_rows())
+    lost, in_a_row = None, 0
     for task_id in unfinished(run):
         try:
             task_now(run, task_id)
-        except (*ACCOUNT_ERRORS, Unavailable):
+            in_a_row = 0
+        except ACCOUNT_ERRORS:
             raise
         except LumaError as error:
             run.report(Note(f"{task_id}: {error.message}"))
+            if isinstance(error, Unavailable):
+                lost, in_a_row = error, in_a_row + 1
+        if in_a_row == MAX_UNANSWERED:
+            break
+    return lost
 
 
 def _is_there(file: SavedFile) -> bool:

@@ -105,8 +105,10 @@ def test_all_missing_asks_about_unfinished_tasks_first(sandbox: Sandbox, luma: L
 
 @pytest.mark.parametrize(("code", "exit_code"), [(401, 4), (402, 10), (455, 7), (500, 7)])
 def test_all_missing_fails_when_nobody_says_what_has_ended(
-    luma: Luma, monkeypatch: pytest.MonkeyPatch, code: int, exit_code: int
+    luma: Luma, monkeypatch: pytest.MonkeyPatch, clock: dict[str, Any], code: int, exit_code: int
 ) -> None:
+    clock["sleep"] = lambda _: None
+
     def serve(request: Request) -> Answer:
         return envelope(200, {"taskId": ID}) if request.method == "POST" else envelope(code, None, "not now")
 
@@ -117,6 +119,31 @@ def test_all_missing_fails_when_nobody_says_what_has_ended(
             monkeypatch.setenv("LUMA_API_KEY", key)
             if key == KEY or code < 455:
                 assert luma("download", "--all-missing", "-o", "out/").code == exit_code
+
+
+def test_a_task_that_nobody_answers_for_keeps_no_other_from_being_saved_or_listed(
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, clock: dict[str, Any]
+) -> None:
+    clock["sleep"] = lambda _: None
+    link = luma(*SUBMIT, "-o", "first.mp4", "--json").out.partition('"resultUrls": ["')[2].partition('"')[0]
+    ids = [f"{number:032}" for number in range(2)]
+    left = list(ids)
+
+    def serve(request: Request) -> Answer:
+        if request.method == "POST":
+            return envelope(200, {"taskId": left.pop()})
+        task_id = request.raw.split()[1].decode().rpartition("=")[2]
+        record = {"taskId": task_id, "successFlag": 1, "response": {"resultUrls": [link]}}
+        return envelope(500, None) if task_id == ids[0] else envelope(200, record)
+
+    with FaultServer(serve) as server:
+        monkeypatch.setenv("LUMA_BASE_URL", server.url("").rstrip("/"))
+        for _ in ids:
+            assert luma(*SUBMIT).code == 0
+        listed = luma("tasks", "--refresh", "--state", "generating")
+        done = luma("download", "--all-missing", "-o", "out/")
+    assert (listed.code, listed.out.split("\t")[0]) == (0, ids[0])
+    assert (done.code, len(done.out.splitlines())) == (0, 1), done.err
 
 
 # --- B12: an address with a line end ---

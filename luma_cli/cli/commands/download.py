@@ -71,11 +71,12 @@ def download(
             finishing=options.parse_finishing(run, audio, match, as_delivered),
         )
         run = run.for_account()
-        if all_missing:
-            refresh.refresh_unfinished(run)
+        lost = refresh.refresh_unfinished(run) if all_missing else None
         words = read_words(sources if sources or all_missing else ["@last"])
         links = [word for word in words if "://" in word]
         words = [word for word in words if "://" not in word] + (refresh.missing(run) if all_missing else [])
+        if lost is not None and not (words or links):
+            raise lost  # nobody knows what has ended
         if all_missing and not words and streams.stdout_is_terminal():
             note("every finished task is saved")
         references = parse_references(run, words, len(links))

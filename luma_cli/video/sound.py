@@ -141,9 +141,9 @@ def with_sound(
     if footage.kind not in COPIED:
         raise FileError(f"{result.name} is {footage.kind}: sound goes into MP4 and MOV only")
     timeline = footage.timeline
-    shift = ["-itsoffset", _seconds(-timeline.start)]
+    shift = ["-itsoffset", _seconds(-timeline.shown_from)]
     picture = read_from(result, footage.kind, *shift)
-    length = timeline.duration if footage.is_variable else footage.seconds
+    length = timeline.start - timeline.shown_from + (timeline.duration if footage.is_variable else footage.seconds)
     maps = ["-map", f"0:{footage.picture.index}", "-c:v", "copy"]
     for is_copied in ways_of(sound, footage.kind):
         laid = lay(sound, footage.kind, length, timeline.unit, is_copied=is_copied)

@@ -147,6 +147,14 @@ def test_what_the_container_does_not_take_becomes_aac(program: Ffmpeg, tmp_path:
     assert (start, len(samples)) == (0, pytest.approx(144_000, abs=1024))
 
 
+def test_a_long_first_frame_of_a_result_is_not_cut(program: Ffmpeg, tmp_path: Path) -> None:
+    target = laid(program, tmp_path, "ntsc.mp4", "fragments.mp4")
+
+    assert ffmpeg("-i", target, "-map", "0:v", "-fps_mode", "passthrough", "-f", "md5", "-") == ffmpeg(
+        "-i", clip("fragments.mp4"), "-map", "0:v", "-fps_mode", "passthrough", "-f", "md5", "-"
+    )
+
+
 def test_a_result_s_own_offset_is_taken_out(program: Ffmpeg, tmp_path: Path) -> None:
     late = tmp_path / "late.mp4"
     ffmpeg("-itsoffset", "0.2", "-i", clip("result.mp4"), "-c", "copy", late)

@@ -281,7 +281,11 @@ class Joiner:
         if audio == SILENT:
             return None
         try:
-            return find_sound(self._tool, whole.footage.path if audio == KEEP else Path(audio))
+            if audio != KEEP:
+                return find_sound(self._tool, Path(audio))
+            sound = find_sound(self._tool, whole.footage.path)
+            # The whole has no long first frame, and all others are where they would be without one.
+            return None if sound is None else sound._replace(zero=whole.footage.timeline.start)
         except FileError as error:
             # The pieces are paid, and whole without it.
             self._run.report(Warned(f"{whole.target.name} is saved without sound: {error.message}", once=False))

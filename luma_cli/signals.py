@@ -44,6 +44,8 @@ class _Receiver:
         self.is_held = self._firmly = False
         self._stopped = threading.Event()
         self.children: set[subprocess.Popen[bytes]] = set()
+        self._starting = threading.Lock()
+        self._has_let_go = False
         self._pending: int | None = None
         self._before: dict[int, Any] = {}
         self._hook_before = sys.unraisablehook
@@ -60,7 +62,19 @@ class _Receiver:
         while self._before:
             signal.signal(*self._before.popitem())
 
+    def start(self, command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
+        """Start a program that `let_go` ends, even if it comes at the same moment in another thread."""
+        with self._starting:
+            process = subprocess.Popen(command, **{"env": self.environment, **options})
+            self.children.add(process)
+            if self._has_let_go:
+                process.kill()
+        return process
+
     def let_go(self) -> None:
+        self._has_let_go = True
+        if self._starting.acquire(timeout=SLICE):  # what another thread is just starting is known then
+            self._starting.release()
         for process in list(self.children):
             process.kill()
         for signum in self._before:
@@ -198,17 +212,16 @@ def child(command: Sequence[str], **options: Any) -> "Iterator[subprocess.Popen[
     and must not end the window that the main one holds for a submission.
     """
     is_main = threading.current_thread() is threading.main_thread()
+    receiver = _receiver()
     if is_main:
         hold()
     try:
-        process = subprocess.Popen(command, **{"env": _receiver().environment, **options})
+        process = receiver.start(command, **options)
     except BaseException:
         if is_main:
             release()
         raise
     with process:
-        children = _receiver().children
-        children.add(process)
         try:
             if is_main:
                 release()
@@ -217,7 +230,7 @@ def child(command: Sequence[str], **options: Any) -> "Iterator[subprocess.Popen[
             process.kill()
             raise
         finally:
-            children.discard(process)
+            receiver.children.discard(process)
 
 
 def next_of(inbox: "queue.Queue[Any]", patience: float = float("inf")) -> Any:

@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 
 from luma_cli.api.models import find_model
@@ -244,7 +244,10 @@ class Spending:
         except LumaError as error:
             log.info("%s could not be asked about: %s", task.task_id, error.message)
             return None
-        self._run.journal.learn_if_possible(found)
+        # Of its end only the time is written down: nobody was told of it, and who waits for it is to hear.
+        ended = found.complete_time or datetime.fromtimestamp(self._run.clock.now(), UTC)
+        known = task._replace(complete_time=ended if found.has_ended else None, credits=found.credits)
+        self._run.journal.learn_if_possible(known)
         return found
 
     def add_price(self, error: NoLongerOffered) -> None:

@@ -212,7 +212,9 @@ class Costs:
 _UNPAID = "credits IS NULL AND submitted_at > :oldest"
 _CHANGED = "(submitted_at >= :since OR answered_at >= :since OR credits_seen_at >= :since)"
 _MAY_COST = "outcome != 'refused' AND (digest IS NOT NULL OR identity IS NOT NULL)"
-_HAS_ENDED = "(state IN ('succeeded', 'create_failed', 'generate_failed') OR outcome = 'unknown')"
+_HAS_ENDED = (
+    "(state IN ('succeeded', 'create_failed', 'generate_failed') OR complete_time IS NOT NULL OR outcome = 'unknown')"
+)
 # When we heard of the end; much earlier if the service says so, whose clock may be another.
 _ENDED_AT = "coalesce(min(checked_at, complete_time + 60), checked_at, complete_time, answered_at)"
 

@@ -318,3 +318,11 @@ def test_a_person_hears_the_price_before_the_same_edit_is_paid_again(luma: Luma,
     child.close()
 
     assert (child.exitstatus, len(sandbox.submissions())) == (3, 1)
+
+
+def test_a_task_that_was_only_looked_at_for_its_cost_is_still_waited_for(luma: Luma, sandbox: Sandbox) -> None:
+    first = luma("modify", CLIP_URL, "-p", "Heavy snow", "--no-check").out.strip()
+    assert luma("modify", CLIP_URL, "-p", "Light rain", "--no-check", "-w").code == 0
+
+    [link] = luma("wait").out.split()
+    assert link == json.loads(luma("status", first, "--json").out)["resultUrls"][0]

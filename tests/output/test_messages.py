@@ -16,6 +16,7 @@ import pytest
 from luma_cli.sandbox import Sandbox
 from support.commands import CLIP, CLIP_URL, Result, started
 from support.holding import Hold, hold
+from support.kept_screens import compare, normalised
 from support.terminals import CTRL_C, terminal
 
 Luma = Callable[..., Result]
@@ -103,6 +104,7 @@ def test_ctrl_c_on_a_terminal_says_what_became_of_the_edit(
         assert shown.finish() == 130
         text = "".join(shown.everything.split())
         assert shown.shows_cursor
+        compare(f"ctrl-c-{name}-{columns}x{rows}", normalised(shown.everything.split("\n")))
 
     assert not re.search("[━╸╺]|generating", text), "no bar is left behind"
     assert re.search("".join(last_words(name, "interrupted")).replace(" ", "") + r"\Z", text), text

@@ -3,7 +3,6 @@
 With LUMA_TEST_SCREENS=write the files are written anew: look at each before you keep it.
 """
 
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -23,43 +22,14 @@ from luma_cli.journal.journal import Submission
 from luma_cli.output.presenter import Presenter
 from luma_cli.sandbox import SCENARIOS, Sandbox
 from support.commands import CLIP, CLIP_URL, Result
+from support.kept_screens import compare, normalised
 from support.screens import Screens
 from support.terminals import CTRL_C, terminal
 
 Luma = Callable[..., Result]
-WRITES = os.environ.get("LUMA_TEST_SCREENS") == "write"
-KEPT = Path(__file__).parent / "screens"
 SIZES = pytest.mark.parametrize(("columns", "rows"), [(120, 40), (80, 24), (40, 15)], ids=["120x40", "80x24", "40x15"])
 PROMPTS = ("Heavy snow falls at night, street lamps glow warm", "Rain", "A red convertible drives by, hand-drawn ink")
 CLIPS = ("holiday-in-norway-2026.mp4", "a.mp4", "street with a long name.mov")
-VARYING = (
-    (r"\b[0-9a-f](?:\n?[0-9a-f]){31}\b", "0123456789abcdef0123456789abcdef"),
-    (r"unchanged \([0-9]{5}\)", "unchanged (99000)"),
-    (r"127\.0\.0\.1:[0-9]+", "127.0.0.1:40000"),
-    (r"[0-9.]+ [kM]?B in [0-9]+s\b", "32.2 kB in 0s"),
-)
-
-
-def compare(name: str, lines: list[str]) -> None:
-    """The screen with the one that is kept, but for what differs from run to run."""
-    path = KEPT / f"{name}.txt"
-    if WRITES:
-        KEPT.mkdir(exist_ok=True)
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert lines == path.read_text(encoding="utf-8").split("\n")[:-1]
-
-
-def normalised(lines: list[str]) -> list[str]:
-    """Ids, ports, sizes and times as they always are, also where the terminal breaks them."""
-    text = "\n".join(lines)
-    for pattern, fixed in VARYING:
-        text = re.sub(pattern, lambda match, fixed=fixed: _as_broken(match[0], fixed), text)  # type: ignore[misc]
-    return text.split("\n")
-
-
-def _as_broken(found: str, fixed: str) -> str:
-    at = found.find("\n")
-    return fixed if at < 0 else f"{fixed[:at]}\n{fixed[at:]}"
 
 
 # --- help ---

@@ -338,9 +338,7 @@ class _Engine:
         """The task with its files under the entry's output, if all of them are there still; else with none."""
         recorded = {file.path: file for file in task.files}
         paths = [path.absolute() for path in save.paths_of(self._run, task, entry.naming, str(entry.output))]
-        found = [save.already_saved(path, recorded.get(str(path))) for path in paths]
-        files = tuple(file for file in found if file is not None)
-        return task._replace(files=files if len(files) == len(found) else ())
+        return task._replace(files=save.all_saved(paths, lambda path: recorded.get(str(path))))
 
     def _await(self, entry: Entry) -> None:
         if entry.task_id not in self._running:

@@ -184,9 +184,8 @@ class Saver:
 
     def _look_again(self, saved: Saved) -> Saved:
         """What stands in the way may be the very files, which another process has saved meanwhile."""
-        found = [already_saved(path, self._recorded(saved.task, path, None)) for path in saved.paths]
-        files = tuple(file for file in found if file is not None)
-        return Saved(saved.task, files, None) if files and len(files) == len(found) else saved
+        found = all_saved(saved.paths, lambda path: self._recorded(saved.task, path, None))
+        return Saved(saved.task, found, None) if found else saved
 
     def _recorded(self, task: Task, path: Path, row: Row | None) -> SavedFile | None:
         if row is not None:
@@ -325,6 +324,12 @@ def _ids_alike(journal: Journal, task_id: str) -> list[str]:
     except FileError:
         return []  # it failed while we waited, which was reported; a name that is taken is refused all the same
     return [row.task.task_id for row in rows if row.task.task_id != task_id]
+
+
+def all_saved(paths: Iterable[Path], recorded: Callable[[Path], SavedFile | None]) -> tuple[SavedFile, ...]:
+    """What is recorded of these paths, if all the files are there still and the same; else nothing."""
+    found = [already_saved(path, recorded(path)) for path in paths]
+    return tuple(file for file in found if file is not None) if None not in found else ()
 
 
 def already_saved(path: Path, recorded: SavedFile | None) -> SavedFile | None:

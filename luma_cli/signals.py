@@ -35,66 +35,117 @@ class Stopped(BaseException):
 
 
 class _Receiver:
-    """What the handlers of one `install` know. It is found through them: nothing else would outlive a stack that a
-    signal tears down.
-    """
+    """What came of a signal and what runs beside us: the one state of this module, as handlers are a process's own."""
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        self.environment = environment
-        self.is_held = self._firmly = False
+    def __init__(self) -> None:
+        self._environment: Mapping[str, str] | None = None
+        self._is_held = self._firmly = self._has_let_go = False
         self._stopped = threading.Event()
-        self.children: set[subprocess.Popen[bytes]] = set()
+        self._children: set[subprocess.Popen[bytes]] = set()
         self._starting = threading.Lock()
-        self._has_let_go = False
         self._pending: int | None = None
         self._before: dict[int, Any] = {}
         self._hook_before = sys.unraisablehook
 
-    def install(self) -> None:
-        sys.unraisablehook = self._catch_swallowed
+    def install(self, environment: Mapping[str, str] | None = None) -> None:
+        """Turn the three signals into `Stopped`. One that we inherited as ignored (nohup, `&`) stays ignored.
+
+        `environment` is what programs get that we start, by default ours.
+        """
+        self._is_held = self._firmly = self._has_let_go = False
+        self._pending, self._environment = None, environment
+        self._stopped.clear()
+        self._hook_before, sys.unraisablehook = sys.unraisablehook, self._catch_swallowed
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             signum = getattr(signal, name, None)  # Windows has no SIGHUP
             if signum is not None and signal.getsignal(signum) is not signal.SIG_IGN:
                 self._before[signum] = signal.signal(signum, self._receive)
 
     def uninstall(self) -> None:
+        """Put back what `install` replaced."""
         sys.unraisablehook = self._hook_before
         while self._before:
             signal.signal(*self._before.popitem())
 
-    def start(self, command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
-        """Start a program that `let_go` ends, even if it comes at the same moment in another thread."""
-        with self._starting:
-            process = subprocess.Popen(command, **{"env": self.environment, **options})
-            self.children.add(process)
-            if self._has_let_go:
-                process.kill()
-        return process
-
     def let_go(self) -> None:
+        """From here on a signal ends us at once: there is nothing left to do but to say the last words.
+
+        Programs that other threads run are ended: nobody would take what they make.
+        """
         self._has_let_go = True
         if self._starting.acquire(timeout=SLICE):  # what another thread is just starting is known then
             self._starting.release()
-        for process in list(self.children):
+        for process in list(self._children):
             process.kill()
         for signum in self._before:
             signal.signal(signum, signal.SIG_DFL)
 
     def is_stopping(self) -> bool:
+        """True if a signal has asked us to end. For threads whose program has failed: it may have got it first."""
         return bool(self._before) and self._stopped.wait(HEARD)
 
-    def hold(self, *, firmly: bool) -> None:
-        self.is_held, self._firmly = True, firmly
+    def hold(self, *, firmly: bool = False) -> None:
+        """Keep the next signal back until `release`, and with `firmly` also those that follow it.
+
+        That is for what ends in seconds: writing down the id that has just come.
+        """
+        self._is_held, self._firmly = True, firmly
+
+    def is_held(self) -> bool:
+        """True from the first byte of a submission until its outcome is on disk."""
+        return self._is_held
 
     def release(self) -> None:
-        self.is_held = self._firmly = False
+        """End the window of `hold`.
+
+        Raises:
+            Stopped: a signal came in meanwhile.
+        """
+        self._is_held = self._firmly = False
         if self._pending is not None:
             signum, self._pending = self._pending, None
             raise Stopped(signum)
 
+    @contextmanager
+    def child(self, command: Sequence[str], **options: Any) -> "Iterator[subprocess.Popen[bytes]]":
+        """A program that runs for the time of the block at most; `options` go to subprocess.
+
+        Its environment is that of `install`, unless `env` says otherwise: no program of ours gets a key by itself.
+        A signal between its start and our knowing of it would leave it running behind us. Other threads get no
+        signals, and must not end the window that the main one holds for a submission.
+        """
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main:
+            self.hold()
+        try:
+            process = self._start(command, options)
+        except BaseException:
+            if is_main:
+                self.release()
+            raise
+        with process:
+            try:
+                if is_main:
+                    self.release()
+                yield process
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                self._children.discard(process)
+
+    def _start(self, command: Sequence[str], options: dict[str, Any]) -> "subprocess.Popen[bytes]":
+        """Start a program that `let_go` ends, even if it comes at the same moment in another thread."""
+        with self._starting:
+            process = subprocess.Popen(command, **{"env": self._environment, **options})
+            self._children.add(process)
+            if self._has_let_go:
+                process.kill()
+        return process
+
     def _receive(self, signum: int, _frame: FrameType | None) -> None:
         self._stopped.set()
-        if self.is_held and (self._pending is None or self._firmly):
+        if self._is_held and (self._pending is None or self._firmly):
             self._pending = self._pending or signum
             return
         raise Stopped(signum)
@@ -112,58 +163,10 @@ class _Receiver:
             self._hook_before(unraisable)
 
 
-def _receiver() -> _Receiver:
-    """The one that is installed; else one that nothing ever reaches."""
-    owner = getattr(sys.unraisablehook, "__self__", None)
-    return owner if isinstance(owner, _Receiver) else _Receiver()
-
-
-def install(environment: Mapping[str, str] | None = None) -> None:
-    """Turn the three signals into `Stopped`. One that we inherited as ignored (nohup, `&`) stays ignored.
-
-    `environment` is what programs get that we start, by default ours.
-    """
-    _Receiver(environment).install()
-
-
-def uninstall() -> None:
-    """Put back what `install` replaced."""
-    _receiver().uninstall()
-
-
-def let_go() -> None:
-    """From here on a signal ends us at once: there is nothing left to do but to say the last words.
-
-    Programs that other threads run are ended: nobody would take what they make.
-    """
-    _receiver().let_go()
-
-
-def is_stopping() -> bool:
-    """True if a signal has asked us to end. For threads whose program has failed: it may have got that signal first."""
-    return _receiver().is_stopping()
-
-
-def hold(*, firmly: bool = False) -> None:
-    """Keep the next signal back until `release`, and with `firmly` also those that follow it.
-
-    That is for what ends in seconds: writing down the id that has just come.
-    """
-    _receiver().hold(firmly=firmly)
-
-
-def is_held() -> bool:
-    """True from the first byte of a submission until its outcome is on disk."""
-    return _receiver().is_held
-
-
-def release() -> None:
-    """End the window of `hold`.
-
-    Raises:
-        Stopped: a signal came in meanwhile.
-    """
-    _receiver().release()
+_receiver = _Receiver()
+install, uninstall, let_go = _receiver.install, _receiver.uninstall, _receiver.let_go
+hold, release, is_held = _receiver.hold, _receiver.release, _receiver.is_held
+child, is_stopping = _receiver.child, _receiver.is_stopping
 
 
 @contextmanager
@@ -201,36 +204,6 @@ def start_thread(target: Callable[..., None], *args: object) -> threading.Thread
 def no_thread() -> FileError:
     """What Python calls a RuntimeError: a limit of the machine (`ulimit -u`, a small container)."""
     return FileError("this machine starts no more threads", hint="end some programs, or raise its limit (ulimit -u)")
-
-
-@contextmanager
-def child(command: Sequence[str], **options: Any) -> "Iterator[subprocess.Popen[bytes]]":
-    """A program that runs for the time of the block at most; `options` go to subprocess.
-
-    Its environment is that of `install`, unless `env` says otherwise: no program of ours gets a key by itself.
-    A signal between its start and our knowing of it would leave it running behind us. Other threads get no signals,
-    and must not end the window that the main one holds for a submission.
-    """
-    is_main = threading.current_thread() is threading.main_thread()
-    receiver = _receiver()
-    if is_main:
-        hold()
-    try:
-        process = receiver.start(command, **options)
-    except BaseException:
-        if is_main:
-            release()
-        raise
-    with process:
-        try:
-            if is_main:
-                release()
-            yield process
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            receiver.children.discard(process)
 
 
 def next_of(inbox: "queue.Queue[Any]", patience: float = float("inf")) -> Any:

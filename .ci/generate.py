@@ -1,4 +1,4 @@
-"""Write what repeats the command tree: `completions/` and `man/`. With --check only say which files are stale."""
+"""Write what repeats the command tree: the completions and `man/`. With --check only say which files are stale."""
 
 import re
 import sys
@@ -6,14 +6,17 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import completion_scripts
 import typer.main
+from command_tree import Argument, Command, Option, read_tree
 
-from luma_cli.cli import completion_scripts, help_topics
-from luma_cli.cli.command_tree import Argument, Command, Option, read_tree
+from luma_cli.cli import help_topics
 from luma_cli.cli.main import app
 from luma_cli.errors import EXIT_CODES, ExitCode
 
 ROOT = Path(__file__).resolve().parents[1]
+COMPLETIONS = ROOT / "luma_cli" / "cli" / "completions"
+MAN = ROOT / "man"
 # mdoc wants a date; that of the day the pages were last worked on says more than that of a build.
 DATE = "November 23, 2026"
 EVERYWHERE = ("--json", "--quiet", "--verbose", "--help")
@@ -32,7 +35,7 @@ def main(argv: list[str]) -> int:
     tree = read_tree(typer.main.get_command(app))
     wanted = {**_completions(tree), **_pages(tree)}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
-    left_over = [path for folder in ("completions", "man") for path in (ROOT / folder).glob("*") if path not in wanted]
+    left_over = [path for folder in (COMPLETIONS, MAN) for path in folder.glob("*") if path not in wanted]
     if "--check" in argv:
         for path in (*stale, *left_over):
             print(f"stale: {path.relative_to(ROOT)}; run python .ci/generate.py", file=sys.stderr)
@@ -46,16 +49,12 @@ def main(argv: list[str]) -> int:
 
 
 def _completions(tree: Command) -> dict[Path, str]:
-    return {
-        ROOT / "completions" / name: completion_scripts.script(shell, tree)
-        for shell, name in completion_scripts.FILES.items()
-    }
+    return {COMPLETIONS / name: completion_scripts.script(name, tree) for name in completion_scripts.MAKERS}
 
 
 def _pages(tree: Command) -> dict[Path, str]:
-    folder = ROOT / "man"
-    pages = {folder / f"{_page_name(command)}.1": _page(command, tree) for command in (tree, *tree.commands)}
-    return {**pages, folder / "luma-exit-codes.7": _exit_codes_page()}
+    pages = {MAN / f"{_page_name(command)}.1": _page(command, tree) for command in (tree, *tree.commands)}
+    return {**pages, MAN / "luma-exit-codes.7": _exit_codes_page()}
 
 
 def _page_name(command: Command) -> str:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="the recipes are for 
 README = (ROOT / "README.md").read_text()
 BLOCKS = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", README, re.M | re.S)]
 ACTION = yaml.safe_load((ROOT / ".github" / "actions" / "luma" / "action.yml").read_text())
-HELP = re.search(r"(?m)^    - uses.*?(?=^\S)", help_topics.CI, re.S)
+HELP = re.search(r"(?m)^    - uses.*?(?=^\S)", help_topics.text("ci"), re.S)
 EDITS = [{"id": f"edit-{number}", "prompt": f"Heavy snow, take {number}", "video": "clip.mp4"} for number in range(5)]
 
 assert HELP is not None

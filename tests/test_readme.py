@@ -15,8 +15,8 @@ import pexpect
 import pytest
 import typer.main
 import yaml
+from command_tree import Command, read_tree
 
-from luma_cli.cli.command_tree import Command, read_tree
 from luma_cli.cli.help_topics import text
 from luma_cli.cli.main import app
 from luma_cli.errors import EXIT_CODES

@@ -112,7 +112,7 @@ def write_page(run: Run, rows: Sequence[Row], page: Path, name: str, *, copies: 
     if running := sum(not row.task.has_ended for row in rows):
         messages.note(f"{running} had not ended when last asked; luma wait brings the journal up to date")
     if name == STDOUT:
-        streams.emit_page(text)
+        streams.emit_document(text)
         return
     if copies is not None:
         copies.save()

@@ -158,14 +158,14 @@ def emit_file(path: Path) -> None:
         _copy(file)
 
 
-def emit_page(page: str) -> None:
-    """A document on stdout, for `report -o -`.
+def emit_document(text: str) -> None:
+    """A page or a script on stdout, each character as it is.
 
     Raises:
         FileError: stdout is closed or full.
         BrokenPipeError: the reader went away.
     """
-    _copy(io.BytesIO(page.encode()))
+    _copy(io.BytesIO(text.encode()))
 
 
 def _copy(file: BinaryIO) -> None:

@@ -12,18 +12,17 @@ import pexpect
 import pyte
 import pytest
 import typer.main
+from command_tree import read_tree
 
-from luma_cli.cli import completion_scripts, help_topics
-from luma_cli.cli.command_tree import read_tree
+from luma_cli.cli import help_topics
 from luma_cli.cli.main import COMMANDS, app
 from luma_cli.config.folders import state_folder
 from luma_cli.config.prompt_names import prompt_names
-from luma_cli.errors import UsageError
 from luma_cli.journal.recent_ids import recent_ids
 from luma_cli.sandbox import Sandbox
 from support.commands import CLIP, CLIP_URL, ROOT, Result
 
-FOLDER = ROOT / "completions"
+FOLDER = ROOT / "luma_cli" / "cli" / "completions"
 SHELLS = {
     "bash": (["--norc", "--noprofile", "-i"], f"PS1='$ '; source {FOLDER}/luma.bash"),
     "zsh": (["-f", "-i"], f"PS1='$ '; fpath=({FOLDER} $fpath); autoload -U compinit; compinit -u -D"),
@@ -150,13 +149,20 @@ def test_words_come_before_options_and_options_behind_a_dash(terminal: Terminal)
     assert terminal.see("--verbose", "--help").count("--verbose") == 1
 
 
-@pytest.mark.parametrize("shell", completion_scripts.FILES)
-def test_a_script_names_every_command_and_every_long_option(shell: str) -> None:
-    text = completion_scripts.script(shell, TREE)
-    assert [name for name in COMMANDS if name not in text] == []
+@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.iterdir()))
+def test_a_script_names_every_command_and_every_long_option(name: str) -> None:
+    text = (FOLDER / name).read_text()
+    assert [command for command in COMMANDS if command not in text] == []
     flags = {flag for command in TREE.walk() for option in command.options for flag in option.flags if len(flag) > 2}
-    plain = text if shell != "fish" else text.replace(" -l ", " --")
+    plain = text if name != "luma.fish" else text.replace(" -l ", " --")
     assert [flag for flag in flags if flag not in plain and flag.strip("-") not in plain] == []
+
+
+@pytest.mark.parametrize(
+    ("shell", "name"), [("bash", "luma.bash"), ("zsh", "_luma"), ("fish", "luma.fish"), ("powershell", "luma.ps1")]
+)
+def test_the_command_prints_the_script_as_it_is(luma: Callable[..., Result], shell: str, name: str) -> None:
+    assert luma("completion", shell).out == (FOLDER / name).read_text()
 
 
 @pytest.mark.parametrize("name", ["st#ate", "st?ate", "st%41ate"])
@@ -169,9 +175,10 @@ def test_a_tab_reads_a_journal_in_a_folder_of_any_name(
     assert recent_ids(state_folder()) == ["@last", task_id]
 
 
-def test_another_shell_is_refused() -> None:
-    with pytest.raises(UsageError, match="no completion for"):
-        completion_scripts.script("tcsh", TREE)
+def test_another_shell_is_refused(luma: Callable[..., Result]) -> None:
+    done = luma("completion", "tcsh")
+    assert (done.code, done.out) == (2, "")
+    assert "no completion for 'tcsh'" in done.err
 
 
 def test_the_script_for_powershell_is_read_by_it() -> None:

@@ -14,8 +14,8 @@ from types import ModuleType
 
 import pytest
 import typer.main
+from command_tree import Command, read_tree
 
-from luma_cli.cli.command_tree import Command, read_tree
 from luma_cli.cli.main import COMMANDS, app
 from luma_cli.errors import EXIT_CODES
 from luma_cli.sandbox import Sandbox
@@ -90,8 +90,9 @@ def test_every_page_and_completion_is_in_the_wheel_under_share() -> None:
     pages = {f"man/{page.name}": f"share/man/man{page.suffix[1:]}/{page.name}" for page in MAN.glob("*")}
     assert {name: place for name, place in shared.items() if name.startswith("man/")} == pages
     # PowerShell has no folder of its own for completions.
-    scripts = {f"completions/{path.name}" for path in (ROOT / "completions").glob("*")} - {"completions/luma.ps1"}
-    assert {name for name in shared if name.startswith("completions/")} == scripts
+    folder = ROOT / "luma_cli" / "cli" / "completions"
+    scripts = {str(path.relative_to(ROOT)) for path in folder.glob("*")} - {"luma_cli/cli/completions/luma.ps1"}
+    assert {name for name in shared if not name.startswith("man/")} == scripts
 
 
 def test_every_command_has_a_page() -> None:

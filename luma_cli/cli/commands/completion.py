@@ -12,7 +12,6 @@ app = typer.Typer(**options.STYLE)
 @app.command()
 @options.common
 def completion(
-    context: typer.Context,
     shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish|powershell", help="Your shell.")],
 ) -> None:
     """Print a completion script.
@@ -26,12 +25,16 @@ def completion(
     Exit codes: 0 2
     (luma help exit-codes)
     """
-    from luma_cli.cli import command_tree, completion_scripts
+    from importlib import resources
+
+    from luma_cli.errors import UsageError
     from luma_cli.output import streams
 
-    script = completion_scripts.script(shell, command_tree.read_tree(context.find_root().command))
+    files = {"bash": "luma.bash", "zsh": "_luma", "fish": "luma.fish", "powershell": "luma.ps1"}
+    if shell not in files:
+        raise UsageError(f"no completion for {shell[:40]!a}", hint=f"shells: {' '.join(files)}")
+    script = resources.files("luma_cli.cli").joinpath("completions", files[shell]).read_text("utf-8")
     if streams.wants_json():
         streams.emit_json({"shell": shell, "script": script})
-        return
-    for line in script.splitlines():
-        streams.emit(line)
+    else:
+        streams.emit_document(script)

@@ -14,9 +14,7 @@ app = typer.Typer(**options.STYLE)
 def help(  # noqa: A001  the command's name
     topic: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[COMMAND|environment|exit-codes|json|ci|prompts|models|sandbox]", help="What to explain."
-        ),
+        typer.Argument(metavar="[COMMAND|environment|exit-codes|json|ci|prompts|models]", help="What to explain."),
     ] = None,
 ) -> None:
     """Explain a command, exit codes, prompts, models, CI and more.

@@ -15,6 +15,7 @@ LumaError            1   anything not named below
 └ Interrupted      128+  a signal ended us; the tasks go on
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -189,3 +190,10 @@ EXIT_CODES = (
 def reason(error: OSError) -> str:
     """The system's own words for what failed, without paths and numbers."""
     return (error.strerror or "input/output error").lower()
+
+
+def nearest(word: str, known: Iterable[str], likeness: float = 0.5) -> str | None:
+    """The known word that was probably meant, for a hint."""
+    import difflib  # costs a millisecond, and only a mistake pays it
+
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=likeness)), None)

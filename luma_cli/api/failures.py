@@ -5,56 +5,30 @@ for copyright or a public figure is refused for ever (seen by users of the platf
 """
 
 import re
-from enum import StrEnum
 
 from luma_cli.api.task import Task
 
-
-class Failure(StrEnum):
-    """The classes that differ in what to do next."""
-
-    CONTENT = "content"
-    COPYRIGHT = "copyright"
-    UPSTREAM = "upstream"
-    UNKNOWN = "unknown"
-
+_COPYRIGHT = "use another clip or prompt: what is refused for copyright or a public figure is always refused"
+_CONTENT = "change the prompt or the clip: the service's content check refused it"
+_UPSTREAM = "the same edit once more is reasonable: luma redo {task_id}"
+_UNKNOWN = "change the prompt or the clip; https://kie.ai/logs may say more"
 
 # In this order: "copyrighted content" is about copyright.
-_WORDS = (
-    (
-        Failure.COPYRIGHT,
-        r"copyright|trademark|intellectual property|public figure|prominent (person|people)|celebrit|likeness"
-        r"|real (person|people)|third[- ]party (content|rights)",
-    ),
-    (
-        Failure.CONTENT,
-        r"moderat|content polic|usage polic|polic(y|ies) violat|violat\w* .{0,40}(polic|guideline|terms)|guideline"
-        r"|nsfw|sensitive|unsafe|safety|inappropriate|prohibited|sexual|nudity|violen|flagged|harmful|content filter",
-    ),
-    (
-        Failure.UPSTREAM,
-        r"internal|upstream|time[ds]?[- ]?out|server (error|is busy)|overload|unavailable|busy|network|temporar"
-        r"|try again|retry|no (result|response|answer)|capacity|exception",
-    ),
-)
-_UPSTREAM_CODES = (408, 500, 502, 503, 504, 550)
-
-HINTS = {
-    Failure.CONTENT: "change the prompt or the clip: the service's content check refused it",
-    Failure.COPYRIGHT: "use another clip or prompt: what is refused for copyright or a public figure is always refused",
-    Failure.UPSTREAM: "the same edit once more is reasonable: luma redo {task_id}",
-    Failure.UNKNOWN: "change the prompt or the clip; https://kie.ai/logs may say more",
+_WORDS = {
+    r"copyright|trademark|intellectual property|public figure|prominent (person|people)|celebrit|likeness"
+    r"|real (person|people)|third[- ]party (content|rights)": _COPYRIGHT,
+    r"moderat|content polic|usage polic|polic(y|ies) violat|violat\w* .{0,40}(polic|guideline|terms)|guideline"
+    r"|nsfw|sensitive|unsafe|safety|inappropriate|prohibited|sexual|nudity|violen|flagged|harmful"
+    r"|content filter": _CONTENT,
+    r"internal|upstream|time[ds]?[- ]?out|server (error|is busy)|overload|unavailable|busy|network|temporar"
+    r"|try again|retry|no (result|response|answer)|capacity|exception": _UPSTREAM,
 }
-
-
-def failure_of(code: int | str | None, message: str | None) -> Failure:
-    """The class of a failure, from the words of the service first and from its code second."""
-    for failure, words in _WORDS:
-        if re.search(words, message or "", re.IGNORECASE):
-            return failure
-    return Failure.UPSTREAM if code in _UPSTREAM_CODES else Failure.UNKNOWN
+_UPSTREAM_CODES = (408, 500, 502, 503, 504, 550)
 
 
 def failure_hint(task: Task) -> str:
-    """What to do about a failed task."""
-    return HINTS[failure_of(task.error_code, task.error_message)].format(task_id=task.task_id)
+    """What to do about a failed task, from the words of the service first and from its code second."""
+    otherwise = _UPSTREAM if task.error_code in _UPSTREAM_CODES else _UNKNOWN
+    said = task.error_message or ""
+    hint = next((hint for words, hint in _WORDS.items() if re.search(words, said, re.IGNORECASE)), otherwise)
+    return hint.format(task_id=task.task_id)

@@ -1,17 +1,17 @@
-"""What differs between kie.ai's edit models, as data: one row each.
+"""What differs between kie.ai's edit models, as data: one row each in `models.json`, whose fields these classes name.
 
-A model of a known family is one row in `MODELS` and one file in `sandbox/catalogue/`.
+A model of a known family is one row there and one file in `sandbox/catalogue/`.
 
 Sources: vendor's OpenAPI pages (2026-08-19) and public clients of the platform (March to October 2026).
 """
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from luma_cli.api.options import Option, Value, same_name
-from luma_cli.errors import UsageError
+from luma_cli.errors import UsageError, nearest
 
 MIN_SECONDS = 1.0  # of a clip for which the vendor documents none
 
@@ -20,7 +20,7 @@ class Limits(NamedTuple):
     """What a model takes. Seconds, bytes and pixels; None if nothing is documented.
 
     `doubtful_bytes`: above it a link may fail upstream. `languages`: the prompt's, as ISO 639-1 codes. `min_side` is
-    that of the shorter side, `max_side` that of the longer one.
+    that of the shorter side, `max_side` that of the longer one. Of a longer clip aleph uses only the first 5 s.
     """
 
     max_seconds: float
@@ -37,13 +37,9 @@ class Limits(NamedTuple):
 
 
 # Source: vendor page "Get Luma Modify Details": 4 means the video was made and only the callback failed.
-_FLAGS: Mapping[int | str, str] = {
-    0: "generating",
-    1: "succeeded",
-    2: "create_failed",
-    3: "generate_failed",
-    4: "succeeded",
-}
+_FLAGS: Mapping[int | str, str] = dict(
+    enumerate(("generating", "succeeded", "create_failed", "generate_failed", "succeeded"))
+)
 
 
 class Family(NamedTuple):
@@ -52,7 +48,8 @@ class Family(NamedTuple):
     Paths into a record are written with dots and lead through JSON that stands inside of text (`resultJson` and
     `paramJson` are such texts); of several the first that holds something counts. `states` are names of
     `task.State` for what stands in `state`. With `fails_by_error` an error code or message is a failure, whatever the
-    state says. `inputs` is the member of the request that holds prompt, clip and settings; "" is the request itself.
+    state says: one of aleph may keep flag 0 (seen by a client). `inputs` is the member of the request that holds
+    prompt, clip and settings; "" is the request itself.
     """
 
     submit_path: str
@@ -78,7 +75,8 @@ class Model(NamedTuple):
     """One edit model: the name that users type, and what the service wants for it.
 
     `fixed` are the parts of a request that are always the same. `watermark_fields` take a text; if there are none, a
-    watermark is only on or off by `--set`, or not offered. `has_sound`: its results may bring sound of their own.
+    watermark is only on or off by `--set`, or not offered. Of luma's two the vendor's page documents one and its
+    records echo the other: both are sent. `has_sound`: its results may bring sound of their own.
     """
 
     name: str
@@ -101,117 +99,29 @@ class Model(NamedTuple):
         return "switch" if any(option.name == "watermark" for option in self.options) else "none"
 
 
-_MODIFY = Family(
-    submit_path="/api/v1/modify/generate",
-    record_path="/api/v1/modify/record-info",
-    results=("response.resultUrls",),
-    sources=("response.originUrls",),
-)
-# A failure may keep flag 0 and set only code or message (seen by a client).
-_ALEPH = Family(
-    submit_path="/api/v1/aleph/generate",
-    record_path="/api/v1/aleph/record-info",
-    results=("response.resultVideoUrl", "response.resultUrls"),
-    fails_by_error=True,
-)
-_JOBS = Family(
-    submit_path="/api/v1/jobs/createTask",
-    record_path="/api/v1/jobs/recordInfo",
-    results=("resultJson.resultUrls",),
-    inputs="input",
-    state="state",
-    states={
-        "waiting": "generating",
-        "queuing": "generating",
-        "generating": "generating",
-        "success": "succeeded",
-        "fail": "generate_failed",
-    },
-    echoes=("param.input", "param"),
-    error_code="failCode",
-    error_message="failMsg",
-)
+def _load() -> dict[str, Model]:
+    text = Path(__file__).with_name("models.json").read_text("utf-8")
+    table = json.loads(text, object_hook=_with_tuples)
+    families = {name: Family(**row) for name, row in table["families"].items()}
+    return {
+        name: Model(
+            name,
+            row.pop("title"),
+            families[row.pop("family")],
+            Limits(**row.pop("limits")),
+            options=tuple(Option(**option) for option in row.pop("options", ())),
+            **row,
+        )
+        for name, row in table["models"].items()
+    }
 
-_SEED = Option("seed", "int", ranges=((0, 2**31 - 1),))
-_RESOLUTION = Option("resolution", "choice", choices=("720p", "1080p"))
-_AUDIO = Option("audio_setting", "choice", choices=("auto", "origin"))
 
-LUMA = Model(
-    "luma",
-    "Luma Modify Video",
-    _MODIFY,
-    Limits(max_seconds=10.0, languages=("en",)),
-    # The vendor's page documents one spelling and its records echo the other: both are sent, with the same value.
-    watermark_fields=("watermark", "waterMark"),
-)
-MODELS = {
-    model.name: model
-    for model in (
-        LUMA,
-        Model(
-            "aleph",
-            "Runway Aleph",
-            _ALEPH,
-            Limits(max_seconds=5.0),  # it uses only the first 5 s of a clip
-            watermark_fields=("waterMark",),
-            options=(
-                Option("aspectRatio", "choice", choices=("16:9", "9:16", "4:3", "3:4", "1:1", "21:9")),
-                Option("seed", "int"),
-                Option("referenceImage", "link"),
-                Option("uploadCn", "bool"),
-            ),
-        ),
-        Model(
-            "wan-2.7-edit",
-            "Wan 2.7 Video Edit",
-            _JOBS,
-            Limits(
-                max_seconds=10.0,
-                min_seconds=2.0,
-                max_link_bytes=100 * 10**6,
-                doubtful_bytes=None,
-                min_side=240,
-                max_side=4096,
-                max_prompt=5000,
-                languages=("en", "zh"),
-            ),
-            clip_field="video_url",
-            fixed={"model": "wan/2-7-videoedit"},
-            options=(
-                Option("negative_prompt", "text"),
-                Option("reference_image", "link"),
-                _RESOLUTION,
-                Option("aspect_ratio", "ratio"),
-                Option("duration", "int", ranges=((0, 0), (2, 10))),
-                _AUDIO,
-                Option("prompt_extend", "bool"),
-                Option("watermark", "bool"),
-                _SEED,
-            ),
-            has_sound=True,
-        ),
-        Model(
-            "happyhorse",
-            "HappyHorse Video Edit",
-            _JOBS,
-            Limits(
-                max_seconds=60.0,
-                min_seconds=3.0,
-                max_link_bytes=100 * 10**6,
-                doubtful_bytes=None,
-                min_side=320,
-                max_side=2160,
-                min_frame_rate=8.0,
-            ),
-            clip_field="video_url",
-            fixed={"model": "happyhorse/video-edit"},
-            # The spelling of the list is not documented: it is sent only if somebody names it.
-            options=(Option("reference_image", "links", max_items=5), _RESOLUTION, _AUDIO, _SEED),
-            has_sound=True,
-            is_priced_per_second=True,
-        ),
-    )
-}
+def _with_tuples(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+
+
+MODELS = _load()
+LUMA = MODELS["luma"]
 
 
 def find_model(name: str) -> Model:
@@ -223,8 +133,8 @@ def find_model(name: str) -> Model:
     wanted = name.strip().lower()
     if wanted in MODELS:
         return MODELS[wanted]
-    near = difflib.get_close_matches(wanted, MODELS, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}? See luma help models" if near else f"the models are {', '.join(MODELS)}"
+    near = nearest(wanted, MODELS, likeness=0.4)
+    hint = f"did you mean {near}? See luma help models" if near else f"the models are {', '.join(MODELS)}"
     raise UsageError(f"there is no model {name[:60]!a}", hint=hint)
 
 
@@ -293,24 +203,6 @@ def check_watermark(model: Model, watermark: str | None) -> None:
     raise UsageError(f"{model.name} puts no watermark into its results", hint="leave --watermark out")
 
 
-class ModelDescription(NamedTuple):
-    """A row of `luma help models`: plain facts in words."""
-
-    name: str
-    title: str
-    clip: str
-    prompt: str
-    watermark: str
-    sound: str
-    price: str
-    options: tuple[tuple[str, str], ...]
-
-
-def describe_models() -> tuple[ModelDescription, ...]:
-    """The table of models in words, the default one first."""
-    return tuple(_describe(model) for model in MODELS.values())
-
-
 def describe_clip(limits: Limits) -> str:
     """What a clip may be, in a few words."""
     facts = [f"{limits.min_seconds:g} to {limits.max_seconds:g} s", f"up to {limits.max_link_bytes // 10**6} MB"]
@@ -323,22 +215,21 @@ def describe_clip(limits: Limits) -> str:
     return ", ".join(facts)
 
 
-def _describe(model: Model) -> ModelDescription:
-    limits = model.limits
+def describe(model: Model) -> dict[str, str]:
+    """What a model takes and gives, each fact in a few words."""
     names = {"en": "English", "zh": "Chinese"}
-    prompt = [" or ".join(names[language] for language in limits.languages)] if limits.languages else []
-    if limits.max_prompt is not None:
-        prompt.append(f"up to {limits.max_prompt} characters")
-    return ModelDescription(
-        name=model.name,
-        title=model.title,
-        clip=describe_clip(limits),
-        prompt=", ".join(prompt) or "no documented limit",
-        watermark={"text": "--watermark TEXT", "switch": "--set watermark=true", "none": "none"}[model.watermark],
-        sound="may bring its own (--set audio_setting)" if model.has_sound else "none, --audio keep adds the source's",
-        price="per second" if model.is_priced_per_second else "per edit",
-        options=tuple((option.name, option.values) for option in model.options),
-    )
+    prompt = [" or ".join(names[language] for language in model.limits.languages)] if model.limits.languages else []
+    if model.limits.max_prompt is not None:
+        prompt.append(f"up to {model.limits.max_prompt} characters")
+    return {
+        "clip": describe_clip(model.limits),
+        "prompt": ", ".join(prompt) or "no documented limit",
+        "watermark": {"text": "--watermark TEXT", "switch": "--set watermark=true", "none": "none"}[model.watermark],
+        "sound": "may bring its own (--set audio_setting)"
+        if model.has_sound
+        else "none, --audio keep adds the source's",
+        "price": "per second" if model.is_priced_per_second else "per edit",
+    }
 
 
 def _find_option(model: Model, name: str) -> Option:
@@ -348,9 +239,8 @@ def _find_option(model: Model, name: str) -> Option:
         return known[wanted]
     if (own := _own_options(model).get(wanted)) is not None:
         raise UsageError(f"{name.strip()} cannot be set: it has an option of its own", hint=f"use {own}")
-    near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
-    if near:
-        hint = f"did you mean {known[near[0]].name}?"
+    if near := nearest(wanted, known):
+        hint = f"did you mean {known[near].name}?"
     elif known:
         hint = f"it knows {', '.join(option.name for option in model.options)}"
     else:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -15,12 +14,13 @@ MAX_TEXT = 5000
 
 _SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _RATIO = r"[1-9][0-9]{0,3}:[1-9][0-9]{0,3}"
+_UNUSABLE = "[\0\ud800-\udfff]"
 
 
 class Option(NamedTuple):
     """One setting as the vendor spells it. `kind` is one of int, bool, choice, ratio, link, links and text.
 
-    `ranges` are the inclusive ranges of an int, `max_items` bounds a list and `max_text` a text.
+    `ranges` are the inclusive ranges of an int, `max_items` bounds a list.
     """
 
     name: str
@@ -28,7 +28,6 @@ class Option(NamedTuple):
     choices: tuple[str, ...] = ()
     ranges: tuple[tuple[int, int], ...] = ()
     max_items: int = 1
-    max_text: int = MAX_TEXT
 
     @property
     def values(self) -> str:
@@ -37,11 +36,8 @@ class Option(NamedTuple):
             return " | ".join(self.choices)
         if self.ranges:
             return " or ".join(str(low) if low == high else f"{low} to {high}" for low, high in self.ranges)
-        if self.kind == "links":
-            return f"up to {self.max_items} links"
-        return {"int": "a whole number", "bool": "true | false", "ratio": "W:H", "link": "a link"}.get(
-            self.kind, "text"
-        )
+        words = {"int": "a whole number", "bool": "true | false", "ratio": "W:H", "link": "a link", "text": "text"}
+        return words.get(self.kind) or f"up to {self.max_items} links"
 
     def parse(self, value: object) -> Value:
         """The value as the service wants it, from what a person typed or a batch row's object holds.
@@ -49,11 +45,38 @@ class Option(NamedTuple):
         Raises:
             UsageError: it may not be that.
         """
-        try:
-            return _PARSERS[self.kind](self, value)
-        except ValueError:
-            shown = json.dumps(value, default=str)[:60] if not isinstance(value, str) else ascii(value[:60])
-            raise UsageError(f"{self.name} cannot be {shown}", hint=f"{self.name} is {self.values}") from None
+        typed = value.strip() if isinstance(value, str) else ""
+        parsed: Value | None = None
+        match self.kind:
+            case "int":
+                parsed = self._number(int(typed) if re.fullmatch(r"-?[0-9]{1,15}", typed) else value)
+            case "bool":
+                parsed = value if isinstance(value, bool) else _SWITCHES.get(typed.lower())
+            case "choice":
+                parsed = next((choice for choice in self.choices if choice.lower() == typed.lower()), None)
+            case "ratio" if re.fullmatch(_RATIO, typed):
+                parsed = typed
+            case "link" if _is_usable(typed):
+                parsed = typed
+            case "links":
+                parsed = self._links(re.split(r",\s*(?=https?://)", typed) if typed else value)
+            case "text" if typed and len(typed) <= MAX_TEXT and not re.search(_UNUSABLE, typed):
+                parsed = typed
+        if parsed is not None:
+            return parsed
+        shown = json.dumps(value, default=str)[:60] if not isinstance(value, str) else ascii(value[:60])
+        raise UsageError(f"{self.name} cannot be {shown}", hint=f"{self.name} is {self.values}")
+
+    def _number(self, value: object) -> int | None:
+        if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 10**15:
+            return None
+        return value if not self.ranges or any(low <= value <= high for low, high in self.ranges) else None
+
+    def _links(self, value: object) -> list[str] | None:
+        """A list, or links with commas between them; a comma inside a link is part of it."""
+        links = [link.strip() for link in value if isinstance(link, str)] if isinstance(value, list) else []
+        is_whole = isinstance(value, list) and len(links) == len(value) and all(map(_is_usable, links))
+        return links if is_whole and 1 <= len(links) <= self.max_items else None
 
 
 def same_name(name: str) -> str:
@@ -66,76 +89,5 @@ def split_settings(text: str) -> list[str]:
     return [part for part in re.split(r";\s*(?=[A-Za-z][A-Za-z0-9_-]*=|$)", text.strip()) if part.strip()]
 
 
-def _parse_int(option: Option, value: object) -> Value:
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,15}", value.strip()):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 10**15:
-        raise ValueError
-    if option.ranges and not any(low <= value <= high for low, high in option.ranges):
-        raise ValueError
-    return value
-
-
-def _parse_bool(_option: Option, value: object) -> Value:
-    if isinstance(value, bool):
-        return value
-    if not isinstance(value, str) or value.strip().lower() not in _SWITCHES:
-        raise ValueError
-    return _SWITCHES[value.strip().lower()]
-
-
-def _parse_choice(option: Option, value: object) -> Value:
-    wanted = _text(value).lower()
-    for choice in option.choices:
-        if choice.lower() == wanted:
-            return choice
-    raise ValueError
-
-
-def _parse_ratio(_option: Option, value: object) -> Value:
-    if not re.fullmatch(_RATIO, _text(value)):
-        raise ValueError
-    return _text(value)
-
-
-def _parse_link(_option: Option, value: object) -> Value:
-    link = _text(value)
-    if not is_link(link) or urlsplit(link).username is not None:
-        raise ValueError
-    return link
-
-
-def _parse_links(option: Option, value: object) -> Value:
-    """A list, or links with commas between them; a comma inside a link is part of it."""
-    links = re.split(r",\s*(?=https?://)", value.strip()) if isinstance(value, str) else value
-    if not isinstance(links, list) or not 1 <= len(links) <= option.max_items:
-        raise ValueError
-    return [str(_parse_link(option, link)) for link in links]
-
-
-def _parse_text(option: Option, value: object) -> Value:
-    text = _text(value)
-    if len(text) > option.max_text or "\0" in text or not _is_encodable(text):
-        raise ValueError
-    return text
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError
-    return value.strip()
-
-
-def _is_encodable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-_PARSERS: Mapping[str, Callable[[Option, object], Value]] = {
-    "int": _parse_int,
-    "bool": _parse_bool,
-    "choice": _parse_choice,
-    "ratio": _parse_ratio,
-    "link": _parse_link,
-    "links": _parse_links,
-    "text": _parse_text,
-}
+def _is_usable(link: str) -> bool:
+    return is_link(link) and urlsplit(link).username is None

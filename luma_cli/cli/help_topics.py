@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib import resources
 
-from luma_cli.api.models import ModelDescription, describe_models
+from luma_cli.api.models import MODELS, Model, describe
 from luma_cli.api.task import DEFAULT_MODEL
 from luma_cli.errors import EXIT_CODES, UsageError
 from luma_cli.output.schema import schema
@@ -72,18 +72,17 @@ def _models() -> str:
         (
             "A model is chosen with --model NAME, the setting `model` or LUMA_MODEL. The same commands, journal,",
             "checks and promises hold for all of them. --set NAME=VALUE sets what is the model's own.",
-            *(line for model in describe_models() for line in ("", *_model(model))),
+            *(line for model in MODELS.values() for line in ("", *_model(model))),
         )
     )
 
 
-def _model(model: ModelDescription) -> list[str]:
+def _model(model: Model) -> list[str]:
     """A model's block: what it takes, and what can be set."""
-    facts = {"clip": model.clip, "prompt": model.prompt, "watermark": model.watermark, "sound": model.sound}
     default = " (the default)" if model.name == DEFAULT_MODEL else ""
     lines = [f"{model.name}  {model.title}{default}"]
-    lines += [f"    {name:<10} {fact}" for name, fact in {**facts, "price": model.price}.items()]
-    return lines + [f"    --set {name}={values}" for name, values in model.options]
+    lines += [f"    {name:<10} {fact}" for name, fact in describe(model).items()]
+    return lines + [f"    --set {option.name}={option.values}" for option in model.options]
 
 
 def _written(name: str) -> str:

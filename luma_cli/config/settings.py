@@ -3,7 +3,6 @@
 Precedence: option, environment, file, default. An empty environment variable counts as unset.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from luma_cli.config.addresses import ca_bundle, parse_service_url
 from luma_cli.config.environment import expand_home, is_on, parse_switch, variable
 from luma_cli.config.times import format_duration, parse_duration
 from luma_cli.config.toml_files import edit_toml, line_of, load_toml
-from luma_cli.errors import FileError, LumaError, UsageError
+from luma_cli.errors import FileError, LumaError, UsageError, nearest
 
 # Sources: vendor page "Get Luma Modify Details" (API host), its File Upload API examples (upload host).
 DEFAULTS = {
@@ -105,8 +104,8 @@ class Settings(NamedTuple):
             return self.prompts[name]
         if not re.fullmatch(_PROMPT_NAME, name):
             raise UsageError(f"{typed[:40]!a} does not name a prompt", hint="a plain @ at the start is written @@")
-        near = difflib.get_close_matches(name, self.prompts, n=1, cutoff=0.5)
-        hint = f"did you mean @{near[0]}?" if near else f'luma config set {PROMPT}{name} "…"; a plain @ is written @@'
+        near = nearest(name, self.prompts)
+        hint = f"did you mean @{near}?" if near else f'luma config set {PROMPT}{name} "…"; a plain @ is written @@'
         raise UsageError(f"no prompt is kept as {name!a}", hint=hint)
 
 
@@ -189,8 +188,8 @@ def known_key(key: str) -> None:
             f"{key[:60]!a} does not name a prompt", hint="write it like prompt.snow: letters, digits, - and _"
         )
     known = (*KEYS, *SECRETS, f"{PROMPT}NAME")
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"keys: {' '.join(known)}"
+    near = nearest(key, known)
+    hint = f"did you mean {near}?" if near else f"keys: {' '.join(known)}"
     raise UsageError(f"unknown setting {key[:60]!a}", hint=hint)
 
 

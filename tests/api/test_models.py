@@ -13,7 +13,7 @@ from luma_cli.api.models import (
     canonical_options,
     check_options,
     check_watermark,
-    describe_models,
+    describe,
     find_model,
     parse_options,
 )
@@ -177,9 +177,8 @@ def test_a_text_as_watermark_is_taken_if_a_model_has_one(model: Model) -> None:
 
 
 def test_each_model_is_described_with_its_settings() -> None:
-    rows = {row.name: row for row in describe_models()}
-    assert list(rows) == list(MODELS)
-    assert rows["luma"].clip == "1 to 10 s, up to 500 MB, 100 MB as a local file"
-    assert rows["wan-2.7-edit"].prompt == "English or Chinese, up to 5000 characters"
-    assert ("duration", "0 or 2 to 10") in rows["wan-2.7-edit"].options
-    assert (rows["luma"].price, rows["happyhorse"].price) == ("per edit", "per second")
+    rows = {name: describe(model) for name, model in MODELS.items()}
+    assert rows["luma"]["clip"] == "1 to 10 s, up to 500 MB, 100 MB as a local file"
+    assert rows["wan-2.7-edit"]["prompt"] == "English or Chinese, up to 5000 characters"
+    assert ("duration", "0 or 2 to 10") in [(option.name, option.values) for option in WAN.options]
+    assert (rows["luma"]["price"], rows["happyhorse"]["price"]) == ("per edit", "per second")

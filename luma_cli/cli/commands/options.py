@@ -1,6 +1,5 @@
 """What several commands share: option types, the options that every command takes, and the run they build."""
 
-import difflib
 import functools
 import inspect
 import math
@@ -23,7 +22,7 @@ from luma_cli.api.redaction import scrub_links
 from luma_cli.config import settings
 from luma_cli.config.environment import expand_home, variable
 from luma_cli.config.times import parse_duration
-from luma_cli.errors import FileError, LumaError, UsageError
+from luma_cli.errors import FileError, LumaError, UsageError, nearest
 from luma_cli.output import messages, streams
 from luma_cli.video.trim_range import Trim, parse_trim
 
@@ -239,14 +238,13 @@ def check_command(word: str, known: Iterable[str]) -> None:
     if word in known:
         return
     if "modify" in known and (is_clip(word) or word in SYNONYMS):
-        near = [SYNONYMS.get(word, f"luma modify {shlex.quote(scrub_links(word))}")]
+        near: str | None = SYNONYMS.get(word, f"luma modify {shlex.quote(scrub_links(word))}")
     elif "show" in known and re.fullmatch("@[a-z0-9]+|[0-9a-f]{6,}", word):
-        near = [f"luma tasks show {word}"]
+        near = f"luma tasks show {word}"
     else:
-        near = difflib.get_close_matches(word, known, n=1)
-    raise UsageError(
-        f"no command {word[:40]!a}", hint=f"did you mean {near[0]}?" if near else f"commands: {' '.join(known)}"
-    )
+        near = nearest(word, known, likeness=0.6)
+    hint = f"did you mean {near}?" if near else f"commands: {' '.join(known)}"
+    raise UsageError(f"no command {word[:40]!a}", hint=hint)
 
 
 def is_clip(word: str) -> bool:

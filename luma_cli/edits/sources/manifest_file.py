@@ -1,14 +1,13 @@
 """The text of a batch file, JSONL or CSV in any dialect, as rows of names and values."""
 
 import csv
-import difflib
 import io
 import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from luma_cli.errors import UsageError
+from luma_cli.errors import UsageError, nearest
 
 NEEDED = ("prompt", "video")
 COLUMNS = (*NEEDED, "watermark", "output", "id", "takes", "trim", "audio", "match", "fit", "split", "model", "set")
@@ -204,8 +203,7 @@ def nearest_column(name: str) -> str | None:
     stem = re.sub(_SUFFIX, "", plain)
     beginning = [column for column in COLUMNS if len(plain) > 2 and column.startswith(plain)]
     near = [column for column in COLUMNS if column in (plain, stem)] or beginning
-    near = near or difflib.get_close_matches(plain, COLUMNS, 1, LIKENESS)
-    return near[0] if near else None
+    return near[0] if near else nearest(plain, COLUMNS, LIKENESS)
 
 
 def unknown_column(name: str, near: str) -> BadRow:

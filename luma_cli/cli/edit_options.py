@@ -11,7 +11,7 @@ from luma_cli.cli.commands import options
 if TYPE_CHECKING:
     from luma_cli.callbacks.wake import CallbackServer
     from luma_cli.edits.request import Asked, EditRequest
-    from luma_cli.edits.run import Plan, Run
+    from luma_cli.edits.run import Finishing, Plan, Run
 
 
 class EditOptions(NamedTuple):
@@ -70,25 +70,13 @@ class EditOptions(NamedTuple):
             UsageError: the options do not fit together. Nothing was sent.
         """
         from luma_cli.api.models import find_model
-        from luma_cli.callbacks.wake import open_server, pace
+        from luma_cli.callbacks.wake import open_server
         from luma_cli.edits.request import Asked
         from luma_cli.output.questions import ask_prompts
 
         server = open_server(run, self.listen, self.public_url, self.callback_url)
         finishing = options.parse_finishing(run, self.audio, self.match, self.as_delivered)
-        plan = options.make_plan(
-            run,
-            interval=pace(self.listen, self.interval),
-            timeout=self.timeout,
-            output=self.output,
-            overwrite=self.force,
-            waits=self.waits,
-            paid=True,
-            finishing=finishing,
-            max_credits=self.max_credits,
-            writes_recipe=self.recipe or run.settings.recipe,
-            keeps_pieces=self.keep_pieces,
-        )
+        plan = self._plan(run, finishing)
         is_asked = needs_prompt or self.prompts or self.prompt_file
         prompts = ask_prompts(self.prompts, self.prompt_file, run.settings.prompt) if is_asked else []
         options.check_key(self.idempotency_key)
@@ -109,14 +97,32 @@ class EditOptions(NamedTuple):
         )
         return plan, server, asked
 
+    def _plan(self, run: "Run", finishing: "Finishing") -> "Plan":
+        from luma_cli.callbacks.wake import pace
+
+        return options.make_plan(
+            run,
+            interval=pace(self.listen, self.interval),
+            timeout=self.timeout,
+            output=self.output,
+            overwrite=self.force,
+            waits=self.waits,
+            paid=True,
+            finishing=finishing,
+            max_credits=self.max_credits,
+            writes_recipe=self.recipe or run.settings.recipe,
+            keeps_pieces=self.keep_pieces,
+            skips_checks=self.no_check,
+            is_strict=self.strict,
+        )
+
     def carry_out(self, run: "Run", plan: "Plan", server: "CallbackServer", requests: "Sequence[EditRequest]") -> None:
         """Check the requests, submit them and see them through, or with --dry-run only show them."""
         from luma_cli.callbacks.wake import see_through_with_callbacks
         from luma_cli.edits.sources.command_line import entries_for, make_ready, refuse_repeats
         from luma_cli.edits.sources.dry_run import show_requests
 
-        sends = not self.dry_run
-        requests = make_ready(run, plan, requests, skips_checks=self.no_check, is_strict=self.strict, makes=sends)
+        requests = make_ready(run, plan, requests, makes=not self.dry_run)
         if self.dry_run:
             show_requests(run, plan, requests)
             return

@@ -12,7 +12,7 @@ from luma_cli.edits.budget import Spending
 from luma_cli.edits.endings import Endings
 from luma_cli.edits.events import Checked, Note, Submitted
 from luma_cli.edits.poll import Close, Inbox, Later
-from luma_cli.edits.preflight import look_here, look_there, strictly, unfit
+from luma_cli.edits.preflight import error_of, judged, look_at_clip, look_at_texts
 from luma_cli.edits.refresh import claim_or_deny
 from luma_cli.edits.request import EditRequest, Entry, UploadKey
 from luma_cli.edits.run import RUN_AGAIN, Plan, Run
@@ -88,7 +88,9 @@ class Submitter:
         """
         assert entry.request is not None  # noqa: S101  what has no request has its task
         if not entry.is_checked and not self._plan.skips_checks:
-            self._refuse_unfit(entry, look_here(entry.request, is_local=self._run.client.is_local))
+            is_local = self._run.client.is_local
+            found = look_at_texts(entry.request, is_local=is_local) + look_at_clip(entry.request, is_local=is_local)
+            self._refuse_unfit(entry, found)
         self.queue.append(entry)
 
     def remove(self, entry: Entry) -> None:
@@ -178,7 +180,7 @@ class Submitter:
         assert request is not None  # noqa: S101
         if request.clip.path is None and not entry.is_checked and not self._plan.skips_checks:
             with run.client.file_session() as session:
-                self._refuse_unfit(entry, look_there(request, session, is_local=run.client.is_local))
+                self._refuse_unfit(entry, look_at_clip(request, is_local=run.client.is_local, session=session))
         entry.is_checked = True
         try:
             entry.task_id = self._record(entry, request)
@@ -264,13 +266,12 @@ class Submitter:
 
     def _refuse_unfit(self, entry: Entry, findings: Sequence[Finding]) -> None:
         """Raises UsageError if a finding is an error; reports them when they are warnings."""
-        found = [strictly(finding) if self._plan.is_strict else finding for finding in findings]
-        errors = [finding for finding in found if finding.level == ERROR]
+        found = judged(self._plan, findings)
         name = f"line {entry.line}" if entry.line else None
-        warnings = [finding._replace(video=name or finding.video) for finding in found if finding not in errors]
-        self._run.report(Checked(warnings))
-        if errors:
-            raise unfit(errors, errors)
+        self._run.report(Checked([it._replace(video=name or it.video) for it in found if it.level != ERROR]))
+        error = error_of(found)
+        if error is not None:
+            raise error
 
     def _take_refusal(self, entry: Entry, error: LumaError) -> None:
         """An entry could not be submitted: at a rate limit it waits, else it has failed."""

@@ -12,10 +12,7 @@ from luma_cli.config.settings import Settings
 from luma_cli.config.times import format_age
 from luma_cli.edits import save
 from luma_cli.edits.budget import describe_cost
-from luma_cli.edits.events import (
-    Note,
-    Warned,
-)
+from luma_cli.edits.events import Note, Warned
 from luma_cli.edits.preflight import preflight
 from luma_cli.edits.refresh import claim_own, join_by_pruned
 from luma_cli.edits.request import (
@@ -43,7 +40,7 @@ from luma_cli.video.ffmpeg import find_ffmpeg
 MAX_PROMPT_SHOWN = 40
 
 
-def prepare(run: Run, requests: Sequence[EditRequest], *, skips_checks: bool, is_strict: bool) -> list[EditRequest]:
+def prepare(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> list[EditRequest]:
     """The requests with what the checks found; one that has its task already is not looked at.
 
     Raises:
@@ -51,10 +48,10 @@ def prepare(run: Run, requests: Sequence[EditRequest], *, skips_checks: bool, is
     """
     run.results.count = len(requests)
     requests = [look_up(run, request) for request in requests]
-    if skips_checks:
+    if plan.skips_checks:
         return list(requests)
     fresh = [request for request in requests if not _is_submitted(run, request)]
-    checked = dict(zip(map(id, fresh), preflight(run, fresh, is_strict=is_strict), strict=True))
+    checked = dict(zip(map(id, fresh), preflight(run, plan, fresh), strict=True))
     return [checked.get(id(request), request) for request in requests]
 
 
@@ -88,9 +85,7 @@ def _is_text(name: str) -> bool:
     return re.search(r"[/\\]|\.\w+\Z", name) is None and not os.path.exists(name)
 
 
-def make_ready(
-    run: Run, plan: Plan, requests: Sequence[EditRequest], *, skips_checks: bool, is_strict: bool, makes: bool
-) -> list[EditRequest]:
+def make_ready(run: Run, plan: Plan, requests: Sequence[EditRequest], *, makes: bool) -> list[EditRequest]:
     """`prepare` and `check_targets`, and a word about a setting that the model does not know."""
     watermark = run.settings.watermark
     for model in {request.model.name: request.model for request in requests}.values():
@@ -100,7 +95,7 @@ def make_ready(
         find_ffmpeg(run.settings.ffmpeg, fit.NEEDS, option="--fit")
     if any(request.is_split for request in requests):
         check_split(run, plan, requests)
-    requests = prepare(run, requests, skips_checks=skips_checks, is_strict=is_strict)
+    requests = prepare(run, plan, requests)
     requests = [counted(run, plan.output, request) if request.is_split else request for request in requests]
     check_targets(run, plan, requests, makes=makes)
     return requests

@@ -5,19 +5,13 @@ from dataclasses import replace
 
 from luma_cli.api.payload import payload_of
 from luma_cli.api.task import Task
-from luma_cli.checks.findings import ERROR
 from luma_cli.edits.budget import Spending, describe_cost
-from luma_cli.edits.events import (
-    Failed,
-    Note,
-    Planned,
-    Prepared,
-)
-from luma_cli.edits.preflight import look_at_each, unfit
+from luma_cli.edits.events import Failed, Note, Planned, Prepared
+from luma_cli.edits.preflight import error_of, findings_of
 from luma_cli.edits.request import EditRequest, Entry
 from luma_cli.edits.run import Plan, Run
 from luma_cli.edits.sources.pieces import counted, pieces_made, show_cuts
-from luma_cli.errors import Finding, LumaError
+from luma_cli.errors import LumaError
 
 
 def show_requests(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None:
@@ -56,9 +50,11 @@ def show_entries(run: Run, plan: Plan, entries: Sequence[Entry]) -> None:
     requests = {row.entry_id: entry.request for row, entry in zip(planned, entries, strict=True) if entry.request}
     fresh = [row for row in planned if row.task is None and row.error is None]
     if not plan.skips_checks:
-        looked = look_at_each(run, [requests[row.entry_id] for row in fresh], is_strict=plan.is_strict)
-        checked = {row.entry_id: _judged(row, found) for row, found in zip(fresh, looked, strict=True)}
-        planned = [checked.get(row.entry_id, row) for row in planned]
+        found = findings_of(run, plan, [requests[row.entry_id] for row in fresh])
+        looked = {
+            row.entry_id: row._replace(findings=one, error=error_of(one)) for row, one in zip(fresh, found, strict=True)
+        }
+        planned = [looked.get(row.entry_id, row) for row in planned]
     spending = Spending(run, plan)
     new = []
     for row in planned:
@@ -99,11 +95,6 @@ def _planned_in_pieces(run: Run, entry: Entry, request: EditRequest, row: Planne
         return row._replace(task=made[-1])
     entry.request = replace(request, pieces=request.pieces - len(made))
     return row
-
-
-def _judged(row: Planned, findings: Sequence[Finding]) -> Planned:
-    errors = [finding for finding in findings if finding.level == ERROR]
-    return row._replace(findings=findings, error=unfit(errors, errors) if errors else None)
 
 
 def _summary(run: Run, plan: Plan, planned: Sequence[Planned], new: Sequence[EditRequest]) -> str:

@@ -199,6 +199,15 @@ def test_an_unfit_clip_does_not_cost_the_others(luma: Luma, sandbox: Sandbox) ->
     assert "luma: error: 1 of 3 did not succeed" in err
 
 
+@pytest.mark.parametrize("name", ["notes.mp4", "./notes.mp4", ".//notes.mp4"])
+def test_an_unfit_clip_is_refused_however_its_path_is_spelled(luma: Luma, sandbox: Sandbox, name: str) -> None:
+    Path("notes.mp4").write_text("not a video")
+
+    code, out, err = luma("modify", name, "-p", "Heavy snow falls")
+    assert (code, out, sandbox.requests) == (2, "", [])
+    assert "luma: error: not MP4, MOV or AVI but text\n" in err
+
+
 def test_a_dry_run_prints_the_request_and_sends_nothing(luma: Luma, sandbox: Sandbox) -> None:
     code, out, _ = luma("modify", CLIP, CLIP_URL, "-p", PROMPT, "-n", "--json")
 

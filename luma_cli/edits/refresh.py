@@ -118,9 +118,9 @@ def claim_or_deny(run: Run, row: Row, waited: float = 0.0) -> bool | None:
         witness = run.journal.seen_beside(row)
         is_ours = None if witness is None else _is_shown(run, witness.task.task_id, witness.task.model)
     if is_ours and witness is not None:
-        run.journal.claim_for_account(witness.number)
+        run.journal.accounts.claim(witness.number)
     elif is_ours is False:
-        run.journal.deny_for_account(row.number)
+        run.journal.accounts.deny(row.number)
     return is_ours
 
 
@@ -132,7 +132,7 @@ def join_by_pruned(run: Run, submission: Submission, model: str) -> None:
     """
     for task_id, account in run.journal.kept_by_others(submission):
         if run.client.patiently(functools.partial(_is_shown, run, task_id, model)):
-            run.journal.join_account(account)
+            run.journal.accounts.join(account)
             return
 
 
@@ -222,7 +222,7 @@ def unfinished(run: Run) -> list[str]:
 
 def missing(run: Run) -> list[str]:
     """The ids of this service's finished tasks that are not saved yet, the oldest first."""
-    rows = [row for row in run.journal.rows(state=State.SUCCEEDED) if run.journal.is_mine(row)]
+    rows = [row for row in run.journal.rows(states=[State.SUCCEEDED]) if run.journal.is_mine(row)]
     gone = sum(not all(map(_is_there, row.task.files)) for row in rows)
     if gone:
         run.report(Note(f"{gone} saved before are no longer at their path: luma download TASK saves one again"))

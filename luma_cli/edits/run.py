@@ -136,7 +136,7 @@ class Run(NamedTuple):
         Raises:
             KeyRejected: there is no key.
         """
-        return self._replace(journal=self.journal.for_account(self.journal.fingerprint(self.client.api_key)))
+        return self._replace(journal=self.journal.for_account(self.journal.accounts.fingerprint(self.client.api_key)))
 
     def fail(self, failed: Failed) -> None:
         """Count a failure and report it."""

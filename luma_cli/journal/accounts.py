@@ -4,25 +4,10 @@ import hashlib
 import hmac
 from typing import Any, NamedTuple
 
-from luma_cli.api.canonical import canonical_service
-from luma_cli.errors import LumaError
 from luma_cli.journal.database import Database
 
 # 64 bits: two keys of one user will not share them, and nobody finds a key by them.
 FINGERPRINT = 16
-
-
-def canonical(service: object) -> str:
-    """One text for all spellings of a service's address; what cannot be read stays as it is."""
-    text = service if isinstance(service, str) else ""
-    try:
-        return canonical_service(text)
-    except LumaError:
-        return text
-
-
-def fingerprint(api_key: str, salt: str) -> str:
-    return hmac.new(salt.encode(), api_key.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:FINGERPRINT]
 
 
 class Scope(NamedTuple):
@@ -81,33 +66,46 @@ _DENIED = "number IN (SELECT number FROM account_check WHERE fingerprint = :acco
 
 
 class Accounts:
-    """Which fingerprints are one account."""
+    """Which fingerprints are one account: that of our key, and whose tasks the service has shown to it or not."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, scope: Scope) -> None:
         self._db = database
+        self._account = scope.account
 
     def fingerprint(self, api_key: str) -> str:
+        """What stands for an API key in this journal."""
         [row] = self._db.query("SELECT value FROM meta WHERE name = 'salt'") or [{"value": ""}]
-        return fingerprint(api_key, row["value"])
+        key = api_key.encode("utf-8", "surrogateescape")
+        return hmac.new(row["value"].encode(), key, hashlib.sha256).hexdigest()[:FINGERPRINT]
 
-    def claim(self, number: int, account: str) -> None:
-        """The key of `account` can see the task of row `number`: so it is this account's."""
+    def claim(self, number: int) -> None:
+        """The service has shown the task of this row to our key: it is this account's, as all of its key are."""
+        if self._account is None:
+            return
         with self._db.transaction():
-            found = self._db.query("SELECT account FROM task WHERE number = ?", (number,))
-            if found and found[0]["account"] is None:
-                self._db.execute("UPDATE task SET account = ? WHERE number = ?", (account, number))
-            elif found and found[0]["account"] != account:
-                self.merge(found[0]["account"], account)
+            for found in self._db.query("SELECT account FROM task WHERE number = ?", (number,)):
+                if found["account"] is None:
+                    self._db.execute("UPDATE task SET account = ? WHERE number = ?", (self._account, number))
+                else:
+                    self._join(found["account"], self._account)
 
-    def deny(self, number: int, account: str) -> None:
-        """The service does not show that task to `account`; it is not asked again."""
-        with self._db.transaction():
-            self._db.execute(
-                "INSERT OR IGNORE INTO account_check SELECT number, ? FROM task WHERE number = ?", (account, number)
-            )
+    def deny(self, number: int) -> None:
+        """The service does not show it to our key; it is not asked again."""
+        if self._account is not None:
+            with self._db.transaction():
+                self._db.execute(
+                    "INSERT OR IGNORE INTO account_check SELECT number, ? FROM task WHERE number = ?",
+                    (self._account, number),
+                )
 
-    def merge(self, one: str, other: str) -> None:
-        """Two fingerprints are one account. In a transaction."""
+    def join(self, account: str) -> None:
+        """The service has shown a task of this fingerprint to our key."""
+        if self._account is not None:
+            with self._db.transaction():
+                self._join(account, self._account)
+
+    def _join(self, one: str, other: str) -> None:
+        """Two fingerprints are one account."""
         owners = []
         for name in (one, other):
             self._db.execute("INSERT OR IGNORE INTO account_alias VALUES (?, ?)", (name, name))

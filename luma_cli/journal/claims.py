@@ -1,6 +1,6 @@
 """Who is sending a submission just now: a lock that dies with its holder, whatever kills that.
 
-A process id alone says nothing: in a container everybody is number 1, after a reboot the numbers are given again.
+A process id says nothing: in a container everybody is number 1, after a reboot the numbers are given again.
 Measured: a lock of flock(2) is gone with the last of its process, also after SIGKILL of a whole PID namespace.
 """
 
@@ -30,15 +30,26 @@ class Claims:
         self._lock: Lock | None = None
 
     def own(self) -> str:
-        """Our claim, held from now until `close` or our death.
+        """Our claim, held from now until `close` or our death. Where nothing can be locked nobody else can see it.
 
         Raises:
             FileError: it cannot be written.
         """
         if self._own is None:
             token = os.urandom(16).hex()
-            self._own = f"memory:{token}" if self._folder is None else self._claim(self._folder, token)
+            self._own = f"lock:{token}" if self._has_locked(token) else f"memory:{token}"
         return self._own
+
+    def _has_locked(self, token: str) -> bool:
+        if self._folder is None:
+            return False
+        lock, attempt = _attempt(self._folder, token)
+        if attempt is not Attempt.LOCKED:
+            remove(lock.path)
+            return False
+        self._lock = lock
+        _sweep(self._folder)
+        return True
 
     def close(self) -> None:
         if self._lock is not None:
@@ -50,14 +61,11 @@ class Claims:
 
         "No" means an unknown outcome, which is never paid again unasked.
         """
-        if not holder:
-            return False
         if holder == self._own:
-            return True
-        kind, _, rest = holder.partition(":")
-        if kind == "lock" and self._folder is not None and _TOKEN.match(rest):
-            return is_locked(self._folder / rest)
-        return kind == "process" and _is_running(rest.partition(":")[2])
+            return holder is not None
+        kind, _, token = (holder or "").partition(":")
+        is_lock = kind == "lock" and _TOKEN.match(token) is not None
+        return is_lock and self._folder is not None and is_locked(self._folder / token)
 
     @contextlib.contextmanager
     def only_one(self, name: str) -> Iterator[bool]:
@@ -70,15 +78,6 @@ class Claims:
             yield attempt is not Attempt.HELD
         finally:
             lock.release()
-
-    def _claim(self, folder: Path, token: str) -> str:
-        lock, attempt = _attempt(folder, token)
-        if attempt is not Attempt.LOCKED:
-            remove(lock.path)
-            return f"process:{token}:{_identity()}"
-        self._lock = lock
-        _sweep(folder)
-        return f"lock:{token}"
 
 
 def _attempt(folder: Path, name: str) -> tuple[Lock, Attempt]:
@@ -99,30 +98,3 @@ def _sweep(folder: Path) -> None:
         for entry in entries:
             if _TOKEN.match(entry.name) and now - entry.stat().st_mtime > MAX_AGE and not is_locked(Path(entry.path)):
                 remove(Path(entry.path))
-
-
-def _identity() -> str:
-    """Boot, PID namespace, process id as /proc has it, and its start time; "" where the system does not say."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        namespace = os.stat("/proc/self/ns/pid").st_ino
-        process = os.readlink("/proc/self")
-        return f"{boot}:{namespace}:{process}:{_started(process)}"
-    except (OSError, IndexError):
-        return ""
-
-
-def _is_running(identity: str) -> bool:
-    ours = _identity().split(":")
-    theirs = identity.split(":")
-    if len(ours) != 4 or len(theirs) != 4 or ours[:2] != theirs[:2] or not theirs[2].isdigit():
-        return False
-    try:
-        return _started(theirs[2]) == theirs[3]
-    except (OSError, IndexError):
-        return False
-
-
-def _started(process: str) -> str:
-    """Field 22 of /proc/PID/stat; the name before it may hold blanks and brackets."""
-    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]

@@ -15,6 +15,7 @@ from typing import Any
 
 from luma_cli import files
 from luma_cli.errors import FileError, reason
+from luma_cli.journal.migrations import VERSION, migrate, prepare, version_of
 
 BUSY_TIMEOUT = 10.0
 MAX_TURNS = 5
@@ -28,46 +29,40 @@ class Damaged(FileError):
 
 
 class Database:
-    """An open file, or memory when `path` is None. Use it from one thread.
+    """The journal's open file, or memory when `path` is None. Use it from one thread.
 
-    A new file appears under its name only when it is whole. `shown` is the name for messages.
+    A new file appears under its name only when it is whole. `shown` is the name for messages of one that is being made.
 
     Raises:
-        FileError: it cannot be written, is damaged, or has a newer schema than `migrations`; it is not touched.
+        FileError: it cannot be written, is damaged, or has a newer schema; it is not touched.
     """
 
-    def __init__(
-        self,
-        path: Path | None,
-        migrations: Sequence[str],
-        functions: Mapping[str, Callable[[Any], str]] | None = None,
-        *,
-        shown: Path | None = None,
-    ) -> None:
+    def __init__(self, path: Path | None, *, shown: Path | None = None) -> None:
         self.path = path
         self._shown = shown or path
-        self._functions = functions or {}
         if path is not None and shown is None:
-            _make_private_folder(path.parent)
-            if not _exists(path):
-                _create(Path(os.path.realpath(path)), migrations, self._functions, path)
-            _check_file(path)
+            _find_or_create(path)
         with self._translated():
             self._connection = sqlite3.connect(path or ":memory:", timeout=BUSY_TIMEOUT, isolation_level=None)
             try:
-                self._patiently(lambda: self._prepare(migrations))
+                self._patiently(self._prepare)
             except BaseException:
                 self._connection.close()
                 raise
 
-    def _prepare(self, migrations: Sequence[str]) -> None:
-        self._connection.execute("PRAGMA synchronous = FULL")
+    def _prepare(self) -> None:
+        prepare(self._connection)
         self._connection.execute("PRAGMA foreign_keys = ON")
-        for name, function in self._functions.items():
-            self._connection.create_function(name, 1, function, deterministic=True)
         if self._connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("malformed")
-        self._migrate(migrations)
+        version = version_of(self._connection)
+        if version > VERSION:
+            raise FileError(f"the journal {self._shown} was made by a newer luma", hint="upgrade luma, or " + WAYS_ON)
+        if version < VERSION:
+            if version and self.path is not None:
+                self._keep_copy(self.path.with_name(f"{self.path.name}.v{version}"), version)
+            with self.transaction():  # the version is read again in it: another process may have been first
+                migrate(self._connection)
 
     def close(self) -> None:
         self._connection.close()
@@ -125,32 +120,14 @@ class Database:
         except OSError:
             return 0
 
-    def _migrate(self, migrations: Sequence[str]) -> None:
-        version = self.version
-        if version > len(migrations):
-            raise FileError(f"the journal {self._shown} was made by a newer luma", hint="upgrade luma, or " + WAYS_ON)
-        if version == len(migrations):
-            return
-        if version and self.path is not None:
-            self._keep_copy(self.path.with_name(f"{self.path.name}.v{version}"), version)
-        with self.transaction():
-            self.run_migrations(migrations)
-
-    def run_migrations(self, migrations: Sequence[str]) -> None:
-        """In a transaction. The version is read in it: another process may have been first."""
-        for script in migrations[self.version :]:
-            for statement in script.split(";"):
-                self._connection.execute(statement)
-        self._connection.execute(f"PRAGMA user_version = {len(migrations)}")
-
     def _keep_copy(self, target: Path, version: int) -> None:
         """The file as it was before its schema is changed, beside it."""
         temporary = target.with_name(f"{target.name}.{os.urandom(4).hex()}")
         try:
-            os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            make_private(temporary)
             with contextlib.closing(sqlite3.connect(temporary)) as copy:
                 self._connection.backup(copy)
-                is_old = copy.execute("PRAGMA user_version").fetchone()[0] == version
+                is_old = version_of(copy) == version
             if is_old:  # else another process has migrated it meanwhile, and has kept a copy
                 sync_file(temporary)
                 os.replace(temporary, target)
@@ -158,10 +135,6 @@ class Database:
             raise FileError(f"cannot keep a copy of {self.path}: {reason(error)}", hint=WAYS_ON) from error
         finally:
             temporary.unlink(missing_ok=True)
-
-    @property
-    def version(self) -> int:
-        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -201,64 +174,53 @@ _REASONS = {
 _DAMAGES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
-def _create(path: Path, migrations: Sequence[str], functions: Mapping[str, Callable[[Any], str]], shown: Path) -> None:
-    """Make the file under another name, and give it its own when it is whole and synced.
-
-    A crash in between leaves no file of that name: one of 0 bytes would be a journal that has lost everything.
-    """
-    temporary = path.with_name(f"{path.name}.new-{os.urandom(4).hex()}")
-    try:
-        os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        Database(temporary, migrations, functions, shown=shown).close()
-        with contextlib.suppress(FileExistsError):  # several processes may do this at once: the first one wins
-            files.publish(temporary, path, overwrite=False)
-        files.sync_folder(path.parent)
-    except OSError as error:
-        raise _cannot_write(shown, error) from error
-    finally:
-        for left in (temporary, Path(f"{temporary}-journal")):
-            with contextlib.suppress(OSError):
-                left.unlink(missing_ok=True)
-
-
-def _make_private_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-
-
-def _check_file(path: Path) -> None:
+def _find_or_create(path: Path) -> None:
     """What is no journal is found before SQLite opens it, which waits for a FIFO and takes an empty file for a new one.
 
     The mode of the file is that of its creation: SQLite would make it 0644 under a common umask.
     """
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            _create(Path(os.path.realpath(path)), path)
         facts = os.stat(path)
         if not os.access(path, os.R_OK | os.W_OK):
             os.close(os.open(path, os.O_RDWR | getattr(os, "O_NONBLOCK", 0)))  # says why
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise FileError(f"cannot write the journal {path}: {reason(error)}", hint=WAYS_ON) from error
     if not stat.S_ISREG(facts.st_mode):
         raise FileError(f"the journal {path} is not a regular file", hint=WAYS_ON)
     if facts.st_size == 0:
         raise Damaged(f"the journal {path} is damaged: it is empty; it was not touched", hint=WAYS_ON_DAMAGED)
 
 
-def _cannot_write(path: Path, error: OSError) -> FileError:
-    return FileError(f"cannot write the journal {path}: {reason(error)}", hint=WAYS_ON)
+def _create(path: Path, shown: Path) -> None:
+    """Make the file under another name, and give it its own when it is whole and synced.
+
+    A crash in between leaves no file of that name: one of 0 bytes would be a journal that has lost everything.
+    """
+    temporary = path.with_name(f"{path.name}.new-{os.urandom(4).hex()}")
+    try:
+        make_private(temporary)
+        Database(temporary, shown=shown).close()
+        with contextlib.suppress(FileExistsError):  # several processes may do this at once: the first one wins
+            files.publish(temporary, path, overwrite=False)
+        files.sync_folder(path.parent)
+    finally:
+        remove(temporary)
+
+
+def make_private(path: Path) -> None:
+    """An empty file that nobody else may read, whatever the umask."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def remove(path: Path) -> None:
+    """A database that was on its way, and what SQLite has beside it during a transaction."""
+    files.remove(path)
+    files.remove(Path(f"{path}-journal"))
 
 
 def sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        files.sync_file(descriptor)
-    finally:
-        os.close(descriptor)
+    with path.open("rb+") as file:
+        files.sync_file(file.fileno())

@@ -10,10 +10,10 @@ from typing import Any
 
 from luma_cli.api.task import SavedFile, Task
 from luma_cli.errors import FileError, UsageError
-from luma_cli.journal.accounts import Scope, canonical
+from luma_cli.journal.accounts import Scope
 from luma_cli.journal.claims import FOLDER, Claims
 from luma_cli.journal.database import Database
-from luma_cli.journal.migrations import FUNCTIONS, MIGRATIONS
+from luma_cli.journal.migrations import canonical_service
 from luma_cli.journal.records import (
     Details,
     Outcome,
@@ -21,20 +21,10 @@ from luma_cli.journal.records import (
     stored_path,
 )
 from luma_cli.journal.splits import Splits
-from luma_cli.journal.submissions import BeingSent, NotYet, Spacing, Submission, Submissions
+from luma_cli.journal.submissions import Submissions
 from luma_cli.journal.uploads import Uploads
 
 NAME = "tasks.db"
-__all__ = [
-    "MIGRATIONS",
-    "NAME",
-    "BeingSent",
-    "Journal",
-    "NotYet",
-    "Spacing",
-    "Submission",
-    "open_journal",
-]
 _ENDED = "(outcome = 'refused' OR state IN ('succeeded', 'create_failed', 'generate_failed'))"
 _STILL_NEEDED = (
     "((state = 'succeeded' AND result_urls != '[]' AND number NOT IN (SELECT number FROM file))"
@@ -65,8 +55,8 @@ def open_journal(
     Raises:
         FileError: it cannot be used for writing, is damaged, or was made by a newer luma. The file is not touched.
     """
-    database = Database(path, MIGRATIONS, FUNCTIONS)
-    scope = Scope(canonical(service) if service is not None else None, account)
+    database = Database(path)
+    scope = Scope(canonical_service(service) if service is not None else None, account)
     return Journal(database, Claims(None if path is None else path.parent / FOLDER), scope, on_warning, now)
 
 
@@ -98,22 +88,6 @@ class Journal(Submissions):
     def for_account(self, account: str | None) -> "Journal":
         """The same open journal for the account of this fingerprint: closing one closes both."""
         return Journal(self._db, self._claims, self._scope._replace(account=account), self.on_warning, self._now)
-
-    def claim_for_account(self, number: int) -> None:
-        """The service has shown the task of this row to our key: it is this account's, as all of that key are."""
-        if self._scope.account is not None:
-            self._accounts.claim(number, self._scope.account)
-
-    def join_account(self, account: str) -> None:
-        """The service has shown a task of this fingerprint to our key."""
-        if self._scope.account is not None:
-            with self._db.transaction():
-                self._accounts.merge(account, self._scope.account)
-
-    def deny_for_account(self, number: int) -> None:
-        """The service does not show it to our key; it is not asked again."""
-        if self._scope.account is not None:
-            self._accounts.deny(number, self._scope.account)
 
     def learn_if_possible(self, task: Task, before: Row | None = None) -> Row | None:
         """`learn` for those who only read: the service knows the task, so they go on when the journal fails."""
@@ -202,10 +176,10 @@ class Journal(Submissions):
             raise UsageError(f"task {task.task_id} is in the journal already", hint=f"luma status {task.task_id}")
         if row is None:
             return None
-        now = self._rows("number = :number", {"number": row.number})  # another process may have settled it meanwhile
-        if not now or now[0].outcome_now is not Outcome.UNKNOWN:
+        now = self._row(row.number)  # another process may have settled it meanwhile
+        if now is None or now.outcome_now is not Outcome.UNKNOWN:
             raise UsageError(f"{row.label} is not a submission of unknown outcome", hint="luma tasks")
-        return now[0]
+        return now
 
     def _same_edit(self, task: Task) -> Row | None:
         """The one submission of unknown outcome that asked for this task."""
@@ -241,8 +215,8 @@ class Journal(Submissions):
         """
         with self._db.transaction():
             for row in rows:
-                now = self._rows("number = :number", {"number": row.number})
-                if now and now[0].is_in_flight:
+                now = self._row(row.number)
+                if now is not None and now.is_in_flight:
                     raise UsageError(f"{row.label} is being sent right now", hint="wait for its response")
             keys = [(row.idempotency_key, row.base_url) for row in rows if row.idempotency_key is not None]
             self._db.executemany("DELETE FROM kept_key WHERE idempotency_key = ? AND base_url = ?", keys)

@@ -1,5 +1,6 @@
 """What the journal knows: rows by id, key, edit, state or words."""
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,15 +32,11 @@ class Lookups:
         self._claims = claims
         self._scope = scope or Scope()
         self._now = now
-        self._accounts = Accounts(database)
+        self.accounts = Accounts(database, self._scope)
 
     @property
     def account(self) -> str | None:
         return self._scope.account
-
-    def fingerprint(self, api_key: str) -> str:
-        """What stands for an API key in this journal."""
-        return self._accounts.fingerprint(api_key)
 
     def known(self, task_id: str) -> Row | None:
         """The row of this very id, whoever submitted it."""
@@ -66,8 +63,8 @@ class Lookups:
 
     def nameless(self, number: int) -> Row | None:
         """The submission of this number, if it has no task id."""
-        rows = self._rows("number = :number AND task_id IS NULL", {"number": number})
-        return rows[0] if rows else None
+        row = self._row(number)
+        return row if row is not None and not row.task.task_id else None
 
     def beginning_with(self, prefix: str) -> list[Row]:
         """The rows whose task id begins so."""
@@ -76,7 +73,6 @@ class Lookups:
     def rows(
         self,
         *,
-        state: str | None = None,
         states: Sequence[str] = (),
         since: float = -math.inf,
         search: str | None = None,
@@ -87,18 +83,14 @@ class Lookups:
         `states` may be outcomes, and `failed` is both kinds. `since` is a Unix time in seconds. `search` is looked for
         in prompts and file names.
         """
-        wanted = _states([state, *states] if state is not None else states)
-        condition, values = "submitted_at >= :since", {"since": since}
+        wanted = {state for name in states for state in (_FAILED_STATES if name == FAILED else (name,))}
+        condition, values = "submitted_at >= :since", {"since": since, "states": json.dumps(sorted(wanted))}
         if search:
             condition += f" AND {_FOUND}"
-            values["search"] = folded(search)  # type: ignore[assignment]
+            values["search"] = folded(search)
         if not wanted:
             return islice(self._pages(condition, values), limit)
-        names = {f"state{number}": name for number, name in enumerate(sorted(wanted))}
-        marks = ", ".join(f":{name}" for name in names)
-        near = self._pages(
-            f"{condition} AND (state IN ({marks}) OR outcome IN ({marks}, 'sending'))", {**values, **names}
-        )
+        near = self._pages(f"{condition} AND (state IN {_ASKED} OR outcome = 'sending' OR outcome IN {_ASKED})", values)
         found = (row for row in near if wanted & {row.task.state if row.task.task_id else "", row.outcome_now})
         return islice(found, limit)
 
@@ -175,6 +167,10 @@ class Lookups:
         durations = sorted(float(row["seconds"]) for row in found)
         return durations[len(durations) // 2] if len(durations) >= 3 else None
 
+    def _row(self, number: int) -> Row | None:
+        rows = self._rows("number = :number", {"number": number})
+        return rows[0] if rows else None
+
     def _here(self, condition: str, values: dict[str, Any] | None = None) -> list[Row]:
         return self._rows(f"{self._scope.condition} AND {condition}", {**self._scope.values, **(values or {})})
 
@@ -209,19 +205,8 @@ class Lookups:
 
 _SELECT = "SELECT task.*, file.url, file.path, file.bytes, file.sha256, file.delivered_sha256 FROM"
 _WITH_FILES = "LEFT JOIN file ON file.number = task.number ORDER BY task.number DESC, file.saved_at"
+_ASKED = "(SELECT value FROM json_each(:states))"
 _FOUND = (
     "(instr(folded(prompt), :search) OR instr(folded_name(source), :search) OR EXISTS"
     " (SELECT 1 FROM file WHERE file.number = task.number AND instr(folded_name(file.path), :search)))"
 )
-
-
-def _states(names: Sequence[str]) -> set[str]:
-    return {state for name in names for state in (_FAILED_STATES if name == FAILED else (name,))}
-
-
-def key_marks(keys: Sequence[str]) -> str:
-    return ", ".join(f":key{number}" for number in range(len(keys)))
-
-
-def key_values(keys: Sequence[str]) -> dict[str, str]:
-    return {f"key{number}": key for number, key in enumerate(keys)}

@@ -1,121 +1,48 @@
-"""The schema of the journal: one script for each version, and what they and the queries call in SQLite."""
+"""The schema of the journal: a script for each version, and what they and the queries call in SQLite."""
 
 import os
+import sqlite3
 import unicodedata
-from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
-from luma_cli.journal.accounts import canonical
+from luma_cli.api import canonical
+from luma_cli.errors import LumaError
 
-# Never edited once released: `PRAGMA user_version` counts them. No semicolon may stand inside a statement.
-MIGRATIONS = (
-    """
-    CREATE TABLE task (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        task_id TEXT UNIQUE,
-        outcome TEXT NOT NULL CHECK (outcome IN ('sending', 'accepted', 'refused', 'unknown')),
-        base_url TEXT NOT NULL,
-        source TEXT,
-        prompt TEXT, video_url TEXT, watermark TEXT, callback_url TEXT,
-        digest TEXT, idempotency_key TEXT, process INTEGER,
-        submitted_at REAL NOT NULL,
-        state TEXT NOT NULL DEFAULT 'unknown', success_flag INTEGER,
-        create_time REAL, complete_time REAL,
-        result_urls TEXT NOT NULL DEFAULT '[]', origin_urls TEXT NOT NULL DEFAULT '[]',
-        error_code TEXT, error_message TEXT, warnings TEXT NOT NULL DEFAULT '[]',
-        raw TEXT
-    );
-    CREATE INDEX task_submitted ON task (submitted_at);
-    CREATE INDEX task_digest ON task (digest) WHERE outcome IN ('sending', 'unknown');
-    CREATE INDEX task_key ON task (idempotency_key) WHERE idempotency_key IS NOT NULL;
-    CREATE INDEX task_unfinished ON task (state) WHERE state IN ('generating', 'unknown');
-    CREATE TABLE file (
-        number INTEGER NOT NULL REFERENCES task (number) ON DELETE CASCADE,
-        url TEXT NOT NULL, path TEXT NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, saved_at REAL NOT NULL,
-        PRIMARY KEY (number, path)
-    );
-    """,
-    """
-    ALTER TABLE task ADD COLUMN answered_at REAL;
-    CREATE INDEX task_answered ON task (base_url, answered_at);
-    """,
-    """
-    ALTER TABLE task ADD COLUMN model TEXT NOT NULL DEFAULT 'luma';
-    ALTER TABLE task ADD COLUMN options TEXT NOT NULL DEFAULT '{}';
-    ALTER TABLE task ADD COLUMN account TEXT;
-    ALTER TABLE task ADD COLUMN identity TEXT;
-    ALTER TABLE task ADD COLUMN take INTEGER;
-    ALTER TABLE task ADD COLUMN trim TEXT;
-    ALTER TABLE task ADD COLUMN fit TEXT;
-    ALTER TABLE task ADD COLUMN audio TEXT;
-    ALTER TABLE task ADD COLUMN match INTEGER;
-    ALTER TABLE task ADD COLUMN seconds REAL;
-    ALTER TABLE task ADD COLUMN source_sha256 TEXT;
-    ALTER TABLE task ADD COLUMN source_bytes INTEGER;
-    ALTER TABLE task ADD COLUMN upload_sha256 TEXT;
-    ALTER TABLE task ADD COLUMN parent_task_id TEXT;
-    ALTER TABLE task ADD COLUMN piece_of INTEGER;
-    ALTER TABLE task ADD COLUMN piece_index INTEGER;
-    ALTER TABLE task ADD COLUMN name_pattern TEXT;
-    ALTER TABLE task ADD COLUMN credits REAL;
-    ALTER TABLE task ADD COLUMN credits_source TEXT;
-    ALTER TABLE task ADD COLUMN credits_seen_at REAL;
-    ALTER TABLE task ADD COLUMN expected_credits REAL;
-    ALTER TABLE task ADD COLUMN has_budget INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE task ADD COLUMN balance_before REAL;
-    ALTER TABLE task ADD COLUMN checked_at REAL;
-    ALTER TABLE task ADD COLUMN holder TEXT;
-    UPDATE task SET base_url = canonical_service(base_url);
-    CREATE INDEX task_identity ON task (identity) WHERE identity IS NOT NULL;
-    CREATE INDEX task_old_digest ON task (digest) WHERE digest IS NOT NULL;
-    CREATE INDEX task_piece ON task (piece_of, piece_index) WHERE piece_of IS NOT NULL;
-    CREATE INDEX task_cost ON task (model, number) WHERE credits IS NOT NULL;
-    CREATE INDEX task_holder ON task (holder) WHERE holder IS NOT NULL;
-    ALTER TABLE file ADD COLUMN delivered_sha256 TEXT;
-    CREATE INDEX file_path ON file (path);
-    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-    INSERT INTO meta VALUES ('salt', hex(randomblob(32)));
-    CREATE TABLE kept_key (
-        number INTEGER PRIMARY KEY, base_url TEXT NOT NULL, account TEXT, idempotency_key TEXT NOT NULL,
-        identity TEXT, digest TEXT, task_id TEXT NOT NULL, state TEXT NOT NULL, submitted_at REAL NOT NULL
-    );
-    CREATE INDEX kept_key_key ON kept_key (idempotency_key);
-    CREATE TABLE account_alias (fingerprint TEXT PRIMARY KEY, owner TEXT NOT NULL);
-    CREATE TABLE account_check (
-        number INTEGER NOT NULL REFERENCES task (number) ON DELETE CASCADE, fingerprint TEXT NOT NULL,
-        PRIMARY KEY (number, fingerprint)
-    );
-    CREATE TABLE upload (
-        number INTEGER PRIMARY KEY, base_url TEXT NOT NULL, account TEXT, sha256 TEXT NOT NULL, variant TEXT NOT NULL,
-        url TEXT NOT NULL, bytes INTEGER NOT NULL, uploaded_at REAL NOT NULL
-    );
-    CREATE INDEX upload_sha256 ON upload (sha256, variant);
-    CREATE TABLE split (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, base_url TEXT NOT NULL, account TEXT, identity TEXT NOT NULL,
-        source TEXT NOT NULL, target TEXT NOT NULL, facts TEXT NOT NULL, settings TEXT NOT NULL,
-        state TEXT NOT NULL, created_at REAL NOT NULL
-    );
-    CREATE INDEX split_identity ON split (identity);
-    CREATE TABLE piece (
-        split INTEGER NOT NULL REFERENCES split (number) ON DELETE CASCADE, piece_index INTEGER NOT NULL,
-        first_frame INTEGER NOT NULL, frames INTEGER NOT NULL, PRIMARY KEY (split, piece_index)
-    );
-    """,
-    """
-    ALTER TABLE kept_key ADD COLUMN result_urls TEXT NOT NULL DEFAULT '[]';
-    CREATE INDEX kept_key_task ON kept_key (task_id);
-    CREATE TABLE kept_file (
-        number INTEGER NOT NULL REFERENCES kept_key (number) ON DELETE CASCADE,
-        url TEXT NOT NULL, path TEXT NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, saved_at REAL NOT NULL,
-        delivered_sha256 TEXT, PRIMARY KEY (number, path)
-    );
-    """,
-)
-
+# `1.sql` and so on are never edited once released: `PRAGMA user_version` counts them. No semicolon may stand inside a
+# statement.
+SCRIPTS = Path(__file__).with_name("schema")
+VERSION = 4
 # Parents before children: that is the order in which they are copied.
-TABLES = (
-    *("task", "file", "meta", "kept_key", "kept_file", "account_alias", "account_check", "upload", "split", "piece"),
-)
+TABLES = ("task", "file", "meta", "kept_key", "kept_file", "account_alias", "account_check", "upload", "split", "piece")
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Have transactions end on the disk, and give SQLite the functions that scripts and queries call."""
+    connection.execute("PRAGMA synchronous = FULL")
+    functions = {"canonical_service": canonical_service, "folded": folded, "folded_name": folded_name}
+    for name, function in functions.items():
+        connection.create_function(name, 1, function, deterministic=True)
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def migrate(connection: sqlite3.Connection, version: int = VERSION) -> None:
+    """Bring the schema to a version, in a transaction of the caller's."""
+    for number in range(version_of(connection) + 1, version + 1):
+        for statement in (SCRIPTS / f"{number}.sql").read_text("utf-8").split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {number}")
+
+
+def canonical_service(service: object) -> str:
+    """One text for all spellings of a service's address; what cannot be read stays as it is."""
+    text = service if isinstance(service, str) else ""
+    try:
+        return canonical.canonical_service(text)
+    except LumaError:
+        return text
 
 
 def folded(text: object) -> str:
@@ -131,10 +58,3 @@ def folded_name(path: object) -> str:
     """The last part of a path or link, for a search."""
     text = os.fsdecode(path) if isinstance(path, bytes) else path
     return folded(text.replace("\\", "/").rpartition("/")[2]) if isinstance(text, str) else ""
-
-
-FUNCTIONS: dict[str, Callable[[Any], str]] = {
-    "canonical_service": canonical,
-    "folded": folded,
-    "folded_name": folded_name,
-}

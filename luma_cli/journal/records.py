@@ -126,12 +126,6 @@ class Row:
         cost = self.task.credits if self.task.credits is not None else task.credits
         return task._replace(credits=cost, parent_task_id=self.task.parent_task_id)
 
-    def is_same_edit(self, identity: str | None, digest: str | None) -> bool:
-        """By the identity, or by the digest that an older luma has made of it."""
-        if self.identity is not None and identity is not None:
-            return self.identity == identity
-        return self.digest is not None and self.digest == digest
-
 
 _STATES = {str(state): state for state in State}
 _OUTCOMES = {str(outcome): outcome for outcome in Outcome}

@@ -14,8 +14,8 @@ from urllib.parse import quote
 from luma_cli.errors import FileError, reason
 from luma_cli.files import sync_folder
 from luma_cli.journal.claims import FOLDER, Claims
-from luma_cli.journal.database import BUSY_TIMEOUT, Damaged, Database, error_from, sync_file
-from luma_cli.journal.migrations import FUNCTIONS, MIGRATIONS, TABLES
+from luma_cli.journal.database import BUSY_TIMEOUT, Damaged, Database, error_from, make_private, remove, sync_file
+from luma_cli.journal.migrations import TABLES, VERSION, migrate, prepare, version_of
 
 # A number that damage made could span more than anybody has submitted.
 MAX_GAP = 1_000_000
@@ -31,12 +31,6 @@ _NO_DAMAGE = (
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_INTERRUPT,
 )
-_CHILDREN = (
-    ("file", "number", "task"),
-    ("kept_file", "number", "kept_key"),
-    ("account_check", "number", "task"),
-    ("piece", "split", "split"),
-)
 
 
 def recover(path: Path) -> tuple[int, Path | None]:
@@ -50,7 +44,7 @@ def recover(path: Path) -> tuple[int, Path | None]:
             damaged file is where it was.
     """
     try:
-        with closing(Database(path, MIGRATIONS, FUNCTIONS)) as sound:
+        with closing(Database(path)) as sound:
             return int(sound.query("SELECT count(*) AS count FROM task")[0]["count"]), None
     except Damaged:
         pass
@@ -65,25 +59,29 @@ def _replace(path: Path) -> tuple[int, Path]:
     fresh, work = path.with_name(f"{path.name}.recovered"), path.with_name(f"{path.name}.reading")
     aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}")
     try:
-        _remove(fresh, work)  # left by a recovery that was killed
-        before = os.stat(path)
+        for left_by_a_kill in (fresh, work):
+            remove(left_by_a_kill)
+        before = _facts(path)
         taken = _build(path, work, fresh)
-        if _changed(before, os.stat(path)):
+        if _facts(path) != before:
             raise FileError(f"{path} was changed while it was read; it is where it was", hint="luma tasks recover")
         _swap(path, fresh, aside)
-    except sqlite3.Error as error:
-        raise _failed(path, error_from(error, fresh).message) from error
-    except OSError as error:
-        raise _failed(path, reason(error)) from error
-    except FileError as error:
-        raise _failed(path, error.message) from error
+    except (sqlite3.Error, OSError, FileError) as error:
+        raise _failed(path, error_from(error, fresh) if isinstance(error, sqlite3.Error) else error) from error
     finally:
-        with contextlib.suppress(OSError):
-            _remove(fresh, work)
+        remove(fresh)
+        remove(work)
     return taken, aside
 
 
-def _failed(path: Path, why: str) -> FileError:
+def _facts(path: Path) -> tuple[int, int, int]:
+    """Equal as long as nobody writes to a file, or replaces it."""
+    facts = os.stat(path)
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def _failed(path: Path, error: OSError | FileError) -> FileError:
+    why = error.message if isinstance(error, FileError) else reason(error)
     return FileError(
         f"nothing was recovered ({why}): the damaged journal is unchanged at {path}",
         hint="make room or free the file and run `luma tasks recover` again, or set LUMA_STATE_DIR",
@@ -93,32 +91,22 @@ def _failed(path: Path, why: str) -> FileError:
 def _build(path: Path, work: Path, fresh: Path) -> int:
     """Make the new file in one transaction; returns the number of tasks."""
     source = _readable(path, work)
-    version = _version_of(source)
-    os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    make_private(fresh)
     with closing(sqlite3.connect(fresh, isolation_level=None)) as new:
-        new.execute("PRAGMA synchronous = FULL")
-        for name, function in FUNCTIONS.items():
-            new.create_function(name, 1, function, deterministic=True)
+        prepare(new)
         new.execute("BEGIN IMMEDIATE")
-        _run(new, MIGRATIONS[:version])
+        migrate(new, _version_of(source))
         for table in TABLES:
             _copy(source, new, table)
-        _run(new, MIGRATIONS[version:])
+        migrate(new)
         _drop_orphans(new)
         _go_on_counting(new)
-        new.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         new.execute("COMMIT")
         if new.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("malformed")
         taken = int(new.execute("SELECT count(*) FROM task").fetchone()[0])
     sync_file(fresh)
     return taken
-
-
-def _run(new: sqlite3.Connection, scripts: tuple[str, ...]) -> None:
-    for script in scripts:
-        for statement in script.split(";"):
-            new.execute(statement)
 
 
 def _readable(path: Path, work: Path) -> Path:
@@ -144,8 +132,8 @@ def _version_of(source: Path) -> int:
     """The schema of the damaged file; the newest when that is not to be read any more."""
     version = 0
     with _damage_skipped(), closing(_connect(source)) as old:
-        version = int(old.execute("PRAGMA user_version").fetchone()[0])
-    return version if 0 < version <= len(MIGRATIONS) else len(MIGRATIONS)
+        version = version_of(old)
+    return version if 0 < version <= VERSION else VERSION
 
 
 def _copy(source: Path, new: sqlite3.Connection, table: str) -> None:
@@ -163,22 +151,22 @@ def _copy(source: Path, new: sqlite3.Connection, table: str) -> None:
 
 
 def _read(source: Path, table: str) -> Iterator[tuple[list[str], int, tuple[Any, ...]]]:
-    """What can be read of a table: from both ends, since damage hides what lies behind it, and one by one between."""
-    lowest, highest = 0, None
-    for order in ("ASC", "DESC"):
-        with _damage_skipped(), closing(_connect(source)) as old:
-            cursor = old.execute(f"SELECT rowid, * FROM {table} ORDER BY rowid {order}")  # noqa: S608  our own names
-            names = [column[0] for column in cursor.description][1:]
-            for rowid, *values in cursor:
-                yield names, rowid, tuple(values)
-                lowest, highest = (rowid, highest) if order == "ASC" else (lowest, rowid)
-            return
-    with _damage_skipped(), closing(_connect(source)) as old:
-        for rowid in range(lowest + 1, min(highest or 0, lowest + MAX_GAP)):
+    """What can be read of a table: behind a row that cannot be read it begins again."""
+    after, last = -1, -1
+    with closing(_connect(source)) as old:
+        with _damage_skipped():
+            last = old.execute(f"SELECT max(rowid) FROM {table}").fetchone()[0] or last  # noqa: S608  our own names
+        for _ in range(MAX_GAP):
             with _damage_skipped():
-                cursor = old.execute(f"SELECT * FROM {table} WHERE rowid = ?", (rowid,))  # noqa: S608  our own names
-                names = [column[0] for column in cursor.description]
-                yield from ((names, rowid, values) for values in cursor)
+                cursor = old.execute(f"SELECT rowid, * FROM {table} WHERE rowid > ? ORDER BY rowid", (after,))  # noqa: S608
+                names = [column[0] for column in cursor.description][1:]
+                for rowid, *values in cursor:
+                    yield names, rowid, tuple(values)
+                    after = max(after, rowid)
+                return
+            after += 1
+            if after >= last:
+                return
 
 
 @contextlib.contextmanager
@@ -193,8 +181,8 @@ def _damage_skipped() -> Iterator[None]:
 
 def _drop_orphans(new: sqlite3.Connection) -> None:
     """Files of tasks that could not be read would break what SQLite promises about foreign keys."""
-    for table, column, parent in _CHILDREN:
-        new.execute(f"DELETE FROM {table} WHERE {column} NOT IN (SELECT number FROM {parent})")  # noqa: S608  our own names
+    for table, rowid, *_ in new.execute("PRAGMA foreign_key_check").fetchall():
+        new.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,))  # noqa: S608  our own names
 
 
 def _go_on_counting(new: sqlite3.Connection) -> None:
@@ -202,11 +190,6 @@ def _go_on_counting(new: sqlite3.Connection) -> None:
     new.execute("DELETE FROM sqlite_sequence WHERE name = 'task'")
     numbers = "SELECT number FROM task UNION ALL SELECT number FROM kept_key"
     new.execute(f"INSERT INTO sqlite_sequence SELECT 'task', coalesce(max(number), 0) FROM ({numbers})")  # noqa: S608
-
-
-def _changed(before: os.stat_result, now: os.stat_result) -> bool:
-    facts = ("st_ino", "st_size", "st_mtime_ns")
-    return any(getattr(before, fact) != getattr(now, fact) for fact in facts)
 
 
 def _swap(path: Path, fresh: Path, aside: Path) -> None:
@@ -231,9 +214,3 @@ def _name_also(path: Path, other: Path) -> None:
         shutil.copyfile(path, other)
         os.chmod(other, 0o600)
         sync_file(other)
-
-
-def _remove(*paths: Path) -> None:
-    for path in paths:
-        for left in (path, Path(f"{path}-journal")):
-            left.unlink(missing_ok=True)

@@ -1,7 +1,9 @@
 """One submission: what stands in its way, its row before it is sent, and what became of it."""
 
+import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from luma_cli import signals
@@ -11,7 +13,7 @@ from luma_cli.journal.accounts import Scope
 from luma_cli.journal.claims import Claims
 from luma_cli.journal.costs import Budget, Costs
 from luma_cli.journal.database import Database
-from luma_cli.journal.lookups import Lookups, key_marks, key_values
+from luma_cli.journal.lookups import Lookups
 from luma_cli.journal.records import (
     ASKED_FOR,
     MAX_SUBMISSION,
@@ -46,12 +48,21 @@ class Submission(NamedTuple):
     def keys(self) -> tuple[str, ...]:
         return (self.idempotency_key, *self.other_keys) if self.idempotency_key is not None else ()
 
+    def is_same_edit(self, identity: str | None, digest: str | None) -> bool:
+        """By the identity, or by the digest that an older luma has made of it."""
+        if self.identity is not None and identity is not None:
+            return self.identity == identity
+        return digest is not None and self.digest == digest
+
 
 class Spacing(NamedTuple):
     """At most `limit` submissions in any `window` seconds."""
 
     limit: int
     window: float
+
+
+UNLIMITED = Spacing(sys.maxsize, 0.0)
 
 
 class NotYet(Exception):
@@ -85,14 +96,10 @@ class EditRows(NamedTuple):
     same: Sequence[Row] = ()
     foreign: Sequence[Row] = ()
 
-
-class _Terms(NamedTuple):
-    """On which terms a submission may be sent."""
-
-    resubmit: bool
-    repeat: bool
-    spacing: Spacing | None
-    budget: Budget | None
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> "EditRows":
+        """The rows by their marks, see `Submissions._marks`."""
+        return cls(*([row for row in rows if row.columns[mark]] for mark in ("is_alike", "is_same", "is_foreign")))
 
 
 class Submissions(Lookups):
@@ -110,7 +117,7 @@ class Submissions(Lookups):
         announce: Callable[[str], None] = lambda _: None,
         resubmit: bool = False,
         repeat: bool = False,
-        spacing: Spacing | None = None,
+        spacing: Spacing = UNLIMITED,
         budget: Budget | None = None,
     ) -> str:
         """Write a row, call `send`, write what became of it, and return the task id.
@@ -128,7 +135,7 @@ class Submissions(Lookups):
             LumaError: whatever `send` raises; nothing was created.
         """
         try:
-            earlier, number = self._begin(submission, _Terms(resubmit, repeat, spacing, budget))
+            earlier, number = self._begin(submission, resubmit, repeat, spacing, budget)
         except BaseException:
             signals.release()
             raise
@@ -168,8 +175,7 @@ class Submissions(Lookups):
 
     def look_up(self, submission: Submission) -> EditRows:
         """Everything that has to be known before a submission, in one query."""
-        rows = self._rows(f"number IN ({_of_edit(submission)})", self._values_of(submission), self._marks(submission))
-        return EditRows(*([row for row in rows if row.columns[mark]] for mark in ("is_alike", "is_same", "is_foreign")))
+        return EditRows.of(self._rows(f"number IN ({_OF_EDIT})", self._values_of(submission), self._marks()))
 
     def earlier(
         self, submission: Submission, *, resubmit: bool = False, repeat: bool = False, known: EditRows | None = None
@@ -194,23 +200,23 @@ class Submissions(Lookups):
             if (kept := self._kept(submission)) is not None:
                 return kept
             for row in known.foreign:
-                if row.idempotency_key in submission.keys and row.is_same_edit(submission.identity, submission.digest):
+                if row.idempotency_key in submission.keys and submission.is_same_edit(row.identity, row.digest):
                     raise InQuestion(row)
         unresolved = [
             row
             for row in rows
             if row.outcome_now is Outcome.UNKNOWN
-            and row.is_same_edit(submission.identity, submission.digest)
+            and submission.is_same_edit(row.identity, row.digest)
             and not _is_another_take(row, submission, repeat=repeat)
         ]
         if unresolved and not resubmit:
             raise unknown_outcome_of(unresolved[0])
         return None
 
-    def _marks(self, submission: Submission) -> str:
+    def _marks(self) -> str:
         """More columns, which say what a row means for the submission."""
         scope = self._scope
-        of_key = f"idempotency_key IN ({key_marks(submission.keys)}) AND outcome != 'refused' AND {scope.mine}"
+        of_key = f"idempotency_key IN {_KEYS} AND outcome != 'refused' AND {scope.mine}"
         unresolved = f"{_UNRESOLVED} AND {scope.perhaps_mine}"
         return (
             f", {scope.here} AND (({of_key}) OR ({unresolved})) AS is_alike"
@@ -219,36 +225,36 @@ class Submissions(Lookups):
         )
 
     def _values_of(self, submission: Submission) -> dict[str, Any]:
-        edit = {"identity": submission.identity, "digest": submission.digest}
-        return {**self._scope.values, **key_values(submission.keys), **edit}
+        keys = json.dumps(submission.keys)
+        return {**self._scope.values, "keys": keys, "identity": submission.identity, "digest": submission.digest}
 
-    def _look_up_to_claim(self, submission: Submission, spacing: Spacing | None) -> tuple[EditRows, float]:
+    def _look_up_to_claim(self, submission: Submission, spacing: Spacing) -> tuple[EditRows, float]:
         """`look_up`, and seconds until the account may submit again, 0 for now.
 
         Every process that shares the journal counts. A submission counts from its claim until `spacing.window` after
         its answer, so that no window at the service, whatever the way there takes, sees more than `spacing.limit`.
         """
-        if spacing is None:
-            return self.look_up(submission), 0.0
-        now, window, here = self._now(), spacing.window, self._scope.here
-        numbers = (
-            f"{_of_edit(submission)}"  # noqa: S608
-            f" UNION SELECT number FROM task WHERE {here} AND answered_at BETWEEN :begin AND :end"
-            f" UNION SELECT number FROM task WHERE {here} AND answered_at IS NULL"
-            " AND outcome = 'sending' AND submitted_at > :oldest"
+        now, window = self._now(), spacing.window
+        recent = (
+            f"SELECT number FROM task WHERE {self._scope.here} AND (answered_at BETWEEN :begin AND :end"  # noqa: S608
+            " OR (answered_at IS NULL AND outcome = 'sending' AND submitted_at > :oldest))"
         )
         values = {"begin": now - window, "end": now + window, "oldest": now - MAX_SUBMISSION}
-        marks = f"{self._marks(submission)}, {here} AS is_here"
-        rows = self._rows(f"number IN ({numbers})", {**self._values_of(submission), **values}, marks)
-        alike, foreign = ([row for row in rows if row.columns[mark]] for mark in ("is_alike", "is_foreign"))
-        ends = [_end_of_sending(row, now) for row in rows if row.columns["is_here"]]
-        left = sorted(end + window - now for end in ends if end is not None and abs(end - now) < window)
+        rows = self._rows(
+            f"number IN ({_OF_EDIT} UNION {recent})",
+            {**self._values_of(submission), **values},
+            f"{self._marks()}, number IN ({recent}) AS is_recent",
+        )
+        found = [row for row in rows if row.columns["is_recent"]]
+        # A process that was killed while it sent has sent nothing since.
+        ends = [now if row.is_in_flight else row.columns["answered_at"] or row.columns["submitted_at"] for row in found]
+        left = sorted(end + window - now for end in ends if abs(end - now) < window)
         excess = len(left) - spacing.limit
-        return EditRows(alike, foreign=foreign), max(0.01, min(left[excess], window)) if excess >= 0 else 0.0
+        return EditRows.of(rows), max(0.01, min(left[excess], window)) if excess >= 0 else 0.0
 
     def _task_of_key(self, row: Row, submission: Submission, *, resubmit: bool, repeat: bool) -> str | None:
         """The id of the task that the key stands for; None when it may be submitted (again)."""
-        if not row.is_same_edit(submission.identity, submission.digest):
+        if not submission.is_same_edit(row.identity, row.digest):
             raise _key_of_another()
         if row.task.task_id:
             return None if repeat else row.task.task_id
@@ -258,15 +264,14 @@ class Submissions(Lookups):
 
     def _kept(self, submission: Submission) -> str | None:
         """The task that the key stood for when its row was pruned."""
-        marks = key_marks(submission.keys)
         found = self._db.query(
-            f"SELECT * FROM kept_key WHERE {self._scope.owned} AND idempotency_key IN ({marks})"  # noqa: S608  our own literals
+            f"SELECT * FROM kept_key WHERE {self._scope.owned} AND idempotency_key IN {_KEYS}"  # noqa: S608  our own literals
             " ORDER BY number DESC LIMIT 1",
-            {**self._scope.values, **key_values(submission.keys)},
+            self._values_of(submission),
         )
         if not found:
             return None
-        if not _is_same_edit(found[0], submission):
+        if not submission.is_same_edit(found[0]["identity"], found[0]["digest"]):
             raise _key_of_another()
         return str(found[0]["task_id"])
 
@@ -274,26 +279,28 @@ class Submissions(Lookups):
         """Tasks and fingerprints of other API keys for which this idempotency key stood when their rows were pruned."""
         found = self._db.query(
             f"SELECT task_id, account FROM kept_key WHERE {self._scope.here} AND NOT ({self._scope.owned})"  # noqa: S608
-            f" AND idempotency_key IN ({key_marks(submission.keys)})",
-            {**self._scope.values, **key_values(submission.keys)},
+            f" AND idempotency_key IN {_KEYS}",
+            self._values_of(submission),
         )
         return [(row["task_id"], row["account"]) for row in found]
 
-    def _begin(self, submission: Submission, terms: "_Terms") -> tuple[str | None, int]:
+    def _begin(
+        self, submission: Submission, resubmit: bool, repeat: bool, spacing: Spacing, budget: Budget | None
+    ) -> tuple[str | None, int]:
         """The id that the idempotency key has already, or the number of a new row, with signals held back."""
         holder = self._claims.own()
         with self._db.transaction():
-            known, pause = self._look_up_to_claim(submission, terms.spacing)
-            earlier = self.earlier(submission, resubmit=terms.resubmit, repeat=terms.repeat, known=known)
+            known, pause = self._look_up_to_claim(submission, spacing)
+            earlier = self.earlier(submission, resubmit=resubmit, repeat=repeat, known=known)
             if earlier is not None:
                 return earlier, 0
             if pause > 0:
                 raise NotYet(pause)
-            if terms.budget is not None and terms.budget.has_limit:
-                self.costs.check(terms.budget, submission.details, holder)
+            if budget is not None and budget.has_limit:
+                self.costs.check(budget, submission.details, holder)
             # A row that a signal parted from its request would count as an unknown outcome; a busy disk syncs for long.
             signals.hold(firmly=True)
-            return None, self._insert(submission, terms.budget)
+            return None, self._insert(submission, budget)
 
     def _insert(self, submission: Submission, budget: Budget | None) -> int:
         edit = submission.edit
@@ -351,12 +358,13 @@ class Submissions(Lookups):
                 f"kie.ai answered with the id of an earlier task, {task_id}: it may have charged for a new one",
                 hint="look at https://kie.ai/logs; then `luma tasks adopt ID` or `luma tasks forget`",
             )
-        if not self._rows("number = :number", {"number": number}):
+        if self._row(number) is None:
             number = self._insert(submission, None)  # forgotten while this machine was suspended
         self._take_out_foreign(there, number)
         self._write_id(number, task_id)
-        if there is not None:
-            self._update(self._rows("number = :number", {"number": number})[0], there.task)
+        row = self._row(number)
+        if there is not None and row is not None:
+            self._update(row, there.task)
 
     def _take_out_foreign(self, foreign: Row | None, number: int) -> None:
         """Another process of ours may know the task already: a callback may come before the answer that names it.
@@ -402,27 +410,7 @@ class Submissions(Lookups):
         return row_from({**row.columns, **columns}, row.task.files)
 
 
-def _of_edit(submission: Submission) -> str:
-    """The numbers of the rows that have to do with a submission, each found by an index."""
-    return (
-        f"SELECT number FROM task WHERE idempotency_key IN ({key_marks(submission.keys)})"  # noqa: S608
-        " UNION SELECT number FROM task WHERE identity = :identity"
-        " UNION SELECT number FROM task WHERE digest = :digest"
-        f" UNION {_ONE_OF_EACH_KEY}"
-    )
-
-
-def _end_of_sending(row: Row, now: float) -> float | None:
-    """When the service was last busy with a submission, as far as is known."""
-    answered = row.columns["answered_at"]
-    if isinstance(answered, int | float):
-        return float(answered)
-    if row.outcome is not Outcome.SENDING:
-        return None
-    # A process that was killed while it sent has sent nothing since.
-    return now if row.is_in_flight else row.submitted_at.timestamp()
-
-
+_KEYS = "(SELECT value FROM json_each(:keys))"
 _SAME_EDIT = "outcome != 'refused' AND (identity = :identity OR (identity IS NULL AND digest = :digest))"
 _UNRESOLVED = "(identity = :identity OR digest = :digest) AND outcome IN ('sending', 'unknown')"
 # Whose a submission without a task is can only be told by another task of the same key. Without such a submission
@@ -430,6 +418,13 @@ _UNRESOLVED = "(identity = :identity OR digest = :digest) AND outcome IN ('sendi
 _ONE_OF_EACH_KEY = (
     f"SELECT max(number) FROM task WHERE EXISTS (SELECT 1 FROM task WHERE {_UNRESOLVED}) AND task_id IS NOT NULL"  # noqa: S608
     f" AND account IN (SELECT account FROM task WHERE {_UNRESOLVED}) GROUP BY account"
+)
+# The numbers of the rows that have to do with a submission, each found by an index.
+_OF_EDIT = (
+    f"SELECT number FROM task WHERE idempotency_key IN {_KEYS}"  # noqa: S608
+    " UNION SELECT number FROM task WHERE identity = :identity"
+    " UNION SELECT number FROM task WHERE digest = :digest"
+    f" UNION {_ONE_OF_EACH_KEY}"
 )
 
 
@@ -454,9 +449,3 @@ def unknown_outcome_of(row: Row) -> OutcomeUnknown:
 
 def _key_of_another() -> UsageError:
     return UsageError("this idempotency key was used for another submission", hint="choose another key")
-
-
-def _is_same_edit(kept: Mapping[str, Any], submission: Submission) -> bool:
-    if kept["identity"] is not None and submission.identity is not None:
-        return bool(kept["identity"] == submission.identity)
-    return kept["digest"] is not None and bool(kept["digest"] == submission.digest)

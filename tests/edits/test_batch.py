@@ -30,7 +30,7 @@ WINDOW = float(os.environ.get("LUMA_TEST_WINDOW", "0.4"))
 # The window of the rate limit is 10 s; this is luma with a short one, as the sandbox beside it has.
 QUICK = (
     "import sys; from luma_cli.cli import main; from luma_cli.edits import submit;"
-    "from luma_cli.journal.journal import Spacing;"
+    "from luma_cli.journal.submissions import Spacing;"
     f"submit.SPACING = Spacing(20, {WINDOW}); sys.exit(main.main(sys.argv[1:]))"
 )
 

@@ -427,7 +427,7 @@ def test_the_limit_holds_while_another_process_uploads_the_clip(
     digest = parse_clip(str(CLIP)).sha256
     path = home / "state" / "tasks.db"
     with closing(open_journal(path)) as book, closing(open_journal(path, service=sandbox.url)) as other:
-        theirs = other.for_account(book.fingerprint(KEY))
+        theirs = other.for_account(book.accounts.fingerprint(KEY))
         with theirs.uploads.only_one(str(digest), "") as is_first:
             done = luma("modify", CLIP, "-p", "Heavy snow", "--takes", "2", "--timeout", "2s", "--no-check")
 

@@ -64,7 +64,8 @@ def test_one_idempotency_key_in_a_crowd_is_paid_once(luma: Luma, sandbox: Sandbo
 def test_writers_in_a_crowd_lose_no_row(home: Path) -> None:
     """20 rows each, straight into the journal."""
     program = (
-        "import sys, pathlib; from luma_cli.journal import journal; from luma_cli.journal.journal import Submission;"
+        "import sys, pathlib; from luma_cli.journal import journal;"
+        "from luma_cli.journal.submissions import Submission;"
         "from luma_cli.api.task import Edit; book = journal.open_journal(pathlib.Path(sys.argv[1]));"
         "name = sys.argv[2]; make = lambda n: f'{name}-{n}'.rjust(32, '0');"
         "[book.record(Submission(Edit('Snow', 'https://a.example/b.mp4'), 'x', make(n)),"

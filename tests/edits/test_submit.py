@@ -21,8 +21,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from luma_cli.journal import journal
-from luma_cli.journal.migrations import FUNCTIONS
+from luma_cli.journal import journal, migrations
 from luma_cli.journal.records import Outcome, Row
 from support.commands import CLIP_URL, COMMAND, KEY, MIB, Result, measured, started
 from support.fault_server import (
@@ -1166,20 +1165,17 @@ def test_a_full_file_system_spends_nothing(
     assert server.connections == 0
 
 
-@pytest.mark.parametrize("version", range(1, len(journal.MIGRATIONS)))
+@pytest.mark.parametrize("version", range(1, migrations.VERSION))
 def test_a_journal_of_an_older_luma_takes_the_next_submission_and_keeps_the_old(
     luma: Luma, serve: Serve, home: Path, rows: Callable[[], list[Row]], version: int
 ) -> None:
     (home / "state").mkdir()
     with contextlib.closing(sqlite3.connect(home / "state" / "tasks.db")) as old:
-        for name, function in FUNCTIONS.items():
-            old.create_function(name, 1, function, deterministic=True)
-        for script in journal.MIGRATIONS[:version]:
-            old.executescript(script)
+        migrations.prepare(old)
+        migrations.migrate(old, version)
         old.execute(
             "INSERT INTO task (task_id, outcome, base_url, submitted_at) VALUES ('old', 'accepted', 'https://a', 5)"
         )
-        old.execute(f"PRAGMA user_version = {version}")
         old.commit()
     server = serve(reply(ACCEPTED))
 

@@ -20,7 +20,7 @@ OTHER_ID = ID[::-1]
 def both(file: Path) -> Iterator[tuple[Journal, Journal]]:
     """One journal as two accounts have it."""
     book = journal.open_journal(file, service=BASE)
-    yield book.for_account(book.fingerprint(KEY)), book.for_account(book.fingerprint(f"{KEY}2"))
+    yield book.for_account(book.accounts.fingerprint(KEY)), book.for_account(book.accounts.fingerprint(f"{KEY}2"))
     book.close()
 
 
@@ -28,7 +28,7 @@ def test_a_key_is_not_in_the_file_and_has_the_same_fingerprint_tomorrow(file: Pa
     found = []
     for task_id in (ID, OTHER_ID):
         book = journal.open_journal(file)
-        found.append(book.fingerprint(KEY))
+        found.append(book.accounts.fingerprint(KEY))
         book.for_account(found[0]).record(submission(task_id), lambda _, task_id=task_id: task_id)  # type: ignore[misc]
         book.close()
     assert found[0] == found[1] != ""
@@ -39,7 +39,7 @@ def test_another_journal_makes_another_fingerprint(tmp_path: Path) -> None:
     found = set()
     for name in "ab":
         book = journal.open_journal(tmp_path / name / "tasks.db")
-        found.add(book.fingerprint(KEY))
+        found.add(book.accounts.fingerprint(KEY))
         book.close()
     assert len(found) == 2
 
@@ -49,7 +49,7 @@ def test_the_edit_of_another_account_is_not_continued(both: tuple[Journal, Journ
     mine.record(submission(key="k"), lambda _: ID)
     with pytest.raises(InQuestion) as asked:
         theirs.record(submission(key="k"), lambda _: pytest.fail("sent"))
-    theirs.deny_for_account(asked.value.question.number)
+    theirs.accounts.deny(asked.value.question.number)
     assert theirs.record(submission(key="k"), lambda _: OTHER_ID) == OTHER_ID
     assert mine.record(submission(key="k"), lambda _: pytest.fail("sent")) == ID
     assert [row.task.task_id for row in theirs.unfinished()] == [OTHER_ID]
@@ -64,7 +64,7 @@ def test_what_a_renewed_key_can_see_is_of_the_same_account(both: tuple[Journal, 
     old.record(submission(key="k"), lambda _: ID)
     old.record(submission("b", key="b"), lambda _: OTHER_ID)
     [row] = new.look_up(submission(key="k")).foreign
-    new.claim_for_account(row.number)
+    new.accounts.claim(row.number)
 
     assert new.record(submission(key="k"), lambda _: pytest.fail("sent")) == ID
     assert new.record(submission("b", key="b"), lambda _: pytest.fail("sent")) == OTHER_ID
@@ -76,7 +76,7 @@ def test_what_a_key_cannot_see_is_asked_for_once(both: tuple[Journal, Journal]) 
     mine, theirs = both
     mine.record(submission(key="k"), lambda _: ID)
     [row] = theirs.foreign_rows()
-    theirs.deny_for_account(row.number)
+    theirs.accounts.deny(row.number)
     assert theirs.foreign_rows() == []
     assert theirs.look_up(submission(key="k")).foreign == []
 
@@ -87,9 +87,9 @@ def test_a_row_of_an_older_journal_is_everybodys_until_that_is_denied(book: Jour
     here = journal.Journal(book._db, book._claims, book._scope._replace(service=""))
     mine, theirs = here.for_account("mine"), here.for_account("theirs")
     assert [row.task.task_id for row in theirs.foreign_rows()] == [ID]
-    theirs.deny_for_account(1)
+    theirs.accounts.deny(1)
     assert theirs.record(submission(key="k"), lambda _: OTHER_ID) == OTHER_ID
-    mine.claim_for_account(1)
+    mine.accounts.claim(1)
     row = mine.known(ID)
     assert row is not None
     assert (row.account, mine.earlier(submission(key="k"))) == ("mine", ID)
@@ -111,7 +111,7 @@ def test_an_unknown_outcome_of_another_account_is_not_ours(both: tuple[Journal, 
     with pytest.raises(OutcomeUnknown):
         mine.record(submission(), lost)
     [row] = theirs.look_up(submission()).foreign
-    theirs.deny_for_account(row.number)
+    theirs.accounts.deny(row.number)
     assert theirs.record(submission(), lambda _: ID) == ID
     assert len(mine.unsettled()) == 1
     assert theirs.unsettled() == []

@@ -112,28 +112,6 @@ def test_what_is_not_a_claim_holds_nothing(tmp_path: Path, holder: str | None) -
     assert not Claims(tmp_path).is_held(holder)
 
 
-def test_where_nothing_can_be_locked_start_time_boot_and_namespace_decide(tmp_path: Path) -> None:
-    identity = claims._identity()
-    if not identity:
-        pytest.skip("this system does not say when a process began")
-    boot, namespace, process, started = identity.split(":")
-    ours = Claims(tmp_path)
-    assert ours.is_held(f"process:token:{identity}")
-    assert not ours.is_held(f"process:token:{boot}:{namespace}:{process}:{int(started) + 1}")
-    assert not ours.is_held(f"process:token:{boot}:1:{process}:{started}")
-    assert not ours.is_held(f"process:token:another-boot:{namespace}:{process}:{started}")
-
-
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
-def test_a_file_system_without_flock_still_knows_the_living_from_the_dead(file: Path, book: Journal) -> None:
-    inject = ["strace", "-f", "-o", "/dev/null", "-e", "trace=flock", "-e", "inject=flock:error=EOPNOTSUPP"]
-    if subprocess.run([*inject, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("strace cannot trace here")
-    with sender(file, *inject):
-        assert [row.outcome_now for row in book.rows()] == [Outcome.SENDING]
-    assert next(iter(book.rows())).columns["holder"].startswith("process:")
-
-
 def test_nobody_else_is_in_a_block_of_the_same_name(tmp_path: Path) -> None:
     one, other = Claims(tmp_path), Claims(tmp_path)
     with one.only_one("a") as is_first, other.only_one("a") as is_second, other.only_one("b") as is_alone:

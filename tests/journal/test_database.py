@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 from luma_cli.api.task import Edit
 from luma_cli.errors import FileError
 from luma_cli.journal import journal
-from luma_cli.journal.database import Database
-from luma_cli.journal.journal import MIGRATIONS, Journal, Submission
-from luma_cli.journal.migrations import FUNCTIONS
+from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Outcome
+from luma_cli.journal.submissions import Submission
 from luma_cli.sandbox import Sandbox
 from support.commands import CLIP_URL, Result
 from support.journals import ID, submission
@@ -219,16 +218,6 @@ def test_a_copy_of_an_older_journal_is_kept(old: Path) -> None:
     assert (copy.name, copy.stat().st_mode & 0o777) == (f"tasks.db.v{version}", 0o600)
     with closing(sqlite3.connect(copy)) as kept, closing(sqlite3.connect(OLD / f"journal-v{version}.db")) as made:
         assert list(kept.iterdump()) == list(made.iterdump())
-
-
-def test_a_migration_that_is_cut_short_leaves_the_old_schema(file: Path) -> None:
-    journal.open_journal(file).close()
-    broken = (*MIGRATIONS, "CREATE TABLE more (a); CREATE TABLE more (a)")
-    with pytest.raises(FileError):
-        Database(file, broken, FUNCTIONS)
-    with closing(Database(file, MIGRATIONS, FUNCTIONS)) as again:
-        assert again.version == len(MIGRATIONS)
-        assert again.query("SELECT name FROM sqlite_master WHERE name = 'more'") == []
 
 
 KILLED = """

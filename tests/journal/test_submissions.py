@@ -14,8 +14,9 @@ from luma_cli import signals
 from luma_cli.api.task import Edit, SavedFile, State, Task
 from luma_cli.errors import LumaError, OutcomeUnknown, Rejected, UsageError
 from luma_cli.journal import journal
-from luma_cli.journal.journal import Journal, NotYet, Spacing
+from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Outcome
+from luma_cli.journal.submissions import NotYet, Spacing
 from support.journals import ID, lost, submission
 
 

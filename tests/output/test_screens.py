@@ -18,7 +18,7 @@ from luma_cli.edits.poll import Poll
 from luma_cli.edits.run import Results
 from luma_cli.errors import TaskFailed
 from luma_cli.journal import journal
-from luma_cli.journal.journal import Submission
+from luma_cli.journal.submissions import Submission
 from luma_cli.output.presenter import Presenter
 from luma_cli.sandbox import SCENARIOS, Sandbox
 from support.commands import CLIP, CLIP_URL, Result

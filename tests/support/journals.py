@@ -6,7 +6,8 @@ import pytest
 
 from luma_cli.api.task import Edit, State, Task
 from luma_cli.errors import OutcomeUnknown
-from luma_cli.journal.journal import Journal, Submission
+from luma_cli.journal.journal import Journal
+from luma_cli.journal.submissions import Submission
 from support.commands import CLIP_URL
 
 BASE = "https://api.example.com"

@@ -117,7 +117,7 @@ def _as_repeat(run: Run, made: Made, request: EditRequest, number: int, changes:
     take = 1 + number + len(run.journal.look_up(request.submission()).same)
     key = changes.key
     row = made.row
-    is_same = row is not None and row.is_same_edit(request.identity, request.legacy_digest)
+    is_same = row is not None and request.submission().is_same_edit(row.identity, row.digest)
     if row is not None and is_same and row.outcome_now is Outcome.UNKNOWN and not changes.resubmit:
         raise unknown_outcome_of(row)
     if key is None and number == 0 and row is not None and row.task.has_failed:

@@ -11,7 +11,7 @@ import pytest
 
 from luma_cli.api.task import Edit, State, Task
 from luma_cli.journal import journal
-from luma_cli.journal.journal import Submission
+from luma_cli.journal.submissions import Submission
 from luma_cli.sandbox import Sandbox
 from support.commands import CLIP, CLIP_URL, Result
 from support.terminals import terminal

@@ -1,12 +1,33 @@
 """The options of the commands that submit edits, `modify` and `redo`, each written once, and what they mean."""
 
-import functools
-import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from luma_cli.cli.commands import options
+import typer
+
+from luma_cli.cli import run_opening
+from luma_cli.cli.option_types import (
+    AsDelivered,
+    Audio,
+    Force,
+    Interval,
+    Listen,
+    Match,
+    MaxCredits,
+    NoCheck,
+    OnDone,
+    Open,
+    Output,
+    PublicUrl,
+    Strict,
+    Timeout,
+    parse_model,
+)
+from luma_cli.cli.run_opening import check_daily_limit, make_plan, need_journal, parse_finishing, show_results
+from luma_cli.config.environment import expand_home
+from luma_cli.config.settings import MAX_TAKES
+from luma_cli.video.trim_range import Trim, parse_trim
 
 if TYPE_CHECKING:
     from luma_cli.callbacks.wake import CallbackServer
@@ -17,37 +38,77 @@ if TYPE_CHECKING:
 class EditOptions(NamedTuple):
     """What was typed. A field is an option, in the order of the help."""
 
-    prompts: options.Prompts = None
-    prompt_file: options.PromptFile = None
-    takes: options.Takes = 1
-    model: options.ModelName = None
-    setting: options.Setting = None
-    audio: options.Audio = None
-    match: options.Match = None
-    fit: options.Fit = False
-    split: options.Split = False
-    redo_piece: options.RedoPiece = None
-    keep_pieces: options.KeepPieces = False
-    as_delivered: options.AsDelivered = False
-    watermark: options.Watermark = None
-    callback_url: options.CallbackUrl = None
-    wait: options.Wait = False
-    output: options.Output = None
-    force: options.Force = False
-    interval: options.Interval = None
-    timeout: options.Timeout = None
-    no_check: options.NoCheck = False
-    strict: options.Strict = False
-    trim: options.TrimTo = None
-    max_credits: options.MaxCredits = None
-    dry_run: options.DryRun = False
-    idempotency_key: options.IdempotencyKey = None
-    resubmit: options.Resubmit = False
-    listen: options.Listen = None
-    public_url: options.PublicUrl = None
-    on_done: options.OnDone = None
-    recipe: options.Recipe = False
-    open_: options.Open = False
+    prompts: Annotated[
+        list[str] | None,
+        typer.Option(
+            *("-p", "--prompt"), metavar="TEXT", help="What to change (repeatable); @NAME is the setting prompt.NAME."
+        ),
+    ] = None
+    prompt_file: Annotated[
+        str | None,
+        typer.Option(
+            *("-F", "--prompt-file"), metavar="FILE|-", parser=expand_home, help="Read the prompt from a file or stdin."
+        ),
+    ] = None
+    takes: Annotated[
+        int, typer.Option("--takes", min=1, max=MAX_TAKES, metavar="N", help="Submit each edit N times.")
+    ] = 1
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", parser=parse_model, help="See luma help models [luma].")
+    ] = None
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the model. Repeatable.")
+    ] = None
+    audio: Audio = None
+    match: Match = None
+    fit: Annotated[bool, typer.Option("--fit", help="Make a local clip fit the model, if it does not.")] = False
+    split: Annotated[bool, typer.Option("--split", help="Edit a clip that is too long in pieces; needs -o FILE.")] = (
+        False
+    )
+    redo_piece: Annotated[
+        int | None, typer.Option("--redo-piece", metavar="I", help="Make piece I of a split edit again.")
+    ] = None
+    keep_pieces: Annotated[bool, typer.Option("--keep-pieces", help="Keep the folder with a split edit's pieces.")] = (
+        False
+    )
+    as_delivered: AsDelivered = False
+    watermark: Annotated[str | None, typer.Option("--watermark", metavar="TEXT", help="Passed to the service.")] = None
+    callback_url: Annotated[
+        str | None, typer.Option("--callback-url", metavar="URL", help="Passed to the service.")
+    ] = None
+    wait: Annotated[bool, typer.Option("-w", "--wait", help="Wait; print the result link(s) instead of the id.")] = (
+        False
+    )
+    output: Output = None
+    force: Force = False
+    interval: Interval = None
+    timeout: Timeout = None
+    no_check: NoCheck = False
+    strict: Strict = False
+    trim: Annotated[
+        Trim | None,
+        typer.Option(
+            "--trim", metavar="[START[-END]]", parser=parse_trim, help="Cut a local clip to the model's length [0s]."
+        ),
+    ] = None
+    max_credits: MaxCredits = None
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print the request, send nothing.")] = False
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY", help="Continue the task that has this key instead of paying again; auto derives it."
+        ),
+    ] = None
+    resubmit: Annotated[
+        bool, typer.Option("--resubmit", help="Submit although the same submission exists or has an unknown outcome.")
+    ] = False
+    listen: Listen = None
+    public_url: PublicUrl = None
+    on_done: OnDone = None
+    recipe: Annotated[
+        bool, typer.Option("--recipe", help="Write NAME.mp4.json beside the saved file: what made it.")
+    ] = False
+    open_: Open = False
 
     @property
     def waits(self) -> bool:
@@ -57,10 +118,10 @@ class EditOptions(NamedTuple):
     def open_run(self, *, needs_journal: bool = False) -> "Iterator[Run]":
         """The run of a command that spends, or with --dry-run only looks."""
         needed = needs_journal or not self.dry_run
-        with options.open_run(
+        with run_opening.open_run(
             needs_journal=needed, keeps_journal=needed, prints_ids=not self.waits, on_done=self.on_done
         ) as run:
-            options.check_daily_limit(run)
+            check_daily_limit(run)
             yield run
 
     def settle(self, run: "Run", *, needs_prompt: bool) -> "tuple[Plan, CallbackServer, Asked]":
@@ -75,11 +136,12 @@ class EditOptions(NamedTuple):
         from luma_cli.output.questions import ask_prompts
 
         server = open_server(run, self.listen, self.public_url, self.callback_url)
-        finishing = options.parse_finishing(run, self.audio, self.match, self.as_delivered)
+        finishing = parse_finishing(run, self.audio, self.match, self.as_delivered)
         plan = self._plan(run, finishing)
         is_asked = needs_prompt or self.prompts or self.prompt_file
         prompts = ask_prompts(self.prompts, self.prompt_file, run.settings.prompt) if is_asked else []
-        options.check_key(self.idempotency_key)
+        if self.idempotency_key is not None:
+            need_journal("an idempotency key")
         asked = Asked(
             prompts,
             watermark=self.watermark,
@@ -100,7 +162,7 @@ class EditOptions(NamedTuple):
     def _plan(self, run: "Run", finishing: "Finishing") -> "Plan":
         from luma_cli.callbacks.wake import pace
 
-        return options.make_plan(
+        return make_plan(
             run,
             interval=pace(self.listen, self.interval),
             timeout=self.timeout,
@@ -130,27 +192,5 @@ class EditOptions(NamedTuple):
         refuse_repeats(run, plan, requests)
         with server:
             see_through_with_callbacks(run, plan, entries_for(plan, requests), server)
-        options.show_results(run, opens=self.open_, waits=plan.waits)
+        show_results(run, opens=self.open_, waits=plan.waits)
         run.results.conclude()
-
-
-def takes_edit_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `EditOptions`; it gets them as `given`."""
-    signature = inspect.signature(function)
-    own = [parameter for name, parameter in signature.parameters.items() if name != "given"]
-    kinds = EditOptions.__annotations__
-    added = [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=EditOptions._field_defaults[name], annotation=kind
-        )
-        for name, kind in kinds.items()
-    ]
-
-    @functools.wraps(function)
-    def command(**arguments: Any) -> None:
-        given = EditOptions(**{name: arguments.pop(name) for name in kinds})
-        function(**arguments, given=given)
-
-    command.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
-    command.__annotations__ = {**{parameter.name: parameter.annotation for parameter in own}, **kinds}
-    return command

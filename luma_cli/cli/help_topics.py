@@ -1,8 +1,8 @@
 """The texts of `luma help TOPIC`. Those that are prose alone are files in `topics/`."""
 
+import pkgutil
 from collections.abc import Callable
 from functools import partial
-from importlib import resources
 
 from luma_cli.api.models import MODELS, Model, describe
 from luma_cli.api.task import DEFAULT_MODEL
@@ -35,6 +35,11 @@ ENVIRONMENT = (
 )
 
 
+def load_text(name: str) -> str:
+    """A text file of this folder, also out of a zip file."""
+    return (pkgutil.get_data(__package__, name) or b"").decode()
+
+
 def text(topic: str | None) -> str:
     """The lines of a topic, or the list of topics for None.
 
@@ -45,7 +50,7 @@ def text(topic: str | None) -> str:
         return "Topics: luma help " + "|".join(_TOPICS) + "\nCommands: luma --help, luma COMMAND --help"
     if topic not in _TOPICS:
         raise UsageError(f"no help topic {topic[:40]!a}", hint=f"topics: {' '.join(_TOPICS)}")
-    return _TOPICS[topic]()
+    return _TOPICS[topic]().strip()
 
 
 def members(topic: str | None) -> dict[str, object]:
@@ -85,16 +90,12 @@ def _model(model: Model) -> list[str]:
     return lines + [f"    --set {option.name}={option.values}" for option in model.options]
 
 
-def _written(name: str) -> str:
-    return resources.files(__package__).joinpath("topics", f"{name}.txt").read_text("utf-8").strip()
-
-
 _TOPICS: dict[str, Callable[[], str]] = {
     "environment": _environment,
     "exit-codes": _exit_codes,
-    "json": partial(_written, "json"),
-    "ci": partial(_written, "ci"),
-    "prompts": partial(_written, "prompts"),
+    "json": partial(load_text, "topics/json.txt"),
+    "ci": partial(load_text, "topics/ci.txt"),
+    "prompts": partial(load_text, "topics/prompts.txt"),
     "models": _models,
 }
 TOPICS = tuple(_TOPICS)

@@ -12,8 +12,9 @@ import typer.core
 
 from luma_cli import __version__, signals
 from luma_cli.api.redaction import scrub_links
-from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import Invocation, invocation
+from luma_cli.cli.groups import MIN_RICH_WIDTH, NARROW_HELP, STYLE, check_command
+from luma_cli.cli.option_types import common
+from luma_cli.cli.run_opening import Invocation, invocation
 from luma_cli.config.environment import debug_is_on, environment_without_keys
 from luma_cli.errors import Declined, FileError, LumaError, UsageError, reason
 from luma_cli.output import messages, streams
@@ -54,7 +55,7 @@ class LazyGroup(typer.core.TyperGroup):
         return list(COMMANDS)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        options.check_command(args[0], COMMANDS)
+        check_command(args[0], COMMANDS)
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -64,7 +65,7 @@ class LazyGroup(typer.core.TyperGroup):
         return command
 
 
-app = typer.Typer(cls=LazyGroup, **options.STYLE)
+app = typer.Typer(cls=LazyGroup, **STYLE)
 
 
 def _show_version(is_asked: bool) -> None:
@@ -73,8 +74,8 @@ def _show_version(is_asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(context_settings={"help_option_names": ["-h", "--help"], **options.NARROW_HELP})
-@options.common
+@app.callback(context_settings={"help_option_names": ["-h", "--help"], **NARROW_HELP})
+@common
 def root(
     version: Annotated[
         bool, typer.Option("-V", "--version", help="Print the version.", is_eager=True, callback=_show_version)
@@ -117,7 +118,10 @@ def leave(code: int) -> NoReturn:
 def _run(argv: Sequence[str]) -> int:
     try:
         if _wants_overview(argv):
-            return _show_overview()
+            from luma_cli.cli.help_topics import load_text
+
+            streams.emit_document(load_text("topics/overview.txt"))
+            return 0
         # Typer hands the exit code of `typer.Exit` back as the result when it is not standalone.
         # `complete_var`: the completion that Typer brings is not ours, and its variable must not wake it.
         code = app(args=_words(argv), prog_name="luma", standalone_mode=False, complete_var="")
@@ -142,17 +146,9 @@ def _run(argv: Sequence[str]) -> int:
         return _fail(_internal(error))
 
 
-def _show_overview() -> int:
-    from luma_cli.cli.overview import overview
-
-    for line in overview(COMMANDS).splitlines():
-        streams.emit(line)
-    return 0
-
-
 def _wants_overview(argv: Sequence[str]) -> bool:
     """A person who types `luma` alone; a pipe gets the help whatever the terminal."""
-    return not argv and streams.stdout_is_terminal() and streams.width() >= options.MIN_RICH_WIDTH
+    return not argv and streams.stdout_is_terminal() and streams.width() >= MIN_RICH_WIDTH
 
 
 def _words(argv: Sequence[str]) -> list[str]:
@@ -171,7 +167,7 @@ def _look_for_modes(argv: Sequence[str]) -> None:
     words = list(argv)
     typed = words[: words.index("--") if "--" in words else None]
     streams.configure(as_json="--json" in typed)
-    streams.configure_reports(github="--github" in typed)
+    streams.configure(github="--github" in typed)
 
 
 def _leave(code: int) -> int:

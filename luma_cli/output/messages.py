@@ -23,12 +23,6 @@ def note(text: str) -> None:
         streams.say(f"luma: {text}")
 
 
-def explain(text: str) -> None:
-    """A line for -v; what the rooms below have to say there goes through the log."""
-    if streams.is_verbose():
-        streams.say(f"luma: {text}")
-
-
 def warn(text: str) -> None:
     streams.say(text, label="luma: warning: ", colour=YELLOW)
     _annotate(text, None, level="warning")

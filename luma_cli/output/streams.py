@@ -40,15 +40,16 @@ _mode = _Mode()
 drawing = threading.RLock()
 
 
-def configure(*, as_json: bool = False, quiet: bool = False, verbosity: int = 0) -> None:
-    """Switch modes on; False leaves them as they are, since options stand before or after the command's name."""
+def configure(
+    *, as_json: bool = False, quiet: bool = False, verbosity: int = 0, github: bool = False, notify: bool = False
+) -> None:
+    """Switch modes on; False leaves them as they are, since options stand before or after the command's name.
+
+    `github` and `notify` are what is left behind besides the output: annotations and outputs, a ring of the bell.
+    """
     _mode.as_json |= as_json
     _mode.quiet |= quiet
     _mode.verbosity += verbosity
-
-
-def configure_reports(*, github: bool = False, notify: bool = False) -> None:
-    """What is left behind besides the output: GitHub annotations and outputs, a ring of the bell."""
     _mode.github |= github
     _mode.notify |= notify
 
@@ -70,10 +71,6 @@ def key_origin() -> str | None:
 
 def is_quiet() -> bool:
     return _mode.quiet
-
-
-def is_verbose() -> bool:
-    return _mode.verbosity > 0
 
 
 def is_first(text: str) -> bool:

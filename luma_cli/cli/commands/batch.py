@@ -5,26 +5,31 @@ from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import (
+from luma_cli.cli.groups import STYLE
+from luma_cli.cli.option_types import (
     AsDelivered,
     Audio,
     Force,
     Interval,
     Match,
     MaxCredits,
+    NoCheck,
     OnDone,
     Parallel,
+    Strict,
     Timeout,
+    common,
+    reported,
 )
+from luma_cli.cli.run_opening import check_daily_limit, make_plan, open_run, parse_finishing
 from luma_cli.config.environment import expand_home
 
-app = typer.Typer(**options.STYLE)
+app = typer.Typer(**STYLE)
 
 
 @app.command()
-@options.common
-@options.reported
+@common
+@reported
 def batch(
     file: Annotated[
         str, typer.Argument(metavar="FILE|-", parser=expand_home, help="JSONL or CSV, with the columns named below.")
@@ -44,8 +49,8 @@ def batch(
     max_credits: MaxCredits = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Submit nothing more after a failure.")] = False,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only every Nth row, by a hash of its id.")] = None,
-    no_check: Annotated[bool, typer.Option("--no-check", help="Send without looking at prompts and clips.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Take what is only doubtful for wrong.")] = False,
+    no_check: NoCheck = False,
+    strict: Strict = False,
     on_done: OnDone = None,
     resubmit: Annotated[
         bool, typer.Option("--resubmit", help="Submit also the rows whose submission has an unknown outcome.")
@@ -92,17 +97,17 @@ def batch(
 
     part = parse_shard(shard) if shard is not None else None
     content = read_bytes(file, maximum=64 << 20)
-    with options.open_run(needs_journal=not dry_run, keeps_journal=not dry_run, on_done=on_done) as run:
-        options.check_daily_limit(run)
+    with open_run(needs_journal=not dry_run, keeps_journal=not dry_run, on_done=on_done) as run:
+        check_daily_limit(run)
         rows = load_rows(run, file, content, output or run.settings.output_dir, is_sent=not dry_run)
         folder = check_results_folder(output or run.settings.output_dir, makes=not dry_run)
-        plan = options.make_plan(
+        plan = make_plan(
             run,
             interval=interval,
             timeout=timeout,
             output=folder,
             overwrite=force,
-            finishing=options.parse_finishing(run, audio, match, as_delivered),
+            finishing=parse_finishing(run, audio, match, as_delivered),
             fail_fast=fail_fast,
             parallel=parallel,
             max_active=max_active,

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
+from luma_cli.cli.groups import STYLE
+from luma_cli.cli.option_types import common
 
-app = typer.Typer(**options.STYLE)
+app = typer.Typer(**STYLE)
 
 
 @app.command()
-@options.common
+@common
 def completion(
     shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish|powershell", help="Your shell.")],
 ) -> None:
@@ -25,15 +26,14 @@ def completion(
     Exit codes: 0 2
     (luma help exit-codes)
     """
-    from importlib import resources
-
+    from luma_cli.cli.help_topics import load_text
     from luma_cli.errors import UsageError
     from luma_cli.output import streams
 
     files = {"bash": "luma.bash", "zsh": "_luma", "fish": "luma.fish", "powershell": "luma.ps1"}
     if shell not in files:
         raise UsageError(f"no completion for {shell[:40]!a}", hint=f"shells: {' '.join(files)}")
-    script = resources.files("luma_cli.cli").joinpath("completions", files[shell]).read_text("utf-8")
+    script = load_text(f"completions/{files[shell]}")
     if streams.wants_json():
         streams.emit_json({"shell": shell, "script": script})
     else:

@@ -4,16 +4,18 @@ from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
+from luma_cli.cli.groups import STYLE, DefaultGroup
+from luma_cli.cli.option_types import common
+from luma_cli.cli.run_opening import client_when_asked
 from luma_cli.config import settings
 
-app = typer.Typer(cls=options.DefaultGroup, **options.STYLE)
+app = typer.Typer(cls=DefaultGroup, **STYLE)
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="A setting, api_key or webhook_key.")]
 
 
 @app.callback()
-@options.common
+@common
 def config() -> None:
     """Show and change settings, and keep the API key.
 
@@ -29,7 +31,7 @@ def config() -> None:
 
 
 @app.command("list")
-@options.common
+@common
 def list_(
     show_origin: Annotated[bool, typer.Option("--show-origin", help="Say where each value comes from.")] = False,
 ) -> None:
@@ -46,7 +48,7 @@ def list_(
 
 
 @app.command()
-@options.common
+@common
 def get(
     key: Key,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show a secret whole.")] = False,
@@ -64,7 +66,7 @@ def get(
 
 
 @app.command("set")
-@options.common
+@common
 def set_(
     key: Key,
     value: Annotated[str | None, typer.Argument(metavar="[VALUE|-]", help="The value; - reads stdin.")] = None,
@@ -86,7 +88,7 @@ def set_(
 
 
 @app.command()
-@options.common
+@common
 def unset(key: Key) -> None:
     """Remove a setting or a secret."""
     from luma_cli.cli import config_editing
@@ -95,7 +97,7 @@ def unset(key: Key) -> None:
 
 
 @app.command()
-@options.common
+@common
 def path() -> None:
     """Print the path of config.toml."""
     from luma_cli.output import streams
@@ -105,7 +107,7 @@ def path() -> None:
 
 
 @app.command()
-@options.common
+@common
 def edit() -> None:
     """Open config.toml in $VISUAL or $EDITOR and check it afterwards."""
     from luma_cli.cli import config_editing
@@ -114,13 +116,13 @@ def edit() -> None:
 
 
 @app.command()
-@options.common
+@common
 def check() -> None:
     """Check key, credits, clock, folders and installation."""
     from luma_cli.cli import doctor
     from luma_cli.output import tables
 
-    with options.client_when_asked() as connect:
+    with client_when_asked() as connect:
         findings, error = doctor.findings(connect)
     tables.show_findings(findings)
     if error is not None:

@@ -4,14 +4,16 @@ from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
+from luma_cli.cli.groups import STYLE
+from luma_cli.cli.option_types import common
+from luma_cli.cli.run_opening import open_run
 from luma_cli.config import settings
 
-app = typer.Typer(**options.STYLE)
+app = typer.Typer(**STYLE)
 
 
 @app.command()
-@options.common
+@common
 def credits(  # noqa: A001  the command's name
     least: Annotated[
         float | None,
@@ -42,7 +44,7 @@ def credits(  # noqa: A001  the command's name
         raise UsageError("--since goes with --spent", hint="luma credits --spent --since 7d")
     if spent and least is not None:
         raise UsageError("--min is about the balance, --spent about the journal", hint="use one of them")
-    with options.open_run(needs_journal=spent) as run:
+    with open_run(needs_journal=spent) as run:
         if spent:
             show_spent(*spent_since(run, since))
             return

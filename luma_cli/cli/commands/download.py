@@ -4,16 +4,28 @@ from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import AsDelivered, Audio, Force, Match, Open, Output, Parallel, TaskModel
+from luma_cli.cli.groups import STYLE
+from luma_cli.cli.option_types import (
+    AsDelivered,
+    Audio,
+    Force,
+    Match,
+    Open,
+    Output,
+    Parallel,
+    TaskModel,
+    common,
+    reported,
+)
+from luma_cli.cli.run_opening import make_plan, open_run, parse_finishing, show_results
 from luma_cli.errors import UsageError
 
-app = typer.Typer(**options.STYLE)
+app = typer.Typer(**STYLE)
 
 
 @app.command()
-@options.common
-@options.reported
+@common
+@reported
 def download(
     sources: Annotated[
         list[str] | None,
@@ -57,8 +69,8 @@ def download(
 
     if force and skip_existing:
         raise UsageError("both --force and --skip-existing are given", hint="use one of them")
-    with options.open_run(needs_journal=all_missing, model=model) as run:
-        plan = options.make_plan(
+    with open_run(needs_journal=all_missing, model=model) as run:
+        plan = make_plan(
             run,
             output=output,
             saves=True,
@@ -68,7 +80,7 @@ def download(
             only_saves=True,
             waits=False,
             parallel=parallel,
-            finishing=options.parse_finishing(run, audio, match, as_delivered),
+            finishing=parse_finishing(run, audio, match, as_delivered),
         )
         run = run.for_account()
         lost = refresh.refresh_unfinished(run) if all_missing else None
@@ -82,5 +94,5 @@ def download(
         references = parse_references(run, words, len(links))
         save.check_output_for(run, plan, references, len(links))
         see_through(run, plan, entries_to_save(run, plan, references, links))
-        options.show_results(run, opens=open_)
+        show_results(run, opens=open_)
         run.results.conclude()

@@ -4,14 +4,15 @@ from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import PublicUrl, TaskModel
+from luma_cli.cli.groups import STYLE
+from luma_cli.cli.option_types import PublicUrl, TaskModel, common
+from luma_cli.cli.run_opening import open_run
 
-app = typer.Typer(**options.STYLE)
+app = typer.Typer(**STYLE)
 
 
 @app.command()
-@options.common
+@common
 def listen(
     host: Annotated[str, typer.Option(metavar="HOST", help="Listen on this address of the machine.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Listen here; 0: a free port.")] = 8080,
@@ -36,5 +37,5 @@ def listen(
     """
     from luma_cli.callbacks.listen import listen as receive
 
-    with options.open_run(prints_json=True, model=model) as run:
+    with open_run(prints_json=True, model=model) as run:
         receive(run, host, port, public_url, forward_to)

@@ -4,16 +4,17 @@ from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
-from luma_cli.cli.edit_options import EditOptions, takes_edit_options
+from luma_cli.cli.edit_options import EditOptions
+from luma_cli.cli.groups import STYLE, StartIsOptional
+from luma_cli.cli.option_types import common, reported, takes
 
-app = typer.Typer(**options.STYLE)
+app = typer.Typer(**STYLE)
 
 
-@app.command(cls=options.StartIsOptional)
-@options.common
-@options.reported
-@takes_edit_options
+@app.command(cls=StartIsOptional)
+@common
+@reported
+@takes(EditOptions)
 def modify(
     videos: Annotated[
         list[str], typer.Argument(metavar="VIDEO...", help="A public http(s) link, a local file, or a task (@last).")

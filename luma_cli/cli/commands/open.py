@@ -4,13 +4,15 @@ from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
+from luma_cli.cli.groups import STYLE
+from luma_cli.cli.option_types import common
+from luma_cli.cli.run_opening import open_run
 
-app = typer.Typer(**options.STYLE)
+app = typer.Typer(**STYLE)
 
 
 @app.command()
-@options.common
+@common
 def open(  # noqa: A001  the command's name
     task: Annotated[str, typer.Argument(metavar="[TASK]", help="Task id, unique prefix, @last or @2.")] = "@last",
 ) -> None:
@@ -27,7 +29,7 @@ def open(  # noqa: A001  the command's name
     from luma_cli.edits import task_references
     from luma_cli.output import streams
 
-    with options.open_run() as run:
+    with open_run() as run:
         for target in task_references.find_to_show(run, task):
             viewer.show(target)
             if streams.wants_json():

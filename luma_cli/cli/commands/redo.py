@@ -4,16 +4,18 @@ from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
-from luma_cli.cli.edit_options import EditOptions, takes_edit_options
+from luma_cli.cli.edit_options import EditOptions
+from luma_cli.cli.groups import STYLE, StartIsOptional
+from luma_cli.cli.option_types import common, reported, takes
+from luma_cli.cli.run_opening import need_journal
 
-app = typer.Typer(**options.STYLE)
+app = typer.Typer(**STYLE)
 
 
-@app.command(cls=options.StartIsOptional)
-@options.common
-@options.reported
-@takes_edit_options
+@app.command(cls=StartIsOptional)
+@common
+@reported
+@takes(EditOptions)
 def redo(
     *,
     task: Annotated[
@@ -38,7 +40,7 @@ def redo(
     """
     from luma_cli.edits.sources.redo import find_made, make_redo
 
-    options.check_journal("luma redo")
+    need_journal("luma redo")
     with given.open_run(needs_journal=True) as run:
         plan, server, asked = given.settle(run, needs_prompt=False)
         run = run.for_account()

@@ -4,15 +4,16 @@ from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import Force, Open, TaskArgument
+from luma_cli.cli.groups import STYLE
+from luma_cli.cli.option_types import Force, Open, TaskArgument, common
+from luma_cli.cli.run_opening import open_run
 from luma_cli.config.environment import expand_home
 
-app = typer.Typer(**options.STYLE)
+app = typer.Typer(**STYLE)
 
 
 @app.command()
-@options.common
+@common
 def report(
     file: Annotated[
         str,
@@ -53,7 +54,7 @@ def report(
 
     page = report.check_page(file, overwrite=force, stdout_is_taken=streams.wants_json(), makes_folder=copy_media)
     copies = report.check_copies(page, file, overwrite=force) if copy_media else None
-    with options.open_run() as run:
+    with open_run() as run:
         named = task_references.parse_rows(read_words(tasks), run.journal)
         rows = named if tasks else report.rows_with_an_end(run.journal.rows())
         report.write_page(run, rows, page, file, copies=copies, overwrite=force)

@@ -4,15 +4,17 @@ from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
+from luma_cli.cli.groups import STYLE
+from luma_cli.cli.option_types import common
+from luma_cli.cli.run_opening import open_run
 from luma_cli.config.times import parse_duration
 from luma_cli.errors import UsageError
 
-app = typer.Typer(**options.STYLE)
+app = typer.Typer(**STYLE)
 
 
 @app.command(context_settings={"allow_interspersed_args": False})
-@options.common
+@common
 def sandbox(
     command: Annotated[
         list[str] | None, typer.Argument(metavar="[-- COMMAND...]", help="Run this against the sandbox, then end.")
@@ -91,7 +93,7 @@ def sandbox(
     if command and command[0] == "trigger":
         if len(command) != 2:
             raise UsageError("trigger needs one TASK", hint="luma sandbox trigger @last")
-        with options.open_run() as run:
+        with open_run() as run:
             references = task_references.parse_references(run, command[1:])
             run.results.conclude()
         return sandbox_runner.trigger(references[0].task_id)

@@ -4,14 +4,15 @@ from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import TaskArgument, TaskModel
+from luma_cli.cli.groups import STYLE
+from luma_cli.cli.option_types import TaskArgument, TaskModel, common
+from luma_cli.cli.run_opening import open_run
 
-app = typer.Typer(**options.STYLE)
+app = typer.Typer(**STYLE)
 
 
 @app.command()
-@options.common
+@common
 def status(
     tasks: TaskArgument = None,
     exit_status: Annotated[
@@ -38,7 +39,7 @@ def status(
     from luma_cli.output.questions import read_words
     from luma_cli.output.tables import show_tasks, warn_of_unsaved
 
-    with options.open_run(model=model) as run:
+    with open_run(model=model) as run:
         run = run if cached else run.for_account()
         task_ids = [reference.task_id for reference in parse_references(run, read_words(tasks or ["@last"]))]
         found = refresh.remember(run, task_ids) if cached else refresh.refresh(run, task_ids)

@@ -1,21 +1,24 @@
 """`luma tasks`: the journal, since kie.ai keeps no list."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import TaskArgument
+from luma_cli.cli.groups import STYLE, DefaultGroup
+from luma_cli.cli.option_types import TaskArgument, TaskModel, common
+from luma_cli.cli.run_opening import now, open_journal, open_run
 from luma_cli.config import settings
 from luma_cli.config.times import parse_duration
+from luma_cli.errors import UsageError
 
-app = typer.Typer(cls=options.DefaultGroup, **options.STYLE)
+app = typer.Typer(cls=DefaultGroup, **STYLE)
 
 Tasks = Annotated[list[str], typer.Argument(metavar="TASK...", help="Task id, prefix, @last, or - for ids from stdin.")]
 
 
 @app.callback()
-@options.common
+@common
 def tasks() -> None:
     """List and repair the journal. kie.ai itself keeps no list of tasks.
 
@@ -32,7 +35,7 @@ def tasks() -> None:
 
 
 @app.command("list")
-@options.common
+@common
 def list_(
     state: Annotated[
         list[str] | None,
@@ -58,26 +61,43 @@ def list_(
       $ luma tasks --state failed --since yesterday
       $ luma tasks --state succeeded --since 7d --json
     """
+    import math
+    from datetime import UTC, datetime
+
+    from luma_cli.config.times import parse_since
     from luma_cli.output import tables
 
-    states = options.check_states(state or ())
-    earliest = options.parse_start(since, options.now())
+    states = _check_states(state or ())
+    earliest = parse_since(since, datetime.fromtimestamp(now(), UTC)).timestamp() if since is not None else -math.inf
     if refresh:
         _refresh()
-    with options.open_journal() as journal:
+    with open_journal() as journal:
         tables.show_rows(journal, journal.rows(states=states, since=earliest, search=search), limit)
-        tables.warn_of_unsaved(journal, options.now())
+        tables.warn_of_unsaved(journal, now())
+
+
+def _check_states(states: Sequence[str]) -> Sequence[str]:
+    """Raises UsageError for what is not a state."""
+    from luma_cli.api.task import State
+    from luma_cli.journal.lookups import FAILED
+    from luma_cli.journal.records import Outcome
+
+    known = list(dict.fromkeys([*State, FAILED, *Outcome]))
+    for state in states:
+        if state not in known:
+            raise UsageError(f"{state[:40]!a} is not a state", hint=f"states: {' '.join(known)}")
+    return states
 
 
 def _refresh() -> None:
     from luma_cli.edits.refresh import refresh_unfinished
 
-    with options.open_run() as run:
+    with open_run() as run:
         refresh_unfinished(run)
 
 
 @app.command()
-@options.common
+@common
 def show(tasks: TaskArgument = None) -> None:
     """Show all that is known of tasks (default: the latest).
 
@@ -92,13 +112,13 @@ def show(tasks: TaskArgument = None) -> None:
     from luma_cli.output import tables
     from luma_cli.output.questions import read_words
 
-    with options.open_run() as run:
+    with open_run() as run:
         for row in task_references.parse_rows(read_words(tasks or ["@last"]), run.journal):
             tables.show_row(row, pieces_beside(run.journal, row))
 
 
 @app.command()
-@options.common
+@common
 def forget(tasks: Tasks) -> None:
     """Take tasks and their keys out of the journal. The tasks themselves go on.
 
@@ -109,7 +129,7 @@ def forget(tasks: Tasks) -> None:
     from luma_cli.output.messages import note
     from luma_cli.output.questions import read_words
 
-    with options.open_run(needs_journal=True) as run:
+    with open_run(needs_journal=True) as run:
         for label in task_references.forget(run.journal, read_words(tasks)):
             note(f"{label} forgotten: the same edit would be submitted and paid anew")
             if streams.wants_json():
@@ -117,7 +137,7 @@ def forget(tasks: Tasks) -> None:
 
 
 @app.command()
-@options.common
+@common
 def prune(
     older_than: Annotated[
         float, typer.Option(metavar="DURATION", parser=parse_duration, help="Submitted longer ago than this.")
@@ -137,18 +157,18 @@ def prune(
     from luma_cli.edits.task_references import prune as prune_rows
     from luma_cli.output.tables import show_labels
 
-    with options.open_run(needs_journal=True) as run:
+    with open_run(needs_journal=True) as run:
         show_labels(prune_rows(run, older_than, force=force))
 
 
 @app.command()
-@options.common
+@common
 def adopt(
     task_id: Annotated[str, typer.Argument(metavar="ID", help="The full id, as kie.ai/logs shows it.")],
     label: Annotated[
         str | None, typer.Option("--for", metavar="LABEL", help="The unknown submission it belongs to, like unknown-7.")
     ] = None,
-    model: options.TaskModel = None,
+    model: TaskModel = None,
 ) -> None:
     """Give a submission of unknown outcome its task id. Also records a task from elsewhere.
 
@@ -159,12 +179,12 @@ def adopt(
     from luma_cli.edits import task_references
     from luma_cli.output import tables
 
-    with options.open_run(needs_journal=True, model=model) as run:
+    with open_run(needs_journal=True, model=model) as run:
         tables.show_row(task_references.adopt(run.for_account(), task_id, label=label))
 
 
 @app.command()
-@options.common
+@common
 def recover() -> None:
     """Set a damaged journal aside and take over what can be read."""
     from luma_cli.journal import journal, recovery

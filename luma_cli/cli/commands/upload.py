@@ -4,14 +4,16 @@ from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
+from luma_cli.cli.groups import STYLE
+from luma_cli.cli.option_types import common
+from luma_cli.cli.run_opening import open_run
 from luma_cli.config.environment import expand_home
 
-app = typer.Typer(**options.STYLE)
+app = typer.Typer(**STYLE)
 
 
 @app.command()
-@options.common
+@common
 def upload(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", parser=expand_home, help="A local clip.")],
 ) -> None:
@@ -30,7 +32,7 @@ def upload(
     from luma_cli.edits.uploads import upload_all
     from luma_cli.output.streams import emit_value
 
-    with options.open_run() as run:
+    with open_run() as run:
         run.results.count = len(files)
         for link in upload_all(run, files):
             emit_value("url", link, link)

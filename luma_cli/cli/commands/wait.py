@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from luma_cli.cli.commands import options
-from luma_cli.cli.commands.options import (
+from luma_cli.cli.groups import STYLE
+from luma_cli.cli.option_types import (
     AsDelivered,
     Audio,
     Force,
@@ -20,14 +20,17 @@ from luma_cli.cli.commands.options import (
     TaskArgument,
     TaskModel,
     Timeout,
+    common,
+    reported,
 )
+from luma_cli.cli.run_opening import make_plan, open_run, parse_finishing, show_results
 
-app = typer.Typer(**options.STYLE)
+app = typer.Typer(**STYLE)
 
 
 @app.command()
-@options.common
-@options.reported
+@common
+@reported
 def wait(
     tasks: TaskArgument = None,
     output: Output = None,
@@ -65,14 +68,14 @@ def wait(
     from luma_cli.output.questions import read_words
 
     every = pace(listen, interval)
-    with options.open_run(needs_journal=not tasks, on_done=on_done, model=model, names_clips=True) as run:
-        plan = options.make_plan(
+    with open_run(needs_journal=not tasks, on_done=on_done, model=model, names_clips=True) as run:
+        plan = make_plan(
             run,
             interval=every,
             timeout=timeout,
             output=output,
             overwrite=force,
-            finishing=(finishing := options.parse_finishing(run, audio, match, as_delivered)),
+            finishing=(finishing := parse_finishing(run, audio, match, as_delivered)),
             finishes_again=force and any(finishing),
             fail_fast=fail_fast,
             parallel=parallel,
@@ -87,5 +90,5 @@ def wait(
         save.check_output_for(run, plan, references)
         with open_server_for(run, [reference.task_id for reference in references], listen, public_url) as server:
             see_through_with_callbacks(run, plan, entries_to_wait_for(plan, references), server)
-        options.show_results(run, opens=open_)
+        show_results(run, opens=open_)
         run.results.conclude()

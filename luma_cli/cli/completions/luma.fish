@@ -169,7 +169,7 @@ complete -c luma -n '__luma_at "batch"' -l max-active -r -f -d 'At most N tasks 
 complete -c luma -n '__luma_at "batch"' -l max-credits -r -f -d 'Refuse what would cost more.'
 complete -c luma -n '__luma_at "batch"' -l fail-fast -d 'Submit nothing more after a failure.'
 complete -c luma -n '__luma_at "batch"' -l shard -r -f -d 'Only every Nth row, by a hash of its id.'
-complete -c luma -n '__luma_at "batch"' -l no-check -d 'Send without looking at prompts and clips.'
+complete -c luma -n '__luma_at "batch"' -l no-check -d 'Send without looking at prompt and clip.'
 complete -c luma -n '__luma_at "batch"' -l strict -d 'Take what is only doubtful for wrong.'
 complete -c luma -n '__luma_at "batch"' -l on-done -r -f -k -a '(__fish_complete_command)' -d 'Run this at each task'\''s end, with LUMA_FILE and LUMA_TASK_ID.'
 complete -c luma -n '__luma_at "batch"' -l resubmit -d 'Submit also the rows whose submission has an unknown outcome.'

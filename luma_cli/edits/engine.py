@@ -15,7 +15,7 @@ from luma_cli.edits import save
 from luma_cli.edits.budget import Spending
 from luma_cli.edits.endings import Endings
 from luma_cli.edits.events import Finished, Note, Polled, Started, StillRunning, Submitted
-from luma_cli.edits.poll import Add, Inbox, Later, Poll, Stopping, Wake, Watched, watch
+from luma_cli.edits.poll import Add, Inbox, Later, Poll, Stopping, Wake, Watch, Watched
 from luma_cli.edits.refresh import SlowTasks, failure_of, task_now, usual_duration
 from luma_cli.edits.request import EditRequest, Entry
 from luma_cli.edits.run import RUN_AGAIN, STDOUT, Plan, Run
@@ -136,16 +136,8 @@ class _Engine:
 
     def _loop(self) -> LumaError | None:
         """Take events until everything has ended; the error, when the service answers no question of ours."""
-        events = watch(
-            (),
-            self._ask,
-            interval=self._plan.interval,
-            timeout=self._plan.timeout,
-            inbox=self._inbox,
-            stays_open=True,
-            last_work=self._last_work,
-            clock=self._run.clock.monotonic,
-        )
+        plan, clock = self._plan, self._run.clock.monotonic
+        events = Watch(self._ask, self._inbox, plan.interval, plan.timeout, self._last_work, clock)
         try:
             for event in events:
                 self._take_safely(event)

@@ -20,10 +20,11 @@ from luma_cli.api.task import State, Task
 from luma_cli.api.transport import Session
 from luma_cli.downloads.download import download
 from luma_cli.edits import poll
-from luma_cli.edits.poll import WORKERS, Add, Close, Poll, Wake, Watched, watch
+from luma_cli.edits.poll import WORKERS, Add, Close, Poll, Wake, Watched
 from luma_cli.errors import Unavailable
 from luma_cli.sandbox import Sandbox
 from support.commands import MIB, measured
+from support.polling import watch
 
 INTERVAL = 10.0
 TASKS = int(os.environ.get("LUMA_TEST_TASKS", "300"))

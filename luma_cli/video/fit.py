@@ -67,7 +67,7 @@ def doubts(media: Media, limits: Limits) -> Iterator[Doubt]:
     if picture.is_variable_rate:
         about = f"about {float(picture.frame_rate):.2f} a second" if picture.frame_rate else "which kie.ai may not keep"
         yield Doubt("frame-rate", "its frame rate varies", about)
-    if picture.rotation or picture.is_mirrored:
+    if not picture.is_upright:
         yield Doubt("rotation", "it is upright by its header only", "which kie.ai may ignore")
     if not picture.width or not picture.height:
         return
@@ -86,8 +86,8 @@ def _largest(limits: Limits) -> tuple[int, int]:
 
 def _extra_tracks(media: Media) -> list[str]:
     """All but one picture and one sound."""
-    kept = {track.index for track in (media.picture, media.sound) if track is not None}
-    return [track.kind for track in media.tracks if track.index not in kept]
+    sound = next((track for track in media.tracks if track.kind == "audio"), None)
+    return [track.kind for track in media.tracks if track not in (media.picture, sound)]
 
 
 def fitted(

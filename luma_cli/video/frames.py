@@ -1,6 +1,7 @@
 """What ffmpeg sees in a clip: its streams, the picture that plays, and when each of its frames is shown."""
 
 import functools
+import itertools
 import math
 import re
 from array import array
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 from luma_cli.errors import LumaError, UsageError
 from luma_cli.video import headers
-from luma_cli.video.containers.timing import is_lead
+from luma_cli.video.containers.timing import RATES, Runs, find_rate, is_lead
 from luma_cli.video.ffmpeg import Ffmpeg, first_reason, kind_of, query, read_from, run
 
 # Anchored at the line's beginning, before what a file says about itself. Streams of a program or group, as versions
@@ -26,20 +27,9 @@ _DURATION = r"(?m)^  Duration: (\d+):(\d\d):(\d\d\.\d+)"
 _DOLBY = r"(?m)^ {6,10}DOVI configuration record: .*?profile: (\d+)"
 _TRANSFERS = {"smpte2084": "pq", "arib-std-b67": "hlg"}
 
-# Rates that cameras, screens and editors have. What is within the rounding of a container's clock is one of these.
-RATES = tuple(
-    sorted(
-        Fraction(*pair)
-        for pair in (
-            *((rate, 1) for rate in (10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 100, 120, 240)),
-            *((rate * 1000, 1001) for rate in (24, 30, 48, 60, 120, 240)),
-        )
-    )
-)
 MIN_RATE, MAX_RATE = Fraction(10), Fraction(60)  # of what is made of a variable rate
 MAX_FRAMES = 3_000_000
 MAX_SECONDS = 6 * 3600.0
-MAX_LAST = 2  # times a frame's length: encoders round that of the last one
 NO_TIME = -(2**63)
 DISCARD = 4  # ffmpeg's flag of a packet that is decoded and not shown
 
@@ -104,21 +94,10 @@ class Timeline:
     @functools.cached_property
     def constant_rate(self) -> Fraction | None:
         """The exact rate of the frames, None if it varies by more than the clock's rounding."""
-        if self.count < 2:
-            return 1 / (self.last * self.unit) if self.last > 0 else None
-        mean = Fraction(self.ticks[-1] - self.ticks[0], self.count - 1)
-        if self.last > MAX_LAST * mean:
-            return None  # a screen recording's still end, which a constant rate would lose
-        for rate in (1 / (mean * self.unit) if mean > 0 else Fraction(0), *RATES):
-            if rate and self.is_steady(1 / (rate * self.unit)):
-                return _closest_common(rate, self)
-        return None
-
-    def is_steady(self, step: Fraction) -> bool:
-        """True if each frame is where this step puts it, but for the clock's rounding: one tick, if ticks are fine."""
-        first, (top, bottom) = self.ticks[0], step.as_integer_ratio()
-        slack = min(bottom, top // 4)
-        return all(abs((tick - first) * bottom - number * top) <= slack for number, tick in enumerate(self.ticks))
+        runs = Runs.of([1, after - before] for before, after in itertools.pairwise(self.ticks))
+        runs.add(1, self.last)
+        found = find_rate(runs, 1 / self.unit)
+        return None if found.is_variable else found.rate
 
     @property
     def average_rate(self) -> Fraction:
@@ -142,13 +121,6 @@ class Timeline:
         (top, bottom), first = (rate * self.unit).as_integer_ratio(), self.ticks[0]
         slack = min(top, bottom // 4)
         return all(min((tick - first) * top % bottom, (first - tick) * top % bottom) <= slack for tick in self.ticks)
-
-
-def _closest_common(rate: Fraction, timeline: Timeline) -> Fraction:
-    """The common rate that a clock too coarse for it shows as `rate`."""
-    common = min(RATES, key=lambda common: abs(common / rate - 1))
-    is_it = abs(common / rate - 1) < Fraction(1, 500) and timeline.is_steady(1 / (common * timeline.unit))
-    return common if is_it else rate.limit_denominator(100_000)
 
 
 @dataclass(frozen=True)
@@ -324,7 +296,7 @@ def _without_lead(timeline: Timeline, kind: str) -> Timeline:
     first, step = ticks[1] - ticks[0], ticks[2] - ticks[1]
     if kind == "avi" and first == 2 * step:
         without = replace(timeline, ticks=array("q", [ticks[0], *(tick - step for tick in ticks[1:])]))
-    elif kind in headers.CONTAINERS and is_lead(first, step, round(1 / timeline.unit)):
+    elif kind in headers.CONTAINERS and is_lead(first, step, 1 / timeline.unit):
         without = replace(timeline, ticks=array("q", [ticks[1] - step, *ticks[1:]]), lead=first - step)
     else:
         return timeline

@@ -14,6 +14,7 @@ from luma_cli.video.trim_range import Trim
 from support.commands import CLIP, DATA
 
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")
+BT2020 = "-color_primaries bt2020 -colorspace bt2020nc"
 X264 = "-c:v libx264 -preset ultrafast"
 
 
@@ -36,7 +37,7 @@ def names(findings: list[Finding]) -> list[tuple[str, str]]:
         ("-c:v mpeg4", "128x72", []),
         ("-c:v libx265 -preset ultrafast -x265-params log-level=error", "128x72", ["codec"]),
         (f"{X264} -pix_fmt yuv420p10le", "128x72", ["bit-depth"]),
-        (f"{X264} -pix_fmt yuv420p10le -color_trc arib-std-b67 -color_primaries bt2020", "128x72", ["hdr"]),
+        (f"{X264} -pix_fmt yuv420p10le -color_trc arib-std-b67 {BT2020}", "128x72", ["hdr"]),
         (f"{X264} -vf select=not(between(n\\,5\\,9)) -vsync vfr", "128x72", ["frame-rate"]),
         (f"{X264} -vf format=yuv444p,scale=405:721", "128x72", ["picture-size"]),
         (X264, "1920x1080", []),

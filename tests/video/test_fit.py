@@ -38,7 +38,7 @@ def reasons_of(path: Path) -> tuple[str, ...]:
         ({"bit_depth": 10}, "it has 10 bits a colour"),
         ({"hdr": "hlg", "bit_depth": 10}, "it is HDR (HLG)"),
         ({"is_variable_rate": True}, "its frame rate varies"),
-        ({"rotation": 90}, "it is upright by its header only"),
+        ({"is_upright": False}, "it is upright by its header only"),
         ({"width": 3840, "height": 2160}, "3840x2160 is more than 1080p"),
         ({"width": 1200, "height": 1200}, "1200x1200 is more than 1080p"),
         ({"width": 405, "height": 721}, "405x721 is an odd size"),
@@ -59,7 +59,7 @@ def test_the_size_is_the_model_s_if_it_has_one() -> None:
 
 
 def test_size_container_and_extra_tracks_are_reasons() -> None:
-    sound = Track(1, "audio", "aac", is_known_codec=True)
+    sound = Track(1, "audio")
     media = Media("mkv", 5.0, (PICTURE, sound, Track(2, "timecode", "tmcd"), Track(3, "data", "gpmd")))
 
     assert reasons(media, LUMA.limits, 120 * 10**6) == (

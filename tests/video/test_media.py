@@ -22,17 +22,7 @@ def test_of_disabled_pictures_one_plays_all_the_same() -> None:
 
 
 def test_a_cover_is_not_a_picture() -> None:
-    found = media(Track(0, "audio", "aac", is_known_codec=True), Track(1, "video", "png", is_cover=True))
+    found = media(Track(0, "audio"), Track(1, "video", "png", is_cover=True))
 
     assert found.picture is None
-    assert (found.codec, found.width, found.frame_rate, found.is_variable_rate) == (None, None, None, False)
-
-
-def test_the_sound_that_plays_is_found_by_its_codec_and_not_by_its_place() -> None:
-    unknown = Track(1, "audio", "apac")
-    other_language = Track(2, "audio", "aac", is_known_codec=True, is_enabled=False)
-    main = Track(3, "audio", "aac", is_known_codec=True)
-
-    assert media(unknown, other_language, main).sound == main
-    assert media(unknown, other_language).sound == other_language
-    assert media(unknown).sound is None
+    assert (found.codec, found.width, found.frame_rate) == (None, None, None)

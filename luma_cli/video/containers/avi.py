@@ -1,19 +1,27 @@
 """The lists and chunks of AVI files (RIFF; OpenDML AVI 1.02)."""
 
 import struct
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import NamedTuple
 
 from luma_cli.video.containers.byte_source import BOX, FAR, Box, ByteSource
-from luma_cli.video.containers.codecs import BY_RIFF, WAVE_FORMATS
+from luma_cli.video.containers.codecs import EIGHT_BITS, codecs
 from luma_cli.video.media import Media, MediaError, Track
 
 _KINDS = {b"vids": "video", b"auds": "audio", b"txts": "text"}
 _DISABLED = 1  # flag of a stream header
-_INDEX_ENTRY = 16
-_EIGHT_BITS = ("mjpeg", "mpeg4", "msmpeg4v3", "msmpeg4v2", "dvvideo")
+
+
+class _Main(NamedTuple):
+    """What the header says of the whole file; `all_frames` with those of further RIFF parts, 0 if there are none."""
+
+    rate: Fraction | None = None
+    frames: int = 0
+    width: int = 0
+    height: int = 0
+    all_frames: int = 0
 
 
 def chunks(source: ByteSource, start: int, end: int) -> Iterator[Box]:
@@ -36,122 +44,60 @@ def read_media(source: ByteSource) -> Media:
     if hdrl is None:
         raise MediaError("no header found: the file is incomplete or damaged")
     source.prefetch(hdrl)
-    media = _read_hdrl(source, hdrl)
-    return media if media.duration else _with_index(source, media)
-
-
-def _with_index(source: ByteSource, media: Media) -> Media:
-    """A header that was never finished says 0 frames: those of the index are counted."""
-    idx1 = next((box for box in chunks(source, 12, FAR) if box.kind == b"idx1"), None)
-    if idx1 is None:
-        return media
-    count = (min(idx1.end, source.size) - idx1.start) // _INDEX_ENTRY
-    counts = Counter(name[:2] for (name,) in source.entries(idx1, 0, count, "4s12x"))
-    tracks = []
-    for track in media.tracks:
-        frames = counts[b"%02d" % track.index]
-        if track.kind == "video" and frames and track.frame_rate:
-            length = float(frames / track.frame_rate)
-            track = replace(track, frame_count=frames, duration=length, is_cover=frames == 1)
-        tracks.append(track)
-    longest = max((track.duration for track in tracks if track.duration), default=None)
-    return media._replace(duration=longest, tracks=tuple(tracks))
-
-
-def _read_hdrl(source: ByteSource, hdrl: Box) -> Media:
-    main = (0, 0, 0, 0)  # microseconds, frames, width, height
-    total = 0
-    tracks: list[Track] = []
-    for chunk in chunks(source, hdrl.start, hdrl.end):
-        if chunk.kind == b"avih":
-            main = source.unpack(chunk, "<I12xI12xII")
-        elif chunk.kind == b"strl":
-            tracks.append(_read_stream(source, chunk, len(tracks)))
-        elif chunk.kind == b"odml":  # counts all frames; the main header those of the first RIFF part alone
-            dmlh = _child(source, chunk, b"dmlh")
-            total = source.unpack(dmlh, "<I")[0] if dmlh else 0
-    microseconds, frames, width, height = main
-    rate = Fraction(1_000_000, microseconds) if microseconds else None
-    tracks = [_with_main(track, rate, total, frames, width, height) for track in tracks]
-    stated = float((total or frames) / rate) if rate else 0.0
+    main = _read_main(source, hdrl)
+    streams = [chunk for chunk in chunks(source, hdrl.start, hdrl.end) if chunk.kind == b"strl"]
+    tracks = tuple(_read_stream(source, chunk, index, main) for index, chunk in enumerate(streams))
+    stated = float((main.all_frames or main.frames) / main.rate) if main.rate else 0.0
     ends = [track.start_offset + track.duration for track in tracks if track.duration]
     has_picture = any(track.kind == "video" and track.duration for track in tracks)
     # The main header rounds the rate to microseconds: the stream's own is exact.
     longest = max(ends if has_picture else [*ends, stated], default=0.0)
-    return Media("avi", longest or None, tuple(tracks))
+    return Media("avi", longest or None, tracks)
+
+
+def _read_main(source: ByteSource, hdrl: Box) -> _Main:
+    avih, odml = _child(source, hdrl, b"avih"), _child(source, hdrl, b"odml")
+    dmlh = _child(source, odml, b"dmlh") if odml else None
+    microseconds, frames, width, height = source.unpack(avih, "<I12xI12xII") if avih else (0, 0, 0, 0)
+    rate = Fraction(1_000_000, microseconds) if microseconds else None
+    return _Main(rate, frames, width, height, source.unpack(dmlh, "<I")[0] if dmlh else 0)
 
 
 def _child(source: ByteSource, box: Box, kind: bytes) -> Box | None:
     return next((inner for inner in chunks(source, box.start, box.end) if inner.kind == kind), None)
 
 
-def _read_stream(source: ByteSource, strl: Box, index: int) -> Track:
+def _read_stream(source: ByteSource, strl: Box, index: int, main: _Main) -> Track:
+    """What a picture's own header leaves out is taken from the main one."""
     strh, strf = _child(source, strl, b"strh"), _child(source, strl, b"strf")
     if strh is None:
         return Track(index, "data")
     handler, flags, scale, rate, start, count = source.unpack(strh, "<4s4xI8xIIII")
-    kind = _KINDS.get(handler, "data")
-    pace = Fraction(rate, scale) if scale and rate else None
+    kind, pace = _KINDS.get(handler, "data"), Fraction(rate, scale) if scale and rate else None
+    if kind == "video":
+        pace, count = pace or main.rate, main.all_frames or count or main.frames
     track = Track(
         index,
         kind,
         is_enabled=not flags & _DISABLED,
         duration=float(count / pace) if pace and count else None,
         start_offset=float(start / pace) if pace else 0.0,
-        frame_count=count or None,
     )
-    if kind == "video":
-        return _with_picture(source, strf, replace(track, frame_rate=pace))
-    return _with_sound(source, strf, track) if kind == "audio" else track
-
-
-def _with_picture(source: ByteSource, strf: Box | None, track: Track) -> Track:
-    if strf is None:
+    if kind != "video":
         return track
+    track = replace(track, frame_rate=pace, is_cover=count == 1, width=main.width or None, height=main.height or None)
+    return _with_format(source, strf, track) if strf else track
+
+
+def _with_format(source: ByteSource, strf: Box, track: Track) -> Track:
     width, height, bits, name = source.unpack(strf, "<4xii2xH4s")
-    height = abs(height)  # a picture stored top-down has a negative one
     text = name.decode("latin-1")
-    codec = BY_RIFF.get(text.upper()) or ("rawvideo" if name == bytes(4) else text.strip())
-    is_known = text.upper() in BY_RIFF or name == bytes(4)
+    codec = "rawvideo" if name == bytes(4) else codecs("riff").get(text.upper(), text.strip())
+    is_8_bit = codec in EIGHT_BITS or (codec == "rawvideo" and bits <= 32)
     return replace(
         track,
         codec=codec,
-        is_known_codec=is_known,
-        width=width or None,
-        height=height or None,
-        coded_width=width or None,
-        coded_height=height or None,
-        bit_depth=8 if codec in _EIGHT_BITS or (codec == "rawvideo" and bits <= 32) else None,
-        is_cover=track.frame_count == 1,
-    )
-
-
-def _with_sound(source: ByteSource, strf: Box | None, track: Track) -> Track:
-    if strf is None:
-        return track
-    tag, channels, rate = source.unpack(strf, "<HHI")
-    codec = WAVE_FORMATS.get(tag)
-    return replace(
-        track,
-        codec=codec or f"0x{tag:04x}",
-        is_known_codec=codec is not None,
-        channels=channels or None,
-        sample_rate=rate or None,
-    )
-
-
-def _with_main(track: Track, rate: Fraction | None, total: int, frames: int, width: int, height: int) -> Track:
-    """What the stream's own header leaves out, from the main one."""
-    if track.kind != "video":
-        return track
-    pace = track.frame_rate or rate
-    count = total or track.frame_count or frames or None
-    return replace(
-        track,
-        frame_rate=pace,
-        frame_count=count,
-        duration=float(count / pace) if count and pace else None,
-        width=track.width or width or None,
-        height=track.height or height or None,
-        is_cover=count == 1,
+        width=width or track.width,
+        height=abs(height) or track.height,  # a picture stored top-down has a negative one
+        bit_depth=8 if is_8_bit else None,
     )

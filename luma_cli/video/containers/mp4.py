@@ -1,51 +1,26 @@
 """The index of MP4 and MOV files: their tracks, and whether all that it names is in the file."""
 
-import math
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import NamedTuple
 
 from luma_cli.video.containers.boxes import boxes, child, children
-from luma_cli.video.containers.byte_source import FAR, ON_DISK, Box, ByteSource, LimitReachedError
+from luma_cli.video.containers.byte_source import FAR, Box, ByteSource, LimitReachedError
 from luma_cli.video.containers.fragments import Defaults, Fragments, read_defaults, read_fragments
-from luma_cli.video.containers.sample_entries import SampleEntry, read_entry
+from luma_cli.video.containers.sample_entries import NO_ENTRY, SampleEntry, read_entry
 from luma_cli.video.containers.sample_tables import NOWHERE, Extent, first_shown, read_durations, read_extent
 from luma_cli.video.containers.timing import Runs, find_rate, present
 from luma_cli.video.media import Media, MediaError, Track
 
-_KINDS = {b"vide": "video", b"pict": "video", b"soun": "audio", b"tmcd": "timecode"}
+_PICTURES = (b"vide", b"pict")
+_KINDS = {b"soun": "audio", b"tmcd": "timecode", **dict.fromkeys(_PICTURES, "video")}
 _TEXT = (b"text", b"sbtl", b"subt", b"clcp")
 _UNKNOWN = (0, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
 _UPRIGHT = (0x10000, 0, 0, 0x10000)
 _ENABLED = 1  # flag of a track header
-_MAX_INDEX = 1 << 23  # of a compressed index, unpacked
 _MAX_REFERENCES = 256
-_OPUS_RATE = 48_000
 # A sample begins with its length, a start code, a marker or a header: never with zeros.
 _NEVER_ZERO = frozenset(("h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg", "prores"))
-
-
-class Movie(NamedTuple):
-    """The index of a file: what its header says, its tracks as stored, and where the data that it names ends."""
-
-    scale: int
-    ticks: int  # 0: not said
-    stored: "tuple[_Stored, ...]"
-    fragments: Fragments
-    is_partial: bool
-
-    @property
-    def data_end(self) -> int:
-        return max([track.extent.end for track in self.stored] + [self.fragments.data_end])
-
-    @property
-    def places(self) -> Iterator[int]:
-        """Some of the places where data of coded pictures begins."""
-        for track in self.stored:
-            if track.handler == b"vide" and track.entry is not None and track.entry.codec in _NEVER_ZERO:
-                yield from track.extent.places
 
 
 @dataclass
@@ -60,7 +35,7 @@ class _Stored:
     scale: int = 0
     stated: int = 0  # length in ticks of `scale`, as the header has it
     edits: tuple[tuple[int, int], ...] = ()
-    entry: SampleEntry | None = None
+    entry: SampleEntry = NO_ENTRY
     runs: Runs | None = None  # None: the table could not be read
     first: int = 0
     extent: Extent = NOWHERE
@@ -68,14 +43,26 @@ class _Stored:
 
 
 @dataclass
-class _Index:
-    """What was read of an index so far."""
+class Movie:
+    """The index of a file: what its header says, its tracks as stored, and where the data that it names ends."""
 
     scale: int = 0
-    ticks: int = 0
+    ticks: int = 0  # 0: not said
     stored: list[_Stored] = field(default_factory=list)
-    defaults: dict[int, Defaults] | None = None
+    defaults: dict[int, Defaults] | None = None  # of fragments, if some may follow
+    fragments: Fragments = field(default_factory=Fragments)
     is_partial: bool = False
+
+    @property
+    def data_end(self) -> int:
+        return max([track.extent.end for track in self.stored] + [self.fragments.data_end])
+
+    @property
+    def places(self) -> Iterator[int]:
+        """Some of the places where data of coded pictures begins."""
+        for track in self.stored:
+            if track.handler == b"vide" and track.entry.codec in _NEVER_ZERO:
+                yield from track.extent.places
 
 
 def read_media(source: ByteSource, container: str) -> Media:
@@ -84,58 +71,53 @@ def read_media(source: ByteSource, container: str) -> Media:
     Raises:
         MediaError: there is no index, or it is damaged.
     """
-    return describe(read_index(source), container)
+    movie = read_index(source)
+    chapters = {number for track in movie.stored for number in track.chapters}
+    tracks = tuple(
+        _describe_track(track, index, movie, is_chapter=track.number in chapters)
+        for index, track in enumerate(movie.stored)
+    )
+    stated = movie.ticks / movie.scale if movie.scale else 0.0
+    played = [track for track in tracks if track.duration]
+    # Without an edit list a picture that is stored out of order begins late, and nothing comes before it.
+    start = min((track.start_offset for track in played), default=0.0)
+    longest = max([stated, *(track.start_offset - start + (track.duration or 0.0) for track in played)])
+    may_be_longer = movie.is_partial and not stated
+    return Media(container, longest or None, tracks, movie.is_partial, may_be_longer, movie.data_end)
 
 
 def read_index(source: ByteSource) -> Movie:
+    """The index as it is stored. Raises as `read_media`."""
     moov = next((box for box in boxes(source, 0, FAR) if box.kind == b"moov"), None)
     if moov is None:
         raise MediaError("no header found: the file is incomplete or damaged")
     source.prefetch(moov)
-    if cmov := child(source, moov, b"cmov"):
-        return _read_moov(*_unpacked(source, cmov), FAR)
-    return _read_moov(source, moov, moov.end)
-
-
-def _unpacked(source: ByteSource, cmov: Box) -> tuple[ByteSource, Box]:
-    """Old QuickTime files may compress their index."""
-    cmvd = child(source, cmov, b"cmvd")
-    data = source.take(cmvd.start + 4, min(cmvd.end - cmvd.start, _MAX_INDEX)) if cmvd else b""
-    try:
-        plain = zlib.decompressobj().decompress(data, _MAX_INDEX)
-    except zlib.error as error:
-        raise MediaError("the index is damaged: it cannot be decompressed") from error
-    inner = ByteSource(lambda offset, length: plain[offset : offset + length], len(plain), ON_DISK)
-    moov = next((box for box in boxes(inner, 0, len(plain)) if box.kind == b"moov"), None)
-    if moov is None:
-        raise MediaError("the index is damaged: it cannot be decompressed")
-    return inner, moov
-
-
-def _read_moov(source: ByteSource, moov: Box, after: int) -> Movie:
-    index = _Index()
+    movie = Movie()
     try:
         for box in children(source, moov):
-            _read_index_box(source, box, index)
+            _read_index_box(source, box, movie)
     except LimitReachedError:
-        index.is_partial = True
-    fragments = Fragments() if index.defaults is None else read_fragments(source, after, index.defaults)
-    is_partial = index.is_partial or fragments.is_partial or moov.end > source.size
-    return Movie(index.scale, index.ticks, tuple(index.stored), fragments, is_partial)
+        movie.is_partial = True
+    if movie.defaults is not None:
+        movie.fragments = read_fragments(source, moov.end, movie.defaults)
+    movie.is_partial |= movie.fragments.is_partial or moov.end > source.size
+    return movie
 
 
-def _read_index_box(source: ByteSource, box: Box, index: _Index) -> None:
+def _read_index_box(source: ByteSource, box: Box, movie: Movie) -> None:
     if box.kind == b"mvhd":
-        index.scale, ticks = source.unpack(box, ">12xII", ">20xIQ")
-        index.ticks = max(index.ticks, 0 if ticks in _UNKNOWN else ticks)
+        movie.scale, ticks = source.unpack(box, ">12xII", ">20xIQ")
+        movie.ticks = max(movie.ticks, 0 if ticks in _UNKNOWN else ticks)
     elif box.kind == b"trak":
-        index.stored.append(_Stored())
-        _read_trak(source, box, index.stored[-1])
+        movie.stored.append(_Stored())
+        _read_trak(source, box, movie.stored[-1])
     elif box.kind == b"mvex":  # fragments follow, which the movie header does not count
-        index.defaults = read_defaults(source, box)
+        movie.defaults = read_defaults(source, box)
         mehd = child(source, box, b"mehd")
         ticks = source.unpack(mehd, ">4xI", ">4xQ")[0] if mehd else 0
-        index.ticks = max(index.ticks, 0 if ticks in _UNKNOWN else ticks)
+        movie.ticks = max(movie.ticks, 0 if ticks in _UNKNOWN else ticks)
+    elif box.kind == b"cmov":  # old QuickTime files may compress their index
+        movie.is_partial = True
 
 
 def _read_trak(source: ByteSource, trak: Box, track: _Stored) -> None:
@@ -176,58 +158,30 @@ def _read_mdia(source: ByteSource, mdia: Box, track: _Stored) -> None:
     stbl = child(source, minf, b"stbl")
     if stbl is None:
         return
-    track.entry = read_entry(source, child(source, stbl, b"stsd"), track.handler)
+    if track.handler in _PICTURES:
+        track.entry = read_entry(source, child(source, stbl, b"stsd"))
     track.runs = read_durations(source, stbl)
     track.first = first_shown(source, stbl)
     track.extent = read_extent(source, stbl, minf, is_sound=track.handler == b"soun")
 
 
-def describe(movie: Movie, container: str) -> Media:
-    """The facts, from an index that was read."""
-    chapters = {number for track in movie.stored for number in track.chapters}
-    tracks = tuple(
-        _describe_track(track, index, movie, is_chapter=track.number in chapters)
-        for index, track in enumerate(movie.stored)
-    )
-    stated = movie.ticks / movie.scale if movie.scale else 0.0
-    played = [track for track in tracks if track.duration]
-    # Without an edit list a picture that is stored out of order begins late, and nothing comes before it.
-    start = min((track.start_offset for track in played), default=0.0)
-    longest = max([stated, *(track.start_offset - start + (track.duration or 0.0) for track in played)])
-    may_be_longer = movie.is_partial and not stated
-    return Media(container, longest or None, tracks, movie.is_partial, may_be_longer, movie.data_end)
-
-
 def _describe_track(track: _Stored, index: int, movie: Movie, *, is_chapter: bool) -> Track:
-    runs = Runs()
-    for part in (track.runs, movie.fragments.runs.get(track.number)):
-        if part is not None:
-            runs.extend(part)
+    parts = (track.runs, movie.fragments.runs.get(track.number))
+    runs = Runs.of(pair for part in parts if part is not None for pair in part.pairs)
     has_samples = bool(track.runs and track.runs.count)
     first = track.first if has_samples else movie.fragments.first_shown.get(track.number, 0)
     shown = present(track.edits, movie.scale, _seconds(track, runs), Fraction(first, track.scale or 1), track.scale)
-    entry = track.entry or SampleEntry(None, is_known_codec=False)
     found = Track(
         index,
         _KINDS.get(track.handler, "text" if track.handler in _TEXT else "data"),
-        entry.codec,
-        is_known_codec=entry.is_known_codec,
         is_enabled=track.is_enabled,
         duration=shown.duration,
         start_offset=shown.start_offset,
-        priming=shown.priming or (0.0 if track.edits else entry.priming / _OPUS_RATE),
-        frame_count=runs.count or None,
-        channels=entry.channels,
-        sample_rate=entry.sample_rate,
     )
     if found.kind != "video":
         return found
     is_still = runs.count <= 1 and track.runs is not None and not movie.is_partial
-    picture = _describe_picture(found, track, entry, runs)
-    count = picture.frame_count
-    if shown.is_cut and picture.frame_rate and shown.duration:
-        count = round(shown.duration * picture.frame_rate)
-    return replace(picture, frame_count=count, is_cover=is_still or is_chapter or track.handler == b"pict")
+    return _with_picture(found, track, runs, is_cover=is_still or is_chapter or track.handler == b"pict")
 
 
 def _seconds(track: _Stored, runs: Runs) -> Fraction | None:
@@ -236,41 +190,28 @@ def _seconds(track: _Stored, runs: Runs) -> Fraction | None:
     return Fraction(ticks, track.scale) if ticks and track.scale else None
 
 
-def _describe_picture(found: Track, track: _Stored, entry: SampleEntry, runs: Runs) -> Track:
-    rate = find_rate(runs, track.scale)
-    width, height = _size(track, entry)
-    rotation, is_mirrored = _orientation(track.matrix)
-    if rotation in (90, 270):
+def _with_picture(found: Track, track: _Stored, runs: Runs, *, is_cover: bool) -> Track:
+    rate, (width, height) = find_rate(runs, track.scale), _size(track)
+    across, down, back, up = track.matrix
+    if abs(down) > abs(across):  # it lies on its side
         width, height = height, width
     return replace(
         found,
+        codec=track.entry.codec,
+        is_cover=is_cover,
         frame_rate=rate.rate,
         is_variable_rate=rate.is_variable,
         width=width or None,
         height=height or None,
-        coded_width=entry.width,
-        coded_height=entry.height,
-        rotation=rotation,
-        is_mirrored=is_mirrored,
-        bit_depth=entry.bit_depth,
-        hdr=entry.hdr,
+        is_upright=across >= abs(down) and across * up >= down * back,
+        bit_depth=track.entry.bit_depth,
+        hdr=track.entry.hdr,
     )
 
 
-def _size(track: _Stored, entry: SampleEntry) -> tuple[int, int]:
+def _size(track: _Stored) -> tuple[int, int]:
     """As seen, but not yet turned: by the shape of the pixels, else by the track's header."""
-    if entry.width and entry.height and entry.aspect:
-        across, down = entry.aspect
+    entry, (across, down) = track.entry, track.entry.aspect
+    if entry.width and entry.height and across and down:
         return round(entry.width * across / down), entry.height
-    if all(track.shown_size):
-        return track.shown_size
-    return entry.width or 0, entry.height or 0
-
-
-def _orientation(matrix: tuple[int, int, int, int]) -> tuple[int, bool]:
-    """Quarter turns clockwise, and whether it is mirrored besides: the nearest of the eight ways to hold a picture."""
-    across, down, back, up = matrix
-    is_mirrored = across * up - down * back < 0
-    if is_mirrored:
-        across, down = -across, -down
-    return round(math.degrees(math.atan2(down, across)) / 90) % 4 * 90, is_mirrored
+    return track.shown_size if all(track.shown_size) else (entry.width, entry.height)

@@ -1,15 +1,16 @@
 """When the samples of a track are shown: runs of durations, edit lists, frame rates."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
-# What a rate that was rounded to the ticks of a clock was meant to be.
-_USUAL_RATES = (
-    *(Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(48)),
-    *(Fraction(50), Fraction(60000, 1001), Fraction(60), Fraction(120000, 1001), Fraction(120), Fraction(240)),
-    *(Fraction(5), Fraction(10), Fraction(12), Fraction(15), Fraction(15000, 1001), Fraction(20), Fraction(100)),
+# Rates that cameras, screens and editors have. What is within the rounding of a clock is one of these.
+RATES = tuple(
+    sorted(
+        [Fraction(rate) for rate in (5, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 100, 120, 240)]
+        + [Fraction(rate * 1000, 1001) for rate in (15, 24, 30, 48, 60, 120, 240)]
+    )
 )
 _EMPTY_EDIT = -1
 _MAX_LAST = 2
@@ -36,9 +37,13 @@ class Runs:
         elif len(self.pairs) < _MAX_RUNS:
             self.pairs.append([count, delta])
 
-    def extend(self, other: "Runs") -> None:
-        for count, delta in other.pairs:
-            self.add(count, delta)
+    @classmethod
+    def of(cls, pairs: Iterable[Sequence[int]]) -> "Runs":
+        """The runs of pairs of a number of samples and the duration of each."""
+        runs = cls()
+        for count, delta in pairs:
+            runs.add(count, delta)
+        return runs
 
 
 class Rate(NamedTuple):
@@ -46,46 +51,41 @@ class Rate(NamedTuple):
     is_variable: bool = False
 
 
-def find_rate(runs: Runs, scale: int) -> Rate:
-    """The frame rate, of a variable one the average.
+def find_rate(runs: Runs, scale: int | Fraction) -> Rate:
+    """The frame rate of samples whose ticks are `scale` a second, of a variable one the average.
 
     Encoders round the length of the last frame, but one that lasts more than twice as long as the others is the still
     end of a screen recording. A rate that does not divide the clock's ticks is off by a tick here and there.
     """
     if not runs.count or not runs.ticks or not scale:
         return Rate()
+    average = Rate(Fraction(scale) * runs.count / runs.ticks, is_variable=True)
     fitted = _without_lead(_without_last(runs), scale)
     if runs.pairs[-1][1] * fitted.count > _MAX_LAST * fitted.ticks:
-        return Rate(Fraction(runs.count * scale, runs.ticks), is_variable=True)
+        return average
     if len(fitted.pairs) == 1:
-        return Rate(Fraction(scale, fitted.pairs[0][1])) if fitted.ticks else Rate()
+        return Rate(Fraction(scale) / fitted.pairs[0][1]) if fitted.ticks else Rate()
     mean = Fraction(fitted.ticks, fitted.count)
     tolerance = min(Fraction(1), mean / 4)
     if not mean or _deviation(fitted.pairs, mean) > tolerance:
-        return Rate(Fraction(runs.count * scale, runs.ticks), is_variable=True)
+        return average
     return Rate(_usual(scale / mean, Fraction(2, fitted.ticks)))
 
 
 def _without_last(runs: Runs) -> Runs:
-    if runs.count < 3 or len(runs.pairs) == 1:
+    if runs.count < 2:
         return runs
-    fitted = Runs()
-    for count, delta in runs.pairs[:-1]:
-        fitted.add(count, delta)
-    fitted.add(runs.pairs[-1][0] - 1, runs.pairs[-1][1])
-    return fitted
+    count, delta = runs.pairs[-1]
+    return Runs.of([*runs.pairs[:-1], [count - 1, delta]])
 
 
-def _without_lead(runs: Runs, scale: int) -> Runs:
+def _without_lead(runs: Runs, scale: int | Fraction) -> Runs:
     if len(runs.pairs) < 2 or runs.pairs[0][0] > 1 or not is_lead(runs.pairs[0][1], runs.pairs[1][1], scale):
         return runs
-    fitted = Runs()
-    for count, delta in runs.pairs[1:]:
-        fitted.add(count, delta)
-    return fitted
+    return Runs.of(runs.pairs[1:])
 
 
-def is_lead(first: int, step: int, scale: int) -> bool:
+def is_lead(first: int, step: int, scale: int | Fraction) -> bool:
     """True if a first frame lasts longer than the next by what ffmpeg adds to it in a file that it writes in fragments.
 
     That is the priming of the sound; a frame that is missing lasts a whole number of times as long.
@@ -105,17 +105,15 @@ def _deviation(pairs: Iterable[list[int]], mean: Fraction) -> Fraction:
 
 
 def _usual(rate: Fraction, tolerance: Fraction) -> Fraction:
-    near = min(_USUAL_RATES, key=lambda usual: abs(usual - rate))
+    near = min(RATES, key=lambda usual: abs(usual - rate))
     return near if abs(near - rate) <= rate * tolerance else rate.limit_denominator(100_000)
 
 
 class Presentation(NamedTuple):
-    """What a player shows of a track, in seconds: when it begins, for how long, and what it drops of the beginning."""
+    """What a player shows of a track, in seconds: when it begins, and for how long."""
 
     start_offset: float
     duration: float | None
-    priming: float
-    is_cut: bool  # an edit list leaves more out than the rounding of a clock
 
 
 def present(
@@ -126,7 +124,7 @@ def present(
     `media` is how long the samples last in seconds, `first` when the first of them is shown.
     """
     if not edits or not movie_scale or not scale:
-        return Presentation(float(first), None if media is None else float(media), 0.0, False)
+        return Presentation(float(first), None if media is None else float(media))
     offset, shown, start = Fraction(0), Fraction(0), None
     is_known = True
     for length, place in edits:
@@ -142,6 +140,4 @@ def present(
         is_known &= bool(length) or left is not None
         shown += seconds
     late = max(first - (start or 0), Fraction(0))
-    priming = max((start or 0) - first, Fraction(0))
-    is_cut = media is not None and media - shown > Fraction(2, movie_scale)
-    return Presentation(float(offset + late), float(shown) if is_known else None, float(priming), is_cut)
+    return Presentation(float(offset + late), float(shown) if is_known else None)

@@ -19,9 +19,6 @@ NTSC, FILM = Fraction(30_000, 1001), Fraction(24_000, 1001)
 X264 = "-c:v libx264 -preset ultrafast"
 QUIET = "-x265-params log-level=error"
 X265 = f"-c:v libx265 -preset ultrafast -pix_fmt yuv420p10le {QUIET}"
-BT2020 = "-color_primaries bt2020 -colorspace bt2020nc"
-# Said by the stream alone: there is no `colr` box.
-BARE = "-movflags -write_colr"
 
 
 def picture(rate: str = "25", seconds: float = 1, size: str = "128x72") -> str:
@@ -60,7 +57,7 @@ def test_a_frame_rate_is_exact(tmp_path: Path, rate: str, exact: Fraction) -> No
 
         assert (path.name, found.frame_rate, found.is_variable_rate) == (path.name, exact, False)
         # The muxer of AVI adds an empty frame for pictures that are stored out of order.
-        assert abs((found.frame_count or 0) - round(exact)) <= (2 if path.suffix == ".avi" else 0)
+        assert abs((found.duration or 0) * exact - round(exact)) <= (2 if path.suffix == ".avi" else 0.01)
 
 
 def test_two_rates_joined_are_a_variable_one(tmp_path: Path) -> None:
@@ -69,7 +66,6 @@ def test_two_rates_joined_are_a_variable_one(tmp_path: Path) -> None:
 
     assert found.is_variable_rate
     assert found.frame_rate is not None
-    assert found.frame_count == 42
     assert found.duration == pytest.approx(2.0, abs=0.1)
 
 
@@ -82,14 +78,6 @@ def test_two_rates_joined_are_a_variable_one(tmp_path: Path) -> None:
             10,
             "pq",
         ),
-        # Said by the stream alone: there is no `colr` box.
-        (
-            f"{X265} {QUIET}:transfer=arib-std-b67:colorprim=bt2020:colormatrix=bt2020nc -movflags -write_colr",
-            "hevc",
-            10,
-            "hlg",
-        ),
-        (f"{X264} -pix_fmt yuv420p10le -x264-params transfer=arib-std-b67 -movflags -write_colr", "h264", 10, "hlg"),
         (f"{X264} -pix_fmt yuv420p10le", "h264", 10, None),
         (f"{X264} -pix_fmt yuv420p -x264-params cqm=jvt", "h264", 8, None),
         (f"{X264} -pix_fmt yuv444p", "h264", 8, None),
@@ -102,7 +90,7 @@ def test_two_rates_joined_are_a_variable_one(tmp_path: Path) -> None:
 def test_codec_depth_and_curve(tmp_path: Path, options: str, codec: str, bits: int, hdr: str | None) -> None:
     found = shown(made(tmp_path / "a.mp4", picture("10", 0.5), options))
 
-    assert (found.codec, found.is_known_codec, found.bit_depth, found.hdr) == (codec, True, bits, hdr)
+    assert (found.codec, found.bit_depth, found.hdr) == (codec, bits, hdr)
 
 
 @pytest.mark.parametrize(
@@ -124,26 +112,24 @@ def test_a_phone_holds_a_picture_upright_by_a_matrix(tmp_path: Path) -> None:
     data = (tmp_path / "a.mp4").read_bytes()
     upright = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
     place = data.rindex(upright)
-    for matrix, rotation, size in [
-        ((0, 0x10000, -0x10000, 0), 90, (72, 128)),
-        ((-0x10000, 0, 0, -0x10000), 180, (128, 72)),
-        ((0, -0x10000, 0x10000, 0), 270, (72, 128)),
+    for matrix, size in [
+        ((0, 0x10000, -0x10000, 0), (72, 128)),
+        ((-0x10000, 0, 0, -0x10000), (128, 72)),
+        ((0, -0x10000, 0x10000, 0), (72, 128)),
+        ((-0x10000, 0, 0, 0x10000), (128, 72)),  # mirrored
     ]:
         a, b, c, d = matrix
         turned = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 0x40000000)
         (tmp_path / "b.mp4").write_bytes(data[:place] + turned + data[place + len(upright) :])
         found = shown(probe_file(tmp_path / "b.mp4"))
-        assert (found.rotation, found.is_mirrored, found.width, found.height) == (rotation, False, *size)
-        assert (found.coded_width, found.coded_height) == (128, 72)
-    mirrored = struct.pack(">9i", -0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
-    (tmp_path / "b.mp4").write_bytes(data[:place] + mirrored + data[place + len(upright) :])
-    assert shown(probe_file(tmp_path / "b.mp4")).is_mirrored
+        assert (found.is_upright, found.width, found.height) == (False, *size)
+    assert shown(probe_file(tmp_path / "a.mp4")).is_upright
 
 
 def test_a_picture_of_wide_pixels_is_as_wide_as_it_is_seen(tmp_path: Path) -> None:
     found = shown(made(tmp_path / "a.mp4", picture("10", 0.5, "720x576"), X264, "-vf setsar=64/45"))
 
-    assert (found.width, found.height, found.coded_width) == (1024, 576, 720)
+    assert (found.width, found.height) == (1024, 576)
 
 
 SOUNDS = [
@@ -161,32 +147,27 @@ SOUNDS = [
 ]
 
 
-def test_sounds_are_known_by_their_codec(tmp_path: Path) -> None:
+def test_the_sounds_of_all_containers_are_tracks(tmp_path: Path) -> None:
     outputs = (word for name, options in SOUNDS for word in (X264, options, "-ac 2", tmp_path / name))
     ffmpeg(picture("10"), sound(rate=48_000), *outputs)
     for name, _ in SOUNDS:
         assert check_whole(tmp_path / name) == []
-        track = probe_file(tmp_path / name).sound
+        track = probe_file(tmp_path / name).tracks[1]
 
-        assert track is not None
-        assert (name, track.index, track.channels, track.sample_rate) == (name, 1, 2, 48_000)
-        assert track.codec == name.partition(".")[0]
+        assert (name, track.index, track.kind) == (name, 1, "audio")
         assert track.duration == pytest.approx(1.0, abs=0.06)
 
 
-def test_priming_is_what_an_edit_list_drops_of_a_sound(tmp_path: Path) -> None:
-    media = made(tmp_path / "a.mp4", picture(), sound(), X264, "-c:a aac")
+def test_priming_is_no_part_of_a_sound(tmp_path: Path) -> None:
+    track = made(tmp_path / "a.mp4", picture(), sound(), X264, "-c:a aac").tracks[1]
 
-    assert media.sound is not None
-    assert (media.sound.priming, media.sound.start_offset) == (pytest.approx(1024 / 44_100), 0.0)
-    assert media.sound.duration == pytest.approx(1.0, abs=0.002)
+    assert (track.start_offset, track.duration) == (0.0, pytest.approx(1.0, abs=0.002))
 
 
 def test_a_sound_that_begins_later_has_an_offset(tmp_path: Path) -> None:
     media = made(tmp_path / "a.mp4", picture(), "-itsoffset 0.5", sound(0.5), X264, "-c:a libmp3lame -shortest")
 
-    assert media.sound is not None
-    assert media.sound.start_offset == pytest.approx(0.5, abs=0.03)
+    assert media.tracks[1].start_offset == pytest.approx(0.5, abs=0.03)
 
 
 def test_a_time_code_is_a_track_of_its_own(tmp_path: Path) -> None:
@@ -215,7 +196,7 @@ def test_the_length_of_fragments_is_added_up(tmp_path: Path, flags: str) -> None
     media = made(tmp_path / "a.mp4", picture("25", 3), sound(3), X264, "-bf 2 -g 25 -c:a aac -movflags", flags)
 
     assert media.duration == pytest.approx(3.0, abs=0.1)
-    assert (shown(media).frame_count, shown(media).frame_rate) == (75, Fraction(25))
+    assert (shown(media).duration, shown(media).frame_rate) == (pytest.approx(3.0, abs=0.1), Fraction(25))
     assert 0 < media.data_end <= (tmp_path / "a.mp4").stat().st_size
 
 
@@ -265,7 +246,6 @@ def test_a_clip_that_a_phone_cut_by_its_edit_list_is_as_long_as_it_plays(tmp_pat
     ffmpeg(picture("25", 4), X264, "-g 100", tmp_path / "whole.mp4")
     media = made(tmp_path / "a.mp4", "-ss 1", "-i", tmp_path / "whole.mp4", "-c copy")
 
-    assert shown(media).frame_count == 75
     assert (media.duration, shown(media).frame_rate) == (pytest.approx(3.0, abs=0.01), Fraction(25))
 
 

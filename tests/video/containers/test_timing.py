@@ -9,10 +9,7 @@ from luma_cli.video.containers.timing import Presentation, Rate, Runs, find_rate
 
 
 def runs(*pairs: tuple[int, int]) -> Runs:
-    found = Runs()
-    for count, delta in pairs:
-        found.add(count, delta)
-    return found
+    return Runs.of(pairs)
 
 
 @pytest.mark.parametrize(
@@ -66,17 +63,17 @@ SECOND = Fraction(1)
 @pytest.mark.parametrize(
     ("edits", "media", "first", "shown"),
     [
-        ((), SECOND * 3, Fraction(0), Presentation(0.0, 3.0, 0.0, False)),
-        ((), SECOND * 3, Fraction(1, 10), Presentation(0.1, 3.0, 0.0, False)),  # out of order, without an edit list
-        (((3000, 100),), SECOND * 3, Fraction(1, 10), Presentation(0.0, 3.0, 0.0, False)),
-        (((2900, 100),), SECOND * 3, Fraction(0), Presentation(0.0, 2.9, 0.1, True)),  # priming of a sound
-        (((500, -1), (3000, 0)), SECOND * 3, Fraction(0), Presentation(0.5, 3.0, 0.0, False)),
-        (((1000, 1000),), SECOND * 3, Fraction(0), Presentation(0.0, 1.0, 1.0, True)),  # cut on a phone
-        (((9000, 0),), SECOND * 3, Fraction(0), Presentation(0.0, 3.0, 0.0, False)),  # no more than there is
-        (((0, 0),), SECOND * 3, Fraction(0), Presentation(0.0, 3.0, 0.0, False)),
-        (((2000, 0),), None, Fraction(0), Presentation(0.0, 2.0, 0.0, False)),
-        (((0, 0),), None, Fraction(0), Presentation(0.0, None, 0.0, False)),
-        (((1000, 0), (500, -1), (1000, 1000)), SECOND * 3, Fraction(0), Presentation(0.0, 2.5, 0.0, True)),
+        ((), SECOND * 3, Fraction(0), Presentation(0.0, 3.0)),
+        ((), SECOND * 3, Fraction(1, 10), Presentation(0.1, 3.0)),  # out of order, without an edit list
+        (((3000, 100),), SECOND * 3, Fraction(1, 10), Presentation(0.0, 3.0)),
+        (((2900, 100),), SECOND * 3, Fraction(0), Presentation(0.0, 2.9)),  # priming of a sound
+        (((500, -1), (3000, 0)), SECOND * 3, Fraction(0), Presentation(0.5, 3.0)),
+        (((1000, 1000),), SECOND * 3, Fraction(0), Presentation(0.0, 1.0)),  # cut on a phone
+        (((9000, 0),), SECOND * 3, Fraction(0), Presentation(0.0, 3.0)),  # no more than there is
+        (((0, 0),), SECOND * 3, Fraction(0), Presentation(0.0, 3.0)),
+        (((2000, 0),), None, Fraction(0), Presentation(0.0, 2.0)),
+        (((0, 0),), None, Fraction(0), Presentation(0.0, None)),
+        (((1000, 0), (500, -1), (1000, 1000)), SECOND * 3, Fraction(0), Presentation(0.0, 2.5)),
     ],
 )
 def test_an_edit_list_says_what_a_player_shows(

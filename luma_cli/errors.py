@@ -22,7 +22,8 @@ from typing import NamedTuple
 class LumaError(Exception):
     """One sentence about what failed; `hint` says what to type or do next.
 
-    `api_code` is the code in the service's envelope, `http_status` that of HTTP, `task_id` the task it is about.
+    `api_code` is the code in the service's envelope, `said` its words there, `http_status` the code of HTTP, `task_id`
+    the task it is about.
     `findings` are what the checks before a submission found, where they are the reason.
     """
 
@@ -30,6 +31,7 @@ class LumaError(Exception):
     exit_code = 1
     retryable = False
     findings: "tuple[Finding, ...]" = ()
+    said = ""
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 """The client of kie.ai's HTTP API: addresses, judgement of replies, and what may be sent twice."""
 
+import itertools
 import logging
 import secrets
 import time
@@ -21,7 +22,6 @@ from luma_cli.errors import (
     LumaError,
     NoLongerOffered,
     OutcomeUnknown,
-    OutOfCredits,
     Rejected,
     TaskFailed,
     Unavailable,
@@ -32,9 +32,6 @@ CREDIT = "/api/v1/chat/credit"
 DOWNLOAD_URL = "/api/v1/common/download-url"
 STREAM_UPLOAD = "/api/file-stream-upload"
 
-# Over the limit a submission is dropped, not queued, so a whole window must pass (vendor's platform page).
-RATE_WINDOW = 10.0
-MAX_RATE_RETRIES = 3
 MAX_PAUSE = 60.0
 # A connection that was never made may be tried again, this often and this long.
 MAX_CONNECT_RETRIES = 3
@@ -79,11 +76,10 @@ class Client:
         self.api_key = api_key
         self._auth = Bearer(api_key)
         self._ca_bundle = ca_bundle
-        self._session = self._new_session()
+        self._session = Session(ca_bundle=ca_bundle)
         self._on_pause = on_pause
         self._clock = clock
         self._sleep = sleep
-        self._limited: Edit | None = None
         self._attempt = 1  # of a read, for the log
 
     def close(self) -> None:
@@ -98,12 +94,10 @@ class Client:
         """A session for file hosts: it shares nothing with ours and knows no key."""
         return Session(ca_bundle=self._ca_bundle, public_only=not self.is_local)
 
-    def submit(self, edit: Edit, *, rate_retries: int = MAX_RATE_RETRIES, known_price: float | None = None) -> str:
+    def submit(self, edit: Edit) -> str:
         """Send the one request that costs money and return the task id.
 
-        Sent again only when it surely created nothing: the connection was never made, or the service said 429 (so
-        often: `rate_retries`). On the first 429 the balance is asked once: empty, or below `known_price` in credits,
-        it is no rate limit that ends by waiting.
+        Sent again only when the connection was never made, so that it surely created nothing.
         Signals are held back from the first byte on (`signals.hold`); the caller calls `signals.release` once the id
         is safe.
 
@@ -112,25 +106,16 @@ class Client:
             KeyRejected, OutOfCredits, Rejected, Unavailable: nothing was created.
         """
         started = self._clock()
-        unconnected = limited = 0
-        while True:
+        for attempt in itertools.count(1):
             try:
-                return self._submit_once(edit, attempt=1 + unconnected + limited)
+                return self._submit_once(edit, attempt)
             except TransportError as error:
-                unconnected += 1
-                is_patient = self._clock() - started < CONNECT_PATIENCE and unconnected < MAX_CONNECT_RETRIES
+                is_patient = self._clock() - started < CONNECT_PATIENCE and attempt < MAX_CONNECT_RETRIES
                 if error.fault not in ("connect", "dns") or not is_patient:
                     raise _unreachable(error, "; nothing was sent") from error
-                pause, message = 2.0 ** (unconnected - 1), error.message
-            except Unavailable as error:
-                limited += 1
-                if error.api_code != 429:
-                    raise
                 signals.release()
-                self._check_balance(edit, known_price)
-                pause, message = _rate_pause(error, limited > rate_retries), error.message
-            signals.release()
-            self._wait(pause, message)
+                self.wait(2.0 ** (attempt - 1), error.message)
+        raise AssertionError  # the loop has no end of its own
 
     def task(self, task_id: str, model: str = DEFAULT_MODEL) -> Task:
         """Ask once how a task of a model stands.
@@ -147,19 +132,16 @@ class Client:
         except LumaError as error:
             error.task_id = task_id
             if error.api_code in task.FINAL_CODES:  # final for this task (vendor's code list)
-                said = error.message.removesuffix(f" (code {error.api_code})")
-                if isinstance(error, TaskFailed):  # so say those who report the failed task
-                    said = said.removeprefix(envelope.MEANINGS[error.api_code].words).removeprefix(": ")
+                # Those who report a failed task say in their own words that it has failed.
+                words = "" if isinstance(error, TaskFailed) else envelope.MEANINGS[error.api_code].words
+                said = ": ".join(filter(None, (words, error.said))) or None
                 return Task(
-                    task_id,
-                    State.GENERATE_FAILED,
-                    error_code=error.api_code,
-                    error_message=said or None,
-                    model=row.name,
+                    task_id, State.GENERATE_FAILED, error_code=error.api_code, error_message=said, model=row.name
                 )
             if isinstance(error, Rejected) and error.is_not_found and not isinstance(error, NoLongerOffered):
-                words = error.message.removeprefix(envelope.MEANINGS[error.api_code or 404].words)
-                error.message = f"kie.ai does not know the task {task_id}{words}"
+                error.message = envelope.sentence(
+                    f"kie.ai does not know the task {task_id}", error.said, error.api_code
+                )
                 error.hint = "https://kie.ai/logs shows the ids of this account"
             raise
         if not isinstance(reply.data, dict):
@@ -257,48 +239,25 @@ class Client:
                 except Unavailable as error:
                     if (error.retry_after or 0.0) > MAX_PAUSE:
                         raise
-                    self._wait(max(pause, error.retry_after or 0.0), error.message)
+                    self.wait(max(pause, error.retry_after or 0.0), error.message)
                 self._attempt = attempt
             return read()
         finally:
             self._attempt = 1
 
-    def _new_session(self) -> Session:
-        return Session(ca_bundle=self._ca_bundle)
-
-    def _wait(self, pause: float, why: str) -> None:
+    def wait(self, pause: float, why: str) -> None:
+        """Leave the service alone for some seconds, and say so if that is for long."""
         log.info("%s: trying again in %.0f s", why, pause)
         if pause > MAX_SILENCE:
             self._on_pause(f"{why}: trying again in {pause:.0f} s")
         self._sleep(pause)
-
-    def _check_balance(self, edit: Edit, known_price: float | None) -> None:
-        """Raises OutOfCredits if an empty account is the reason for a 429 (seen at a sister site of the same makers).
-
-        Asked once for a submission, however often it is tried again.
-        """
-        if self._limited == edit:
-            return
-        self._limited = edit
-        try:
-            balance = self.credits()
-        except LumaError as error:
-            log.info("the balance cannot be determined: %s", error.message)
-            return
-        log.info("asked after a 429: the balance is %.12g credits", balance)
-        if balance <= 0 or balance < (known_price or 0.0):
-            raise OutOfCredits(
-                f"not enough credits at kie.ai, nothing was created: the balance is {balance:.12g}",
-                hint=envelope.MEANINGS[402].hint,
-                api_code=429,
-            )
 
     def _submit_once(self, edit: Edit, attempt: int) -> str:
         """Raises TransportError only when nothing was sent."""
         model = find_model(edit.model)
         try:
             # A session of its own: a connection kept from before may be dead, and would leave the outcome unknown.
-            with self._new_session() as session:
+            with Session(ca_bundle=self._ca_bundle) as session:
                 reply = exchange(
                     session,
                     "POST",
@@ -315,13 +274,7 @@ class Client:
         return _judge_submission(reply, self.api_key, edit, model)
 
     def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        base: str | None = None,
-        model: Model | None = None,
-        **request: Any,
+        self, method: str, path: str, *, base: str | None = None, model: Model | None = None, **request: Any
     ) -> Envelope:
         """One exchange that may be repeated: its envelope if the code is 200, else the error it stands for."""
         try:
@@ -342,24 +295,11 @@ def _unreachable(error: TransportError, addition: str = "") -> Unavailable:
     return Unavailable(f"{error.message}{addition}", hint=hint)
 
 
-def _rate_pause(error: Unavailable, is_last: bool) -> float:
-    """How long to leave the service alone after a 429. Raises Unavailable if that is for too long, or too often."""
-    if is_last:
-        raise error
-    pause = max(RATE_WINDOW, error.retry_after or 0.0)
-    if pause > MAX_PAUSE:
-        raise Unavailable(
-            "kie.ai asks to wait longer than a submission may: nothing was created",
-            hint="try again later",
-            api_code=429,
-        ) from error
-    return pause
-
-
-def _judge(reply: Reply, api_key: str, model: Model | None = None) -> Envelope | LumaError:
+def _judge(reply: Reply, api_key: str, model: Model | None, *, is_submission: bool = False) -> Envelope | LumaError:
     """The body's code comes before the HTTP status: most errors arrive as HTTP 200 (vendor's schema, observed).
 
-    A reply that quotes the key must not carry it into the journal. `model` is the one whose endpoint was asked.
+    A reply that quotes the key must not carry it into the journal. `model` is the one whose endpoint was asked: of a
+    submission, which looks for nothing, a 404 is about that.
     """
     try:
         found = envelope.parse_envelope(reply.body, api_key)
@@ -369,11 +309,11 @@ def _judge(reply: Reply, api_key: str, model: Model | None = None) -> Envelope |
     else:
         if found.code == 200:
             return found
-        error = envelope.error_for(found.code, found.message, reply.status)
-        if model is not None and envelope.says_withdrawn(found.code, found.message):
-            error = envelope.no_longer_offered(
-                model, message=found.message, api_code=found.code, http_status=reply.status
-            )
+        is_gone = (is_submission and found.code == 404) or envelope.says_withdrawn(found)
+        if model is not None and is_gone:
+            error = envelope.no_longer_offered(model, found, reply.status)
+        else:
+            error = envelope.error_for(found.code, found.message, reply.status)
     if isinstance(error, Unavailable):
         error.retry_after = parse_retry_after(reply.headers)
     return error
@@ -381,7 +321,7 @@ def _judge(reply: Reply, api_key: str, model: Model | None = None) -> Envelope |
 
 def _judge_submission(reply: Reply, api_key: str, edit: Edit, model: Model) -> str:
     """The task id, or the error: a refusal only if the reply says for certain that nothing was created."""
-    result = _judge(reply, api_key, model)
+    result = _judge(reply, api_key, model, is_submission=True)
     if isinstance(result, Envelope):
         task_id = result.data.get("taskId") if isinstance(result.data, dict) else None
         if task.is_task_id(task_id):
@@ -391,26 +331,13 @@ def _judge_submission(reply: Reply, api_key: str, edit: Edit, model: Model) -> s
     if reply.status == 429 or code == 429:
         result.api_code = 429
         raise result
-    if code == 404 and not isinstance(result, NoLongerOffered):
-        raise envelope.no_longer_offered(
-            model, message=_message_of(reply, api_key), api_code=404, http_status=reply.status
-        )
     if code == 422 and not edit.callback_url and not isinstance(result, NoLongerOffered):
         # Documented as optional, and yet wanted by another family (seen by users).
         result.hint = f"{result.hint}; if these are right, try --callback-url"
     if code in REFUSALS or (code is None and reply.status in (401, 403, 404, 410)):
         raise result
-    message = _message_of(reply, api_key)
-    words = f"kie.ai: {message} (code {code})" if message else f"submitted, but {result.message}"
+    words = f"kie.ai: {result.said} (code {code})" if result.said else f"submitted, but {result.message}"
     raise _unknown(words, reply.body, api_key, code, reply.status)
-
-
-def _message_of(reply: Reply, api_key: str) -> str:
-    """What the service says in words; "" if it says nothing."""
-    try:
-        return envelope.parse_envelope(reply.body, api_key).message[: envelope.MAX_MESSAGE]
-    except NotAnEnvelope:
-        return ""
 
 
 def _unknown(

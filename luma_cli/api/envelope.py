@@ -35,10 +35,11 @@ MEANINGS = {
     408: Meaning(Unavailable, "kie.ai got no result from its model in time", "try again later"),
     422: Meaning(Rejected, "kie.ai refused the input", "check the prompt and the clip"),
     429: Meaning(Unavailable, "kie.ai's rate limit is reached, nothing was created", "try again in a minute"),
+    # The cap is a daily one (seen by users).
     433: Meaning(
         OutOfCredits,
         "the usage cap of this key is reached",
-        "raise it at https://kie.ai/api-key, or wait until tomorrow",  # it is a daily one (seen by users)
+        "raise it at https://kie.ai/api-key, or wait until tomorrow",
     ),
     451: Meaning(Rejected, "kie.ai could not fetch the video", "check that the link opens without a login"),
     455: Meaning(Unavailable, "kie.ai is under maintenance", "try again later"),
@@ -92,38 +93,39 @@ def parse_envelope(body: bytes, secret: str = "") -> Envelope:
     return Envelope(code, as_text(reply.get("msg")) or "", reply.get("data"))
 
 
+def sentence(words: str, said: str, code: int | None) -> str:
+    """Our words for what has happened, those of the service, and the code."""
+    return f"{words}{f': {said}' if said else ''} (code {code})"
+
+
 def error_for(code: int, message: str, http_status: int | None) -> LumaError:
     """The error that a code in an envelope stands for. Unknown codes show themselves."""
-    meaning = MEANINGS.get(code)
-    if meaning is None:
-        kind = Unavailable if 500 <= code <= 599 else LumaError
-        meaning = Meaning(kind, "kie.ai replied with an unknown code")
-    text = f": {message[:MAX_MESSAGE]}" if message else ""
-    return meaning.error(
-        f"{meaning.words}{text} (code {code})", hint=meaning.hint, api_code=code, http_status=http_status
-    )
+    kind = Unavailable if 500 <= code <= 599 else LumaError
+    meaning = MEANINGS.get(code) or Meaning(kind, "kie.ai replied with an unknown code")
+    said = message[:MAX_MESSAGE]
+    text = sentence(meaning.words, said, code)
+    error = meaning.error(text, hint=meaning.hint, api_code=code, http_status=http_status)
+    error.said = said
+    return error
 
 
-def no_longer_offered(
-    model: Model, *, message: str = "", api_code: int | None = None, http_status: int | None = None
-) -> NoLongerOffered:
+def no_longer_offered(model: Model, reply: Envelope | None, http_status: int) -> NoLongerOffered:
     """The service has withdrawn a model; the hint names one of its sisters."""
     sister = MODELS["wan-2.7-edit" if model.name != "wan-2.7-edit" else "happyhorse"]
-    text = f": {message[:MAX_MESSAGE]}" if message else ""
-    code = f"code {api_code}" if api_code is not None else f"HTTP {http_status}"
+    words = f"kie.ai no longer offers {model.name}"
     error = NoLongerOffered(
-        f"kie.ai no longer offers {model.name}{text} ({code})",
+        sentence(words, reply.message[:MAX_MESSAGE], reply.code) if reply else f"{words} (HTTP {http_status})",
         hint=f"https://kie.ai shows what is offered now; try --model {sister.name} ({describe_clip(sister.limits)})",
-        api_code=api_code,
+        api_code=reply.code if reply else None,
         http_status=http_status,
     )
     error.sister = sister.name
     return error
 
 
-def says_withdrawn(code: int | None, message: str) -> bool:
+def says_withdrawn(reply: Envelope) -> bool:
     """Whether a refusal says in words that the page or model is gone, or is the code for a feature switched off."""
-    return code == 505 or (code in (404, 422) and re.search(_WITHDRAWN, message) is not None)
+    return reply.code == 505 or (reply.code in (404, 422) and re.search(_WITHDRAWN, reply.message) is not None)
 
 
 def error_without_envelope(status: int, location: str, model: Model | None = None) -> LumaError:
@@ -141,7 +143,7 @@ def error_without_envelope(status: int, location: str, model: Model | None = Non
         )
     if status in (404, 410):
         if model is not None:
-            return no_longer_offered(model, http_status=status)
+            return no_longer_offered(model, None, status)
         return Rejected(
             f"kie.ai no longer offers this endpoint (HTTP {status})",
             hint="check luma config get base_url; https://kie.ai shows what is offered now",

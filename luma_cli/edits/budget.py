@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
+from luma_cli.api.envelope import MEANINGS
 from luma_cli.api.models import find_model
 from luma_cli.api.task import Task
 from luma_cli.config.times import parse_since
 from luma_cli.edits.request import EditRequest
 from luma_cli.edits.run import Plan, Run
-from luma_cli.errors import FileError, KeyRejected, LumaError, NoLongerOffered
+from luma_cli.errors import FileError, KeyRejected, LumaError, NoLongerOffered, OutOfCredits
 from luma_cli.journal.costs import PATIENCE, Budget, PriceUnknown, Spent
 from luma_cli.journal.records import Row
 from luma_cli.journal.submissions import Submission
@@ -144,6 +145,16 @@ class Spending:
     def balance_after(self) -> tuple[float | None, float | None]:
         """The balance before the submission that has just failed, if it was looked at, and now."""
         return self._next.seen[0] if self._next is not None else None, self.look()
+
+    def check_balance(self, price: float | None) -> None:
+        """Raises OutOfCredits if a 429 means an empty account (seen at a sister site of the same makers)."""
+        balance = self.look()
+        if balance is not None and (balance <= 0 or balance < (price or 0.0)):
+            raise OutOfCredits(
+                f"not enough credits at kie.ai, nothing was created: the balance is {balance:.12g}",
+                hint=MEANINGS[402].hint,
+                api_code=429,
+            )
 
     def complete(self, row: Row, task: Task) -> Task:
         """The task with what only the journal knows of it, of which `row` was read some time in this run."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from luma_cli import signals
-from luma_cli.api.client import MAX_PAUSE, MAX_RATE_RETRIES
+from luma_cli.api.client import MAX_PAUSE
 from luma_cli.api.task import Edit, State, Task
 from luma_cli.checks.findings import ERROR
 from luma_cli.edits.budget import Spending
@@ -33,6 +33,8 @@ from luma_cli.journal.submissions import BeingSent, InQuestion, NotYet, Spacing
 
 # Over 20 new tasks in 10 s the service drops what comes (vendor's platform page); one account, however many processes.
 SPACING = Spacing(20, 10.0)
+# An edit that is no row of a batch waits so often at the rate limit.
+MAX_RETRIES = 3
 # A rate limit that others on the account use up (shards on other machines) is ridden out this often in a row.
 MAX_LIMITED = 60
 # The pauses differ, by the golden ratio: always a whole window later another shard would always be just ahead.
@@ -211,16 +213,14 @@ class Submitter:
 
     def _send(self, entry: Entry, edit: Edit, terms: Budget) -> str:
         """The request that costs money. Its id is in sight from here on, whatever happens next."""
-        client, results = self._run.client, self._run.results
+        results = self._run.results
         if terms.has_limit and terms.expected is None:
             what = "what such an edit costs is not known yet: this one may cost more than the limit"
             self._run.report(Note(what, once=True))
         self._spending.before_submission(self._running)
         before, results.has_sent = results.has_sent, True
         try:
-            # Without the client's own pauses at the rate limit when tasks run: they must not wait for them.
-            retries = 0 if self._plan.rides_out_limits else MAX_RATE_RETRIES
-            entry.task_id = client.submit(edit, rate_retries=retries, known_price=terms.expected)
+            entry.task_id = self._send_within_limits(edit, terms)
         except NoLongerOffered as error:
             self._spending.add_price(error)
             raise
@@ -235,6 +235,31 @@ class Submitter:
             raise OutcomeUnknown(what, hint=OutcomeUnknown.NEXT_STEP) from error
         results.track(entry.task_id, entry.source)
         return entry.task_id
+
+    def _send_within_limits(self, edit: Edit, terms: Budget) -> str:
+        """Send it again when the service has said 429, which surely created nothing, and a whole window has passed.
+
+        A row of a batch does not wait here, where other tasks would wait with it, but for its next turn.
+        """
+        retries = 0 if self._plan.rides_out_limits else MAX_RETRIES
+        is_first = self._limited == 0
+        for left in range(retries, -1, -1):
+            try:
+                return self._run.client.submit(edit)
+            except Unavailable as error:
+                if error.api_code != 429:
+                    raise
+                signals.release()
+                if is_first:
+                    self._spending.check_balance(terms.expected)
+                is_first, pause = False, max(SPACING.window, error.retry_after or 0.0)
+                if not left:
+                    raise
+                if pause > MAX_PAUSE:
+                    what = "kie.ai asks to wait longer than a submission may: nothing was created"
+                    raise Unavailable(what, hint="try again later", api_code=429) from error
+                self._run.client.wait(pause, error.message)
+        raise AssertionError  # the last one is raised
 
     def _announce(self, entry: Entry, edit: Edit, task_id: str) -> None:
         """Report an id the moment it is on disk, before a signal that was held back ends the program."""

@@ -22,7 +22,7 @@ import pytest
 from luma_cli.api import transport
 from luma_cli.api.client import Client
 from luma_cli.api.task import Edit
-from luma_cli.errors import OutcomeUnknown, OutOfCredits, Rejected, Unavailable
+from luma_cli.errors import OutcomeUnknown, Rejected, Unavailable
 from luma_cli.journal import journal
 from luma_cli.journal.records import Outcome, Row
 from luma_cli.sandbox import Sandbox
@@ -203,28 +203,16 @@ def client_of(server: FaultServer) -> Client:
 SNOW = Edit("Snow", CLIP_URL)
 
 
-@pytest.mark.parametrize(
-    ("balance", "price", "fails"), [(0, None, True), (-3.5, None, True), (99.0, 100.0, True), (100.0, 100.0, False)]
-)
-def test_the_first_429_asks_the_balance_once(balance: float, price: float | None, fails: bool) -> None:
+@pytest.mark.parametrize(("balance", "fails"), [(0, True), (-3.5, True), (100.0, False)])
+def test_the_first_429_asks_the_balance_once(
+    luma: Luma, monkeypatch: pytest.MonkeyPatch, pauses: list[float], balance: float, fails: bool
+) -> None:
     with FaultServer(beside_credits([LIMITED, LIMITED, ACCEPTED], balance)) as server:
-        client = client_of(server)
-        if fails:
-            with pytest.raises(OutOfCredits, match=f"the balance is {balance:.12g}"):
-                client.submit(SNOW, known_price=price)
-        else:
-            assert client.submit(SNOW, known_price=price) == ID
+        monkeypatch.setenv("LUMA_BASE_URL", server.url(""))
+        code, _, err = luma(*WORDS)
+    assert (code, f"the balance is {balance:.12g}" in err) == ((10, True) if fails else (0, False))
     assert [request.path for request in server.requests].count(CREDIT) == 1
     assert posts(server) == (1 if fails else 3)
-
-
-def test_a_submission_that_is_tried_again_by_its_caller_does_not_ask_again() -> None:
-    with FaultServer(beside_credits([LIMITED])) as server:
-        client = client_of(server)
-        for _ in range(3):
-            with pytest.raises(Unavailable):
-                client.submit(SNOW, rate_retries=0)
-    assert [request.path for request in server.requests].count(CREDIT) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The rows of a batch file as edits, known again by their ids and the identity of what they ask for."""
 
+import functools
 import hashlib
 import json
 from collections import Counter
@@ -9,12 +10,20 @@ from pathlib import Path
 
 from luma_cli.api.models import find_model
 from luma_cli.config.settings import Settings
-from luma_cli.downloads.target import target_key
 from luma_cli.edits.events import Note
-from luma_cli.edits.request import Clip, EditRequest, Entry, check_texts, find_clip, part_of, row_id_of, with_row_key
+from luma_cli.edits.request import (
+    Clip,
+    EditRequest,
+    Entry,
+    check_texts,
+    choose_watermark,
+    find_clip,
+    part_of,
+    row_id_of,
+    with_row_key,
+)
 from luma_cli.edits.run import Finishing, Run
-from luma_cli.edits.sources.command_line import is_same_file
-from luma_cli.edits.sources.manifest_rows import ManifestEntry, ids_of_takes, plain_path
+from luma_cli.edits.sources.manifest_rows import ManifestEntry, ids_of_takes
 from luma_cli.errors import UsageError
 
 
@@ -51,26 +60,34 @@ def make_entries(
     A row without an id gets one made of its identity; equal rows are counted, so that the same file gives the same ids
     again. Each take is an entry of its own. `shard`: only those of this part. `find_task` gives the result of a task.
     """
-    clips: dict[str, Clip | UsageError] = {}
+
+    @functools.cache
+    def find(name: str) -> Clip | UsageError:
+        try:
+            return find_clip(name, find_task)
+        except UsageError as error:
+            return error
+
+    requests = [_request_of(settings, row, find(row.video)) for row in rows]
     seen: Counter[str] = Counter()
-    seen_old: Counter[str] = Counter()
-    entries = []
-    requests = [_request_of(settings, row, clips, find_task) for row in rows]
     edits: Counter[str] = Counter()
     for row, request in zip(rows, requests, strict=True):
         edits[request.clip.identity] += row.takes
+    entries = []
     for row, plain in zip(rows, requests, strict=True):
         request = replace(plain, resubmit=resubmit, names_prompt=edits[plain.clip.identity] > 1)
-        made = row_id_of(request)
-        seen[made] += not row.id
-        row_id = row.id or made + (f"-{seen[made]}" if seen[made] > 1 else "")
-        old_id = row.id or _old_id(row, seen_old)
+        row_id = row.id or _numbered(row_id_of(request), seen)
+        old_id = row.id or _numbered(_old_id(row), seen)
         for take, entry_id in enumerate(ids_of_takes(row_id, row.takes), 1):
             if shard is None or in_shard(entry_id, shard):
                 keyed = with_row_key(request, entry_id, old_id if take == 1 else entry_id)
                 entries.append(_entry_of(row, replace(keyed, take=take), entry_id, folder))
-    _check_outputs(entries)
     return entries
+
+
+def _numbered(made: str, seen: Counter[str]) -> str:
+    seen[made] += 1
+    return made if seen[made] == 1 else f"{made}-{seen[made]}"
 
 
 def count_entries(run: Run, entries: Sequence[Entry], shard: str | None) -> None:
@@ -80,72 +97,40 @@ def count_entries(run: Run, entries: Sequence[Entry], shard: str | None) -> None
         run.report(Note(f"no row is in shard {shard}"))
 
 
-def _check_outputs(entries: Sequence[Entry]) -> None:
-    """Raises UsageError if two rows lead to one file, by whichever links, or one to the clip of its own edit."""
-    folders: dict[Path, str] = {}
-    first: dict[str, int] = {}
-    for entry in entries:
-        if entry.output is None or entry.output.endswith("/"):
-            continue
-        path = Path(entry.output)
-        if path.parent not in folders:
-            folders[path.parent] = target_key(path.parent / "video.mp4")
-        key = f"{folders[path.parent]}\0{plain_path(path.name)}"
-        line = first.setdefault(key, entry.line)
-        if line != entry.line:
-            raise UsageError(f"line {entry.line}: the same output as in line {line}", hint="nothing was sent")
-        clip = entry.request.clip.path if entry.request is not None else None
-        if clip is not None and is_same_file(str(clip), entry.output):
-            raise UsageError(f"line {entry.line}: {entry.output} would be overwritten by its own edit")
-
-
 def _entry_of(row: ManifestEntry, request: EditRequest, entry_id: str, folder: str | None) -> Entry:
     name = f"line {row.line} ({entry_id})"
     return Entry(name, request.naming, request, output=_output_of(row, folder), entry_id=entry_id, line=row.line)
 
 
-def _request_of(
-    settings: Settings,
-    row: ManifestEntry,
-    clips: dict[str, Clip | UsageError],
-    find_task: Callable[[str], Clip | None],
-) -> EditRequest:
+def _request_of(settings: Settings, row: ManifestEntry, found: Clip | UsageError) -> EditRequest:
     """One whose clip cannot be read carries the error."""
-    if row.video not in clips:
-        try:
-            clips[row.video] = find_clip(row.video, find_task)
-        except UsageError as error:
-            clips[row.video] = error
-    clip, model = clips[row.video], find_model(row.model)
-    watermark = row.watermark or (settings.watermark if model.watermark == "text" else None)
-    fault = clip if isinstance(clip, UsageError) else None
+    clip = found if isinstance(found, Clip) else Clip(row.video)
+    error = found if isinstance(found, UsageError) else None
+    model = find_model(row.model)
+    watermark = choose_watermark(settings, model, row.watermark)
     try:
         check_texts(row.prompt, watermark, settings.callback_url, None)
-    except UsageError as error:
-        fault = error
-    parsed = Clip(row.video) if isinstance(clip, UsageError) else clip
+    except UsageError as fault:
+        error = fault
     return EditRequest(
-        parsed,
+        clip,
         row.prompt,
         watermark,
         settings.callback_url,
         model=model,
         options=row.options,
-        trim=part_of(parsed, row.trim, model),
+        trim=part_of(clip, row.trim, model),
         typed_trim=row.trim,
         fit=bool(row.fit),
         finishing=Finishing(row.audio, row.match),
         is_split=bool(row.split),
-        error=fault,
+        error=error,
     )
 
 
-def _old_id(row: ManifestEntry, seen: Counter[str]) -> str:
+def _old_id(row: ManifestEntry) -> str:
     """The id that a luma of journal schema 2 and before has made of the row's spelling."""
-    facts = json.dumps([row.prompt, row.video, row.watermark])
-    made = hashlib.sha256(facts.encode()).hexdigest()[:16]
-    seen[made] += 1
-    return made + (f"-{seen[made]}" if seen[made] > 1 else "")
+    return hashlib.sha256(json.dumps([row.prompt, row.video, row.watermark]).encode()).hexdigest()[:16]
 
 
 def _output_of(row: ManifestEntry, folder: str | None) -> str | None:

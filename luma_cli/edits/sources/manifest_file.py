@@ -23,10 +23,6 @@ _BYTE_ORDER_MARKS = (
 )
 
 
-class BadRow(Exception):
-    """What is wrong with a row."""
-
-
 OnIgnored = Callable[[str], None]
 
 
@@ -59,130 +55,88 @@ def is_csv(name: str, text: str) -> bool:
 
 
 def json_rows(text: str) -> Iterator[tuple[int, Any]]:
-    rows = _array_rows(text) if text.lstrip().startswith("[") else None
-    if rows is not None:
-        yield from rows
+    """Each value with the number of its line, or its own in an array; a fault is an error in its stead."""
+    is_array = text.lstrip().startswith("[")
+    if is_array and (rows := _array_of_objects(text)):
+        yield from enumerate(rows, 1)
         return
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                yield number, json.loads(line, object_pairs_hook=_no_repeats)
-            except BadRow as error:
-                yield number, error
+                yield number, json.loads(line, object_pairs_hook=_without_repeats)
             except (ValueError, RecursionError):
-                yield number, BadRow(_why_not_json(text, line))
+                is_of_array = is_array and line.strip()[0] in "[{"
+                either = ", and the file is not a JSON array of objects either" if is_of_array else ""
+                yield number, UsageError(f"not a JSON object on one line{either}")
 
 
-def _array_rows(text: str) -> list[tuple[int, Any]] | None:
-    """The rows of a JSON array of objects, each with the line on which it begins; None if it is not one.
-
-    Several on one line are numbered instead.
-    """
-    decoder = json.JSONDecoder(object_pairs_hook=_repeats_as_fault)
-    rows: list[tuple[int, Any]] = []
-    space = re.compile(r"\s*")
-    at, line, counted = text.index("[") + 1, 1, 0
+def _array_of_objects(text: str) -> list[Any]:
     try:
-        while (at := _end(space, text, at)) < len(text) and text[at] != "]":
-            line, counted = line + text.count("\n", counted, at), at
-            value, at = decoder.raw_decode(text, at)
-            rows.append((line, value))
-            at = _end(space, text, at)
-            if text[at] == ",":
-                at += 1
-            elif text[at] != "]":
-                return None
-    except (ValueError, RecursionError, IndexError):
-        return None
-    if text[at : at + 1] != "]" or text[at + 1 :].strip() or not any(isinstance(row, dict) for _, row in rows):
-        return None
-    if len({line for line, _ in rows}) < len(rows):
-        return [(number, row) for number, (_, row) in enumerate(rows, 1)]
-    return rows
+        rows = json.loads(text, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError):
+        return []
+    return rows if any(isinstance(row, dict) for row in rows) else []
 
 
-def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
-    found = pattern.match(text, start)
-    return found.end() if found is not None else start
-
-
-def _why_not_json(text: str, line: str) -> str:
-    if text.lstrip().startswith("[") and line.strip()[:1] in "[{":
-        return "not a JSON object on one line, and the file is not a JSON array of objects either"
-    return "not a JSON object on one line"
-
-
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any] | UsageError:
     found = dict(pairs)
-    if len(found) < len(pairs):
-        raise BadRow("a key stands there twice")
-    return found
-
-
-def _repeats_as_fault(pairs: list[tuple[str, Any]]) -> Any:
-    try:
-        return _no_repeats(pairs)
-    except BadRow as error:
-        return error
+    return found if len(found) == len(pairs) else UsageError("a key stands there twice")
 
 
 def csv_rows(text: str, on_ignored: OnIgnored) -> Iterator[tuple[int, Any]]:
-    text, delimiter, skipped = _dialect(text)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    """The cells of each row by column, with its line; a fault is an error in its stead."""
     heading: list[str] | None = None
-    while True:
-        before = reader.line_num + 1 + skipped
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            yield reader.line_num + skipped, BadRow(f"not CSV: {error}")
-            return
-        if row is None:
-            return
-        if not any(cell.strip() for cell in row):
-            continue
-        row = _without_empty_end(row)
-        if heading is None:
-            heading = [cell.strip() for cell in row]
+    for line, cells in _lines_of_cells(*_dialect(text)):
+        if isinstance(cells, UsageError):
+            yield line, cells
+        elif heading is None:
+            heading = [cell.strip() for cell in cells]
             if (fault := _fault_of(heading)) is not None:
-                yield before, fault
+                yield line, fault
                 return
             for number, name in enumerate(heading, 1):
                 if not name:
                     on_ignored(f"column {number} without a name")
-        elif len(row) > len(heading):
-            yield before, BadRow(f"{len(row)} values for {len(heading)} columns")
+        elif len(cells) > len(heading):
+            yield line, UsageError(f"{len(cells)} values for {len(heading)} columns")
         else:
-            # An empty cell is a value that was left out.
-            yield before, {name: value for name, value in zip(heading, row, strict=False) if name and value}
+            yield line, {name: value for name, value in zip(heading, cells, strict=False) if name}
 
 
-def _dialect(text: str) -> tuple[str, str, int]:
-    """The text without its `sep=` line, what separates its cells, and how many lines were left out.
+def _lines_of_cells(text: str, delimiter: str) -> Iterator[tuple[int, list[str] | UsageError]]:
+    """What is not empty, without the empty cells at its end."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    line = 1
+    try:
+        for cells in reader:
+            while cells and not cells[-1].strip():
+                cells.pop()
+            if cells:
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        yield reader.line_num, UsageError(f"not CSV: {error}")
+
+
+def _dialect(text: str) -> tuple[str, str]:
+    """The text with an empty line for its `sep=` line, and what separates its cells.
 
     Without that line (Excel writes it) it is what finds the most columns in the heading.
     """
     first, end, rest = text.partition("\n")
-    said = re.fullmatch(r'"?sep=(.)"?', first.strip("\r\n "), re.IGNORECASE) or re.fullmatch(
-        r"sep=(\t)", first.rstrip("\r")
-    )
-    if said is not None and said[1] not in '"\r\n':
-        return rest, said[1], len(end)
+    said = re.fullmatch(r'"?sep=([^"\r\n])"?', first.strip("\r\n "), re.IGNORECASE)
+    said = said or re.fullmatch(r"sep=(\t)", first.rstrip("\r"))
+    if said is not None:
+        return end + rest, said[1]
     heading = next((line for line in re.split(r"[\r\n]+", text) if line.strip()), "")
-    return text, max(",;\t", key=lambda delimiter: _known_cells(heading, delimiter)), 0
+    return text, max(",;\t", key=lambda delimiter: _known_cells(heading, delimiter))
 
 
 def _known_cells(heading: str, delimiter: str) -> int:
     return sum(cell.strip(' "').lower() in COLUMNS for cell in heading.split(delimiter))
 
 
-def _without_empty_end(row: list[str]) -> list[str]:
-    while row and not row[-1].strip():
-        row = row[:-1]
-    return row
-
-
-def _fault_of(heading: list[str]) -> BadRow | None:
+def _fault_of(heading: list[str]) -> UsageError | None:
     """Reported once, not for every row below it."""
     names = [name.lower() for name in heading if name]
     for name in names:
@@ -190,9 +144,9 @@ def _fault_of(heading: list[str]) -> BadRow | None:
             return unknown_column(name, near)
     known = [name for name in names if name in COLUMNS]
     if len(set(known)) < len(known):
-        return BadRow("a column stands there twice")
+        return UsageError("a column stands there twice")
     missing = [name for name in NEEDED if name not in names]
-    return BadRow(f"no column {missing[0]} in the first line") if missing else None
+    return UsageError(f"no column {missing[0]} in the first line") if missing else None
 
 
 def nearest_column(name: str) -> str | None:
@@ -200,11 +154,9 @@ def nearest_column(name: str) -> str | None:
     plain = re.sub(r"[\W_]", "", name.lower())
     if name.lower() in COLUMNS or not plain:
         return None
-    stem = re.sub(_SUFFIX, "", plain)
-    beginning = [column for column in COLUMNS if len(plain) > 2 and column.startswith(plain)]
-    near = [column for column in COLUMNS if column in (plain, stem)] or beginning
-    return near[0] if near else nearest(plain, COLUMNS, LIKENESS)
+    begun = (column for column in COLUMNS if len(plain) > 2 and column.startswith(plain))
+    return next(begun, None) or nearest(re.sub(_SUFFIX, "", plain), COLUMNS, LIKENESS)
 
 
-def unknown_column(name: str, near: str) -> BadRow:
-    return BadRow(f"no column {name[:40]!a}, did you mean {near}?")
+def unknown_column(name: str, near: str) -> UsageError:
+    return UsageError(f"no column {name[:40]!a}, did you mean {near}?")

@@ -46,7 +46,7 @@ def kind_of(placeholder: str) -> str:
     if "COMMAND" in placeholder:
         kinds.append("@commands")
     if placeholder == "KEY":
-        kinds += [*settings.KEYS, *settings.SECRETS, "@keys"]
+        kinds += [*settings.SETTINGS, *settings.SECRETS, "@keys"]
     return " ".join((*kinds, *choices_of(placeholder)))
 
 

@@ -189,8 +189,10 @@ EXIT_CODES = (
 )
 
 
-def reason(error: OSError) -> str:
-    """The system's own words for what failed, without paths and numbers."""
+def reason(error: OSError | ValueError) -> str:
+    """The system's own words for what failed, without paths and numbers; a ValueError is a name that it cannot take."""
+    if isinstance(error, ValueError):
+        return "not a usable name"
     return (error.strerror or "input/output error").lower()
 
 

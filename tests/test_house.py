@@ -14,7 +14,7 @@ import pytest
 
 from luma_cli.cli.help_topics import ENVIRONMENT
 from luma_cli.cli.main import COMMANDS
-from luma_cli.config.settings import KEYS, VARIABLES
+from luma_cli.config.settings import SETTINGS
 from luma_cli.errors import EXIT_CODES
 from support.commands import ROOT
 
@@ -334,7 +334,10 @@ def test_the_readme_names_every_command() -> None:
 def test_help_names_every_variable_that_is_read() -> None:
     """Those of a terminal, of GitHub's runners and of our own test servers are looked at, not set by a user for us."""
     source = "".join(path.read_text() for path in modules())
-    read = {*re.findall(r'(?:variable|environ\.get|_is_on)\("([A-Z_]+)"', source), *VARIABLES.values()}
+    read = {
+        *re.findall(r'(?:variable|environ\.get|_is_on)\("([A-Z_]+)"', source),
+        *(setting.variable for setting in SETTINGS.values() if setting.variable),
+    }
     theirs = {"HOME", "GITHUB_ACTIONS", "SSLKEYLOGFILE", "STY", "TMUX", "TERM_PROGRAM"}
     known = {name for names, _ in ENVIRONMENT for name in names.split()}
 
@@ -345,4 +348,4 @@ def test_help_names_every_variable_that_is_read() -> None:
 @pytest.mark.parametrize("document", ["README.md", "man/luma-config.1"])
 def test_the_documents_name_every_setting(document: str) -> None:
     text = (ROOT / document).read_text().replace("\\_", "_")
-    assert [key for key in KEYS if key not in text] == []
+    assert [key for key in SETTINGS if key not in text] == []

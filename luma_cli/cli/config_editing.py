@@ -16,7 +16,7 @@ Entry = tuple[str, str | None, str]
 def all_settings() -> list[Entry]:
     """Name, value and origin of every setting; secrets masked."""
     ours = settings.load_settings()
-    keys = (*settings.KEYS, *(f"{settings.PROMPT}{name}" for name in ours.prompts))
+    keys = (*settings.SETTINGS, *(f"{settings.PROMPT}{name}" for name in ours.prompts))
     entries: list[Entry] = [(key, ours.text(key), ours.origins[key]) for key in keys]
     for secret in settings.SECRETS:
         key = _secret_or_none(secret, ours)

@@ -2,17 +2,17 @@
 
 import os
 import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from luma_cli.api.canonical import canonical_service
-from luma_cli.api.hosts import is_loopback
+from luma_cli.api.hosts import is_link, is_loopback
 from luma_cli.config.environment import expand_home, variable
 from luma_cli.errors import UsageError, reason
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 MAX_CA_BYTES = 16 << 20
 # A name or an address as it is written: a percent sign or an odd character in it is read differently by each reader.
-_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]"
+_SERVICE = r"(?ai)https?://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]+)?(/[^?#]*)?"
 
 
 def parse_service_url(text: str) -> str:
@@ -22,29 +22,12 @@ def parse_service_url(text: str) -> str:
         UsageError: the key may not go there: neither https nor loopback, or not plainly an address.
     """
     url = text.strip()
-    if not url.isprintable() or " " in url:
-        raise UsageError("a control character or a blank is in the address", hint="write it like https://api.kie.ai")
-    try:
-        parts = urlsplit(url)
-        usable = _is_plain(parts)
-    except ValueError:
-        usable = False
-    if not usable:
+    if not is_link(url) or re.fullmatch(_SERVICE, url) is None:
         raise UsageError("not a usable address", hint="write it like https://api.kie.ai")
+    parts = urlsplit(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise UsageError("the key would travel in plain text", hint=f"use https://{parts.hostname}")
     return url.rstrip("/")
-
-
-def _is_plain(parts: SplitResult) -> bool:
-    """Raises ValueError for a port that is not one."""
-    host, _, _ = parts.netloc.rpartition(":") if re.search(r":[0-9]+$", parts.netloc) else (parts.netloc, "", "")
-    return (
-        parts.scheme in ("http", "https")
-        and re.fullmatch(_HOST, host) is not None
-        and parts.port != 0
-        and not (parts.query or parts.fragment)
-    )
 
 
 def same_service(one: str, other: str) -> bool:

@@ -34,8 +34,7 @@ def ask_command(command: str) -> str:
         output, errors, code = _run(words)
     except (OSError, ValueError) as error:
         # Without its own text, which quotes the command line: that may hold a secret.
-        what = reason(error) if isinstance(error, OSError) else "not a usable name"
-        raise KeyRejected(f"api_key_command cannot be started: {what}", hint=HINT) from error
+        raise KeyRejected(f"api_key_command cannot be started: {reason(error)}", hint=HINT) from error
     lines = output.decode("utf-8", "replace").strip().splitlines()
     complaints = _lines(errors, lines)
     if code is None:

@@ -33,12 +33,8 @@ class Key:
 
     @property
     def masked(self) -> str:
-        return mask(self.value)
-
-
-def mask(secret: str) -> str:
-    """Enough to tell two keys apart, never enough to guess one."""
-    return f"{secret[:2]}…{secret[-2:]} ({len(secret)} characters)" if len(secret) >= 16 else "…"
+        """Enough to tell two keys apart, never enough to guess one."""
+        return f"{self.value[:2]}…{self.value[-2:]} ({len(self.value)} characters)" if len(self.value) >= 16 else "…"
 
 
 def load_key(ours: Settings) -> Key:
@@ -73,11 +69,8 @@ def find_origin(ours: Settings) -> str | None:
         KeyRejected: there is none for this address, or a file that others can read.
     """
     address = (ours.base_url, ours.upload_url)
-    if variable("LUMA_API_KEY"):
-        return "LUMA_API_KEY"
-    named = next((name for name in ("KIE_API_KEY", "LUMA_API_KEY_FILE") if variable(name)), None)
-    named = named or ("api_key_command" if ours.api_key_command is not None else None)
-    if named is not None and _is_for(address, ours.own_addresses):
+    named = goes_before("api_key", ours.api_key_command)
+    if named == "LUMA_API_KEY" or (named is not None and _is_for(address, ours.own_addresses)):
         return named
     stored = _stored(ours.config_dir)
     has_key = bool(_text_in(stored, "api_key"))
@@ -142,27 +135,27 @@ def save_key(folder: Path, value: str, base_url: str, upload_url: str) -> bool:
     key = clean(value, "the key")
     if "://" in key:
         raise KeyRejected("that is a link, not a key", hint=HOW_TO_GET)
-
-    def change(document: Any) -> None:
-        document.update({"api_key": key, "base_url": base_url, "upload_url": upload_url})
-
-    return edit_toml(folder / NAME, change, private=True)
+    return _store(folder, api_key=key, base_url=base_url, upload_url=upload_url)
 
 
 def save_webhook_key(folder: Path, value: str) -> bool:
-    key = clean(value, "the webhook key")
-    return edit_toml(folder / NAME, lambda document: document.update({"webhook_key": key}), private=True)
+    return _store(folder, webhook_key=clean(value, "the webhook key"))
 
 
 def remove_key(folder: Path, name: str) -> None:
     """Take `api_key` (with the addresses it was stored for) or `webhook_key` out of the key store."""
-    names = ("api_key", "base_url", "upload_url") if name == "api_key" else (name,)
+    _store(folder, **dict.fromkeys(("api_key", "base_url", "upload_url") if name == "api_key" else (name,)))
 
+
+def _store(folder: Path, **values: str | None) -> bool:
     def change(document: Any) -> None:
-        for stored_name in names:
-            document.pop(stored_name, None)
+        for name, value in values.items():
+            if value is None:
+                document.pop(name, None)
+            else:
+                document[name] = value
 
-    edit_toml(folder / NAME, change, private=True)
+    return edit_toml(folder / NAME, change, private=True)
 
 
 def clean(value: str, origin: str) -> str:
@@ -190,8 +183,7 @@ def _from_file() -> str:
         with open(path, "rb") as file:
             content = file.read(MAX_KEY * 2)
     except (OSError, ValueError) as error:
-        what = reason(error) if isinstance(error, OSError) else "not a usable name"
-        raise KeyRejected(f"cannot read LUMA_API_KEY_FILE: {what}", hint=f"check {path}") from error
+        raise KeyRejected(f"cannot read LUMA_API_KEY_FILE: {reason(error)}", hint=f"check {path}") from error
     return content.decode("utf-8-sig", "replace")
 
 

@@ -14,33 +14,8 @@ from luma_cli.config.addresses import ca_bundle, parse_service_url
 from luma_cli.config.environment import expand_home, is_on, parse_switch, variable
 from luma_cli.config.times import format_duration, parse_duration
 from luma_cli.config.toml_files import edit_toml, line_of, load_toml
-from luma_cli.errors import FileError, LumaError, UsageError, nearest
+from luma_cli.errors import FileError, UsageError, nearest
 
-# Sources: vendor page "Get Luma Modify Details" (API host), its File Upload API examples (upload host).
-DEFAULTS = {
-    "base_url": "https://api.kie.ai",
-    "upload_url": "https://kieai.redpandaai.co",
-    "interval": "10s",
-    "timeout": "15m",
-    "output_dir": None,
-    "watermark": None,
-    "callback_url": None,
-    "api_key_command": None,
-    "model": "luma",
-    "daily_credits": None,
-    "audio": "keep",
-    "recipe": "off",
-}
-VARIABLES = {
-    "base_url": "LUMA_BASE_URL",
-    "upload_url": "LUMA_UPLOAD_URL",
-    "interval": "LUMA_INTERVAL",
-    "timeout": "LUMA_TIMEOUT",
-    "output_dir": "LUMA_OUTPUT_DIR",
-    "model": "LUMA_MODEL",
-    "daily_credits": "LUMA_DAILY_CREDITS",
-}
-KEYS = tuple(DEFAULTS)
 SECRETS = ("api_key", "webhook_key")
 PROMPT = "prompt."
 # No limits are documented; these keep a mistaken file, or a slip of the finger, from being sent.
@@ -67,14 +42,14 @@ class Settings(NamedTuple):
     api_key_command: str | None
     config_dir: Path | None
     ca_bundle: str | None
-    model: str = "luma"
-    daily_credits: float | None = None
-    audio: str = "keep"
-    recipe: bool = False
-    prompts: Mapping[str, str] = {}
-    ffmpeg: str | None = None
-    own_addresses: tuple[str, str] = ("", "")
-    origins: Mapping[str, str] = {}
+    model: str
+    daily_credits: float | None
+    audio: str
+    recipe: bool
+    prompts: Mapping[str, str]
+    ffmpeg: str | None
+    own_addresses: tuple[str, str]
+    origins: Mapping[str, str]
 
     def text(self, key: str) -> str | None:
         """A setting as the user would type it."""
@@ -83,10 +58,8 @@ class Settings(NamedTuple):
         value = getattr(self, key)
         if isinstance(value, bool):
             return "on" if value else "off"
-        if key == "daily_credits" and value is not None:
-            return f"{value:.12g}"
         if isinstance(value, float):
-            return format_duration(value)
+            return f"{value:.12g}" if key == "daily_credits" else format_duration(value)
         return None if value is None else str(value)
 
     def prompt(self, typed: str) -> str:
@@ -115,24 +88,26 @@ def load_settings() -> Settings:
     Raises:
         UsageError: a setting cannot be used; names the file or variable it stands in.
     """
-    folder = _config_dir_or_none()
-    path = folder / "config.toml" if folder is not None else None
+    folder = folders.config_folder()  # a container without a home still has its environment
+    path = Path(folder, "config.toml") if folder is not None else None
     stored = load_config(path) if path is not None else {}
-    texts: dict[str, str | None] = {**DEFAULTS, **stored}
-    origins = dict.fromkeys(DEFAULTS, "default") | dict.fromkeys(stored, str(path))
-    for key, name in VARIABLES.items():
-        if (text := variable(name)) is not None:
-            check_setting(key, text, holder=name)
-            texts[key], origins[key] = text, name
-    own = {key: parse_service_url(stored.get(key) or str(DEFAULTS[key])) for key in ("base_url", "upload_url")}
-    values: dict[str, Any] = {key: None if texts[key] is None else _parse(key, str(texts[key])) for key in KEYS}
+    texts = {key: setting.default for key, setting in SETTINGS.items()} | stored
+    origins = dict.fromkeys(SETTINGS, "default") | dict.fromkeys(stored, str(path))
+    for key, setting in SETTINGS.items():
+        if setting.variable is not None and (text := variable(setting.variable)) is not None:
+            check_setting(key, text, holder=setting.variable)
+            texts[key], origins[key] = text, setting.variable
+    own = [parse_service_url(stored.get(key) or str(SETTINGS[key].default)) for key in ("base_url", "upload_url")]
+    values: dict[str, Any] = {
+        key: None if (text := texts[key]) is None else setting.parse(text) for key, setting in SETTINGS.items()
+    }
     return Settings(
         **values,
-        config_dir=folder,
+        config_dir=path.parent if path is not None else None,
         ca_bundle=ca_bundle(is_used=False),
         prompts={key.removeprefix(PROMPT): text for key, text in stored.items() if key.startswith(PROMPT)},
         ffmpeg=load_ffmpeg(),
-        own_addresses=(own["base_url"], own["upload_url"]),
+        own_addresses=(own[0], own[1]),
         origins=origins,
     )
 
@@ -176,7 +151,7 @@ def save_setting(key: str, value: str | None) -> None:
 
 def known_key(key: str) -> None:
     """Raises UsageError for a key that is none of ours, naming the nearest one."""
-    if key in KEYS:
+    if key in SETTINGS:
         return
     if key in SECRETS:
         hint = f"take it out there, then: luma config set {key}"
@@ -187,7 +162,7 @@ def known_key(key: str) -> None:
         raise UsageError(
             f"{key[:60]!a} does not name a prompt", hint="write it like prompt.snow: letters, digits, - and _"
         )
-    known = (*KEYS, *SECRETS, f"{PROMPT}NAME")
+    known = (*SETTINGS, *SECRETS, f"{PROMPT}NAME")
     near = nearest(key, known)
     hint = f"did you mean {near}?" if near else f"keys: {' '.join(known)}"
     raise UsageError(f"unknown setting {key[:60]!a}", hint=hint)
@@ -210,12 +185,16 @@ def parse_credits(text: str) -> float:
 
 def config_dir() -> Path:
     """Raises FileError if the platform names no home."""
-    return _folder(folders.config_folder(), "LUMA_CONFIG_DIR", "the settings")
+    if (path := folders.config_folder()) is None:
+        raise FileError("there is no home folder for the settings", hint="set LUMA_CONFIG_DIR")
+    return Path(path)
 
 
 def state_dir() -> Path:
     """Raises FileError if the platform names no home."""
-    return _folder(folders.state_folder(), "LUMA_STATE_DIR", "the journal")
+    if (path := folders.state_folder()) is None:
+        raise FileError("there is no home folder for the journal", hint="set LUMA_STATE_DIR or LUMA_JOURNAL=off")
+    return Path(path)
 
 
 def journal_is_off() -> bool:
@@ -242,7 +221,7 @@ def _link(text: str) -> str:
 
 
 def _model(text: str) -> str:
-    if text == DEFAULTS["model"]:
+    if text == SETTINGS["model"].default:
         return text
     from luma_cli.api.models import find_model  # only when somebody has set one: start-up is a feature
 
@@ -261,33 +240,39 @@ def _prompt_text(text: str) -> str:
     return text
 
 
-_PARSERS: dict[str, Callable[[str], Any]] = {
-    "base_url": parse_service_url,
-    "upload_url": parse_service_url,
-    "interval": _interval,
-    "timeout": parse_duration,
-    "output_dir": expand_home,
-    "callback_url": _link,
-    "model": _model,
-    "daily_credits": parse_credits,
-    "audio": _audio,
-    "recipe": parse_switch,
+class Setting(NamedTuple):
+    """How the text of a setting is read, its default, and the environment variable that goes before the file."""
+
+    parse: Callable[[str], Any] = str
+    default: str | None = None
+    variable: str | None = None
+
+
+# Sources: vendor page "Get Luma Modify Details" (API host), its File Upload API examples (upload host).
+SETTINGS = {
+    "base_url": Setting(parse_service_url, "https://api.kie.ai", "LUMA_BASE_URL"),
+    "upload_url": Setting(parse_service_url, "https://kieai.redpandaai.co", "LUMA_UPLOAD_URL"),
+    "interval": Setting(_interval, "10s", "LUMA_INTERVAL"),
+    "timeout": Setting(parse_duration, "15m", "LUMA_TIMEOUT"),
+    "output_dir": Setting(expand_home, variable="LUMA_OUTPUT_DIR"),
+    "watermark": Setting(),
+    "callback_url": Setting(_link),
+    "api_key_command": Setting(),
+    "model": Setting(_model, "luma", "LUMA_MODEL"),
+    "daily_credits": Setting(parse_credits, variable="LUMA_DAILY_CREDITS"),
+    "audio": Setting(_audio, "keep"),
+    "recipe": Setting(parse_switch, "off"),
 }
 
 
 def _parse(key: str, text: str) -> Any:
-    return _prompt_text(text) if key.startswith(PROMPT) else _PARSERS.get(key, str)(text)
+    return _prompt_text(text) if key.startswith(PROMPT) else SETTINGS[key].parse(text)
 
 
 def _flat(document: dict[str, Any]) -> dict[str, Any]:
     """The table `prompt` as dotted keys, like everything that a user types and sees."""
-    flat: dict[str, Any] = {}
-    for key, value in document.items():
-        if key == "prompt" and isinstance(value, dict):
-            flat.update({f"{PROMPT}{name}": text for name, text in value.items()})
-        else:
-            flat[key] = value
-    return flat
+    prompts = document.pop("prompt") if isinstance(document.get("prompt"), dict) else {}
+    return document | {f"{PROMPT}{name}": text for name, text in prompts.items()}
 
 
 def _text_of(key: str, value: object) -> str:
@@ -317,22 +302,3 @@ def load_ffmpeg() -> str | None:
         return None if name is None else expand_home(name)
     except UsageError as error:
         raise UsageError(f"LUMA_FFMPEG: {error.message}", hint=error.hint) from error
-
-
-def _config_dir_or_none() -> Path | None:
-    """A container without a home still has its environment."""
-    try:
-        return config_dir()
-    except FileError:
-        return None
-
-
-def _folder(path: str | None, name: str, purpose: str) -> Path:
-    if path is None:
-        raise _homeless(name, purpose)
-    return Path(path)
-
-
-def _homeless(name: str, purpose: str) -> LumaError:
-    hint = f"set {name}" + (" or LUMA_JOURNAL=off" if name == "LUMA_STATE_DIR" else "")
-    return FileError(f"there is no home folder for {purpose}", hint=hint)

@@ -21,7 +21,7 @@ from luma_cli.config.environment import expand_home
 from luma_cli.config.settings import MAX_PROMPT, Settings
 from luma_cli.downloads.file_names import PATTERN, PATTERN_WITH_PROMPT, Naming, stem_of
 from luma_cli.edits.run import Finishing
-from luma_cli.errors import FileError, Finding, UsageError
+from luma_cli.errors import FileError, Finding, UsageError, reason
 from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Details, Row
 from luma_cli.journal.submissions import EditRows, Submission
@@ -407,8 +407,7 @@ def parse_clip(name: str) -> Clip:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
-        why = (getattr(error, "strerror", None) or "not a usable name").lower()
-        raise UsageError(f"cannot read {name}: {why}", hint="check the name and who may read it") from error
+        raise UsageError(f"cannot read {name}: {reason(error)}", hint="check the name and who may read it") from error
     if facts.st_size == 0:
         raise UsageError(f"{name} is empty", hint="give the clip itself")
     return Clip(name, path, digest, facts.st_size, _stamp(facts))

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from luma_cli.errors import Declined, UsageError
+from luma_cli.errors import Declined, UsageError, reason
 from luma_cli.output import streams
 from luma_cli.output.messages import note
 
@@ -31,8 +31,7 @@ def read_bytes(name: str, maximum: int) -> bytes:
             with Path(name).open("rb") as file:
                 content = file.read(maximum + 1)
     except (OSError, ValueError) as error:
-        why = (getattr(error, "strerror", None) or "not a usable name").lower()
-        raise UsageError(f"cannot read {name}: {why}", hint="check the name and who may read it") from error
+        raise UsageError(f"cannot read {name}: {reason(error)}", hint="check the name and who may read it") from error
     if len(content) > maximum:
         raise UsageError(f"{name} is larger than {maximum >> 20} MiB")
     return content

@@ -48,7 +48,7 @@ def mode(path: Path) -> int:
 # --- settings ---
 
 
-@pytest.mark.parametrize("key", settings.KEYS)
+@pytest.mark.parametrize("key", settings.SETTINGS)
 def test_a_setting_can_be_set_read_and_removed(luma: Luma, key: str) -> None:
     value = {
         "base_url": "https://a.example.com",
@@ -267,7 +267,7 @@ def test_list_is_lines_in_a_pipe_and_never_the_key(luma: Luma) -> None:
     code, out, _ = luma("config", "list")
     lines = dict(line.split("\t") for line in out.splitlines())
     assert code == 0
-    assert set(lines) == {*settings.KEYS, *settings.SECRETS}
+    assert set(lines) == {*settings.SETTINGS, *settings.SECRETS}
     assert lines["api_key"] == f"{KEY[:2]}…{KEY[-2:]} ({len(KEY)} characters)"
 
 
@@ -296,7 +296,7 @@ def test_any_content_of_the_file_is_settings_or_a_usage_error(tmp_path: Path, co
     file.write_bytes(content)
     said = str(file)
     try:
-        assert set(settings.load_config(file)) <= set(settings.KEYS)
+        assert set(settings.load_config(file)) <= set(settings.SETTINGS)
     except UsageError as error:
         said = error.message
     assert str(file) in said
@@ -646,7 +646,7 @@ def test_any_text_is_a_key_that_can_be_sent_or_refused_without_naming_it(text: s
 
 @given(st.text(min_size=1, max_size=60))
 def test_a_mask_never_gives_a_key_away(text: str) -> None:
-    shown = key_store.mask(text)
+    shown = key_store.Key(text, "a test").masked
     assert text not in shown or text in "…() characters0123456789"
 
 

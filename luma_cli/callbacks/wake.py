@@ -21,7 +21,7 @@ from luma_cli.edits.events import Report, Warned
 from luma_cli.edits.poll import Inbox, Wake
 from luma_cli.edits.request import Entry
 from luma_cli.edits.run import Plan, Run
-from luma_cli.edits.task_references import reference_to
+from luma_cli.edits.sources.task_references import reference_to
 from luma_cli.errors import LumaError, UsageError
 from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Row

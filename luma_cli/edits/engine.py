@@ -4,22 +4,20 @@ import functools
 import os
 import queue
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from luma_cli import files, signals
+from luma_cli import signals
 from luma_cli.api.task import VISIBILITY_GRACE, Task
 from luma_cli.downloads.file_names import PATTERN_WITH_PROMPT
-from luma_cli.downloads.target import check_target
-from luma_cli.edits import save
 from luma_cli.edits.budget import Spending
 from luma_cli.edits.endings import Endings
 from luma_cli.edits.events import Finished, Note, Polled, Started, StillRunning, Submitted
+from luma_cli.edits.outputs import check_row_output, paths_of
 from luma_cli.edits.poll import Add, Inbox, Later, Poll, Stopping, Wake, Watch, Watched
 from luma_cli.edits.refresh import SlowTasks, failure_of, task_now, usual_duration
 from luma_cli.edits.request import EditRequest, Entry
 from luma_cli.edits.run import RUN_AGAIN, STDOUT, Plan, Run
-from luma_cli.edits.save import Saved, Saver
+from luma_cli.edits.save import Saved, Saver, all_saved
 from luma_cli.edits.sources.joiner import Joined, Joiner
 from luma_cli.edits.sources.pieces import counted
 from luma_cli.edits.submit import AGAIN_HINT, Submitter, Turn
@@ -97,7 +95,7 @@ class _Engine:
         self._plan = plan
         self._inbox = inbox
         self._running: dict[str, Entry] = {}
-        self._saving: dict[str, Entry] = {}
+        self._saving: set[Entry] = set()
         self._spending = Spending(run, plan)
         self._slow = SlowTasks(run)
         self._joiner = Joiner(run, plan, inbox)
@@ -196,7 +194,7 @@ class _Engine:
         """Give an entry up, wherever it stands."""
         self._submitter.remove(entry)
         self._running.pop(entry.task_id, None)
-        self._saving.pop(entry.task_id, None)
+        self._saving.discard(entry)
         known = error if isinstance(error, LumaError) else self._endings.unexpected(entry, error)
         self._endings.fail(entry, known)
 
@@ -209,8 +207,8 @@ class _Engine:
                 return [entry for entry in self._submitter.queue if entry.upload_key == event.key]
             case Poll() if event.task_id in self._running:
                 return [self._running[event.task_id]]
-            case Saved() if _key_of(event.task) in self._saving:
-                return [self._saving[_key_of(event.task)]]
+            case Saved():
+                return [event.entry]
             case Joined():
                 return [event.whole.entry]
         return []
@@ -254,7 +252,7 @@ class _Engine:
         if request.is_split:
             self._submitter.add(entry)
             if entry.entry_id is not None:
-                _check_output(str(entry.output), overwrite=True)  # of the same pieces it may be there
+                check_row_output(str(entry.output), overwrite=True)  # of the same pieces it may be there
             return
         try:
             earlier = request.earlier(self._run.journal)
@@ -264,7 +262,7 @@ class _Engine:
             self._resume(entry, earlier)
             return
         if entry.entry_id is not None and entry.output is not None:
-            _check_output(entry.output, overwrite=self._plan.overwrite)
+            check_row_output(entry.output, overwrite=self._plan.overwrite)
         self._submitter.add(entry)
 
     def _cut(self, entry: Entry) -> None:
@@ -329,8 +327,8 @@ class _Engine:
     def _saved_before(self, entry: Entry, task: Task) -> Task:
         """The task with its files under the entry's output, if all of them are there still; else with none."""
         recorded = {file.path: file for file in task.files}
-        paths = [path.absolute() for path in save.paths_of(self._run, task, entry.naming, str(entry.output))]
-        return task._replace(files=save.all_saved(paths, lambda path: recorded.get(str(path))))
+        paths = [path.absolute() for path in paths_of(self._run, task, entry.naming, str(entry.output))]
+        return task._replace(files=all_saved(paths, lambda path: recorded.get(str(path))))
 
     def _await(self, entry: Entry) -> None:
         if entry.task_id not in self._running:
@@ -401,8 +399,8 @@ class _Engine:
         if task is not None and entry.entry_id is None and "callback_failed" in task.warnings and task.has_video:
             self._run.report(Note(f"{task.task_id}: the video is there, but kie.ai could not deliver the callback"))
         if error is None and task is not None and entry.output is not None:
-            self._saving[_key_of(task)] = entry
-            self._saver.start(task, entry.naming, entry.output, entry.request, entry.row)
+            self._saving.add(entry)
+            self._saver.start(entry, task)
             return
         self._run.results.untrack(entry.task_id)
         if error is not None:
@@ -410,8 +408,8 @@ class _Engine:
         else:
             self._endings.end(entry, task or Task(entry.task_id))
 
-    def _saved(self, task: Task, error: LumaError | None) -> None:
-        entry = self._saving.pop(_key_of(task))
+    def _saved(self, entry: Entry, task: Task, error: LumaError | None) -> None:
+        self._saving.discard(entry)
         if error is None:
             self._endings.end(entry, task)
         else:
@@ -455,22 +453,6 @@ class _Engine:
             self._leave("could not be awaited", error=error)
             return None
         return error
-
-
-def _key_of(task: Task) -> str:
-    """What a task that is being saved is known by: a bare link has no id."""
-    return task.task_id or task.result_urls[0]
-
-
-def _check_output(output: str, *, overwrite: bool) -> None:
-    """Raises FileError when a video cannot be saved, before it is paid for. Folders below the output are made."""
-    if not output.endswith("/"):
-        path = Path(output).absolute()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise files.file_error(path, error) from error
-        check_target(path, overwrite=overwrite)
 
 
 def _with_request(task: Task, request: EditRequest | None) -> Task:

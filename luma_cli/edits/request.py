@@ -204,7 +204,7 @@ class EditRequest:
 UploadKey = tuple[str, str]
 
 
-@dataclass
+@dataclass(eq=False)
 class Entry:
     """One edit on its way. Without `request` it is a task that exists already."""
 

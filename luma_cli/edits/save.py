@@ -1,29 +1,25 @@
-"""Save the videos of ended tasks: under which names, several at once, and recorded as they come."""
+"""Save the videos of ended tasks: several at once, and recorded as they come."""
 
 import hashlib
 import logging
 import os
-import queue
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from luma_cli import files, signals
 from luma_cli.api.task import SavedFile, Task
-from luma_cli.downloads import download, part_file, target
-from luma_cli.downloads.file_names import SHORT_ID, Naming, default_name, extension_of, safe_piece
+from luma_cli.downloads import download, part_file
 from luma_cli.edits.events import Note, Warned, transferring
 from luma_cli.edits.finish import finisher
-from luma_cli.edits.request import EditRequest
+from luma_cli.edits.outputs import paths_of
+from luma_cli.edits.poll import Inbox
+from luma_cli.edits.request import Entry
 from luma_cli.edits.run import STDOUT, Plan, Run
 from luma_cli.edits.sources.recipes import write_recipe
-from luma_cli.edits.task_references import Reference
-from luma_cli.errors import FileError, LumaError, MixedOutcomes, UsageError, reason
-from luma_cli.journal.journal import Journal
+from luma_cli.errors import FileError, LumaError, MixedOutcomes
 from luma_cli.journal.records import Row
 from luma_cli.video import headers
 
@@ -32,99 +28,24 @@ log = logging.getLogger(__name__)
 SaveOne = Callable[[], SavedFile]
 
 
-def check_output(
-    plan: Plan, count: int, known: Callable[[], frozenset[str]] = frozenset, *, makes: bool = True
-) -> None:
-    """Find out before any money is spent that the results can be saved, if they are to be.
-
-    Without `makes` a missing folder is not made.
-
-    `known` gives paths that may be there already, since they are the very results.
-
-    Raises:
-        UsageError: one file for several videos, or bytes for a terminal.
-        FileError: the folder cannot be written, or the file exists.
-    """
-    name = plan.output
-    if name is None:
-        return
-    if name == STDOUT:
-        _check_stdout(count)
-    elif is_folder(name):
-        check_folder(name, makes=makes)
-    elif count > 1:
-        raise UsageError(f"several edits cannot share the file {name}", hint=f"-o {name}/ makes a folder")
-    else:
-        path = Path(name).absolute()
-        # In this order: another process may save it meanwhile, records it and only then removes the sidecar.
-        free = not os.path.lexists(path)
-        ours = free or part_file.is_vouched_for(path) or str(path) in known()
-        target.check_target(path, overwrite=plan.overwrite or plan.skip_existing or ours)
-
-
-def check_output_for(run: Run, plan: Plan, references: Sequence[Reference], others: int = 0) -> None:
-    """`check_output` for tasks that exist, whose results may be there already."""
-    task_ids = [reference.task_id for reference in references]
-    check_output(plan, len(references) + others, lambda: saved_paths(run.journal, task_ids))
-
-
-def check_results_folder(name: str | None, *, makes: bool = True) -> str | None:
-    """The folder of a batch's results, None when only links are wanted.
-
-    Raises:
-        UsageError: stdout is meant.
-        FileError: the folder cannot be written.
-    """
-    if name == STDOUT:
-        raise UsageError("a batch saves files: it has no video for stdout", hint="-o DIR")
-    if name is not None:
-        check_folder(name, makes=makes)
-    return name
-
-
-def check_folder(name: str, *, makes: bool = True) -> None:
-    """Raises FileError if results cannot be saved in a folder. A missing one is made, its parents are not."""
-    folder = Path(name).absolute()
-    if not os.path.exists(folder) and os.path.isdir(folder.parent):
-        if makes:
-            _make_folder(folder)
-        else:
-            folder = folder.parent
-    target.check_path(folder / "video.mp4")
-
-
-def is_folder(name: str) -> bool:
-    return name.endswith(("/", os.sep)) or os.path.isdir(name)  # Path.is_dir raises for a long name
-
-
-def saved_paths(journal: Journal, task_ids: Iterable[str]) -> frozenset[str]:
-    """Where results of these tasks were saved before."""
-    tasks = (journal.task(task_id) for task_id in task_ids)
-    return frozenset(file.path for task in tasks if task is not None for file in task.files)
-
-
 class Saved(NamedTuple):
-    """A task's downloads have ended, with files or an error."""
+    """The downloads of an entry's task have ended, with files or an error."""
 
+    entry: Entry
     task: Task
-    files: tuple[SavedFile, ...]
-    error: LumaError | None
-    paths: tuple[Path, ...] = ()
+    files: tuple[SavedFile, ...] = ()
+    error: LumaError | None = None
+    paths: Sequence[Path] = ()
 
 
 class Saver:
     """Downloads in a few threads; what comes of them goes through `inbox` back to the thread that owns the journal.
 
-    `on_saved` gets each task with its files, and the error if one is missing. With `finishes_again` a file that is
-    saved already is fetched and finished anew.
+    `on_saved` gets each entry, its task with its files, and the error if one is missing.
     """
 
     def __init__(
-        self,
-        run: Run,
-        plan: Plan,
-        inbox: "queue.Queue[object]",
-        on_saved: Callable[[Task, LumaError | None], None],
+        self, run: Run, plan: Plan, inbox: Inbox, on_saved: Callable[[Entry, Task, LumaError | None], None]
     ) -> None:
         self._run = run
         self._plan = plan
@@ -139,53 +60,36 @@ class Saver:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
         for folder in self._temporary:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def start(
-        self,
-        task: Task,
-        naming: Naming,
-        output: str,
-        request: EditRequest | None = None,
-        row: Row | None = None,
-    ) -> None:
-        """Save the results of a task that has a video, to a file, into a folder, or for stdout.
-
-        `request` is what it was made of, if this run has submitted it; `row` is what the journal has of it.
-        """
+    def start(self, entry: Entry, task: Task) -> None:
+        """Save the results of a task that has a video, to a file, into a folder, or for stdout."""
         try:
-            paths = paths_of(self._run, task, naming, output)
-            self._temporary += [path.parent for path in paths if output == STDOUT]
-            steps = [self._step(task, index, path, output, request, row) for index, path in enumerate(paths)]
+            paths = paths_of(self._run, task, entry.naming, str(entry.output))
+            self._temporary += [path.parent for path in paths if entry.output == STDOUT]
+            steps = [self._step(entry, task, index, path) for index, path in enumerate(paths)]
+            self._pool.submit(lambda: self._inbox.put(_save_all(Saved(entry, task, paths=paths), steps)))
         except LumaError as error:
-            self._inbox.put(Saved(task, (), error))
-        else:
-            try:
-                self._pool.submit(lambda: self._inbox.put(_save_all(task, steps)._replace(paths=tuple(paths))))
-            except RuntimeError:
-                self._inbox.put(Saved(task, (), signals.no_thread()))
+            self._inbox.put(Saved(entry, task, error=error))
+        except RuntimeError:
+            self._inbox.put(Saved(entry, task, error=signals.no_thread()))
 
     def take(self, saved: Saved) -> None:
         """Record and report what a task's downloads brought."""
         if isinstance(saved.error, FileError):
-            saved = self._look_again(saved)
+            # What stands in the way may be the very files, which another process has saved meanwhile.
+            found = all_saved(saved.paths, lambda path: self._recorded(saved.task, path, None))
+            saved = saved._replace(files=found, error=None) if found else saved
         task = saved.task._replace(files=saved.files)
         for file in saved.files:
             self._record(task, file)
             if self._plan.writes_recipe and self._is_recorded(task, file):
                 write_recipe(self._run, task, file, overwrite=self._plan.overwrite)
             part_file.tidy(Path(file.path))
-        self._on_saved(task, saved.error)
-
-    def _look_again(self, saved: Saved) -> Saved:
-        """What stands in the way may be the very files, which another process has saved meanwhile."""
-        found = all_saved(saved.paths, lambda path: self._recorded(saved.task, path, None))
-        return Saved(saved.task, found, None) if found else saved
+        self._on_saved(saved.entry, task, saved.error)
 
     def _recorded(self, task: Task, path: Path, row: Row | None) -> SavedFile | None:
         if row is not None:
@@ -196,14 +100,12 @@ class Saver:
             return None  # it failed while we waited, which was reported; a file in the way is refused all the same
         return known[1] if known is not None and known[0] == task.task_id else None
 
-    def _step(
-        self, task: Task, index: int, path: Path, output: str, request: EditRequest | None, row: Row | None
-    ) -> SaveOne:
-        recorded, url = self._recorded(task, path, row), task.result_urls[index]
+    def _step(self, entry: Entry, task: Task, index: int, path: Path) -> SaveOne:
+        recorded, url = self._recorded(task, path, entry.row), task.result_urls[index]
         # Of a link only a hash goes to disk: what it is worth may stand in its query, and so may a secret.
         identity = f"{task.task_id}#{index}" if task.task_id else hashlib.sha256(url.encode()).hexdigest()
         report, client = self._run.report, self._run.client
-        finish = finisher(self._run, self._plan, task.task_id, request, row, path)
+        finish = finisher(self._run, self._plan, task.task_id, entry.request, entry.row, path)
 
         def save() -> SavedFile:
             there = None if self._plan.finishes_again else already_saved(path, recorded)
@@ -214,7 +116,7 @@ class Saver:
                 report(Note(f"{path} exists, skipped"))
                 self._skipped.add(str(path.absolute()))
                 return _measure(path, url)
-            label = f"video of {task.task_id}" if output == STDOUT else path.name
+            label = f"video of {task.task_id}" if entry.output == STDOUT else path.name
             limit, now = self._plan.timeout, self._run.clock.monotonic()
             deadline = now + limit if limit else None
             with client.file_session() as session, transferring(report, label) as on_bytes:
@@ -250,23 +152,6 @@ class Saver:
             self._run.report(Warned(f"the file is saved but not recorded: {error.message}"))
 
 
-def paths_of(run: Run, task: Task, naming: Naming, name: str) -> list[Path]:
-    """Where each result goes; names from outside are made safe.
-
-    Raises FileError: several do not fit there.
-    """
-    count = len(task.result_urls)
-    if name == STDOUT:
-        if count > 1:
-            raise FileError(f"task {task.task_id} has several videos", hint="-o FOLDER/")
-        return [Path(tempfile.mkdtemp(prefix="luma-")) / "video.mp4"]
-    if is_folder(name):
-        others = _ids_alike(run.journal, task.task_id)
-        return [Path(name) / _name(task, naming, index, others) for index in range(count)]
-    first = Path(name)
-    return [first, *(first.with_name(f"{first.stem}-{n}{first.suffix}") for n in range(2, count + 1))]
-
-
 def other_kind(path: Path) -> str | None:
     """What a saved file is, if its name says that it is another kind of video. MP4 and MOV are near enough."""
     claimed = next((kind for kind, suffix in headers.EXTENSIONS.items() if suffix == path.suffix.lower()), None)
@@ -279,7 +164,7 @@ def other_kind(path: Path) -> str | None:
     return headers.name_of(kind)
 
 
-def _save_all(task: Task, steps: Sequence[SaveOne]) -> Saved:
+def _save_all(saved: Saved, steps: Sequence[SaveOne]) -> Saved:
     """In a thread: do the work; one failed result does not cost the others."""
     files: list[SavedFile] = []
     errors: list[LumaError] = []
@@ -290,40 +175,14 @@ def _save_all(task: Task, steps: Sequence[SaveOne]) -> Saved:
             errors.append(error)
         except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or the wait hangs
             errors.append(LumaError(f"internal error: {type(error).__name__}"))
+    saved = saved._replace(files=tuple(files))
     if not errors:
-        return Saved(task, tuple(files), None)
+        return saved
     first = errors[0]
     if files:
         first = MixedOutcomes(f"{len(files)} of {len(steps)} videos saved; {first.message}", hint=first.hint)
-    first.task_id = task.task_id or None
-    return Saved(task, tuple(files), first)
-
-
-def _name(task: Task, naming: Naming, index: int, others: Iterable[str]) -> str:
-    extension = extension_of(task.result_urls[index])
-    if not task.task_id:
-        return safe_piece(naming.stem, "video") + extension
-    return default_name(
-        task.task_id,
-        naming.stem,
-        extension,
-        index=index,
-        of=len(task.result_urls),
-        prompt_words=naming.prompt_words,
-        trim_start=naming.trim_start,
-        others=others,
-    )
-
-
-def _ids_alike(journal: Journal, task_id: str) -> list[str]:
-    """Other tasks whose id has the beginning that stands in a file name."""
-    if not task_id:
-        return []
-    try:
-        rows = journal.beginning_with(task_id[:SHORT_ID])
-    except FileError:
-        return []  # it failed while we waited, which was reported; a name that is taken is refused all the same
-    return [row.task.task_id for row in rows if row.task.task_id != task_id]
+    first.task_id = saved.task.task_id or None
+    return saved._replace(error=first)
 
 
 def all_saved(paths: Iterable[Path], recorded: Callable[[Path], SavedFile | None]) -> tuple[SavedFile, ...]:
@@ -346,15 +205,3 @@ def _measure(path: Path, url: str) -> SavedFile:
     if path.is_symlink() or not path.is_file():
         raise files.refused_link(path)
     return SavedFile(str(path.absolute()), *part_file.measure(path), url)
-
-
-def _check_stdout(count: int) -> None:
-    if count > 1:
-        raise UsageError("several edits cannot share stdout", hint="-o FOLDER/")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir()
-    except OSError as error:
-        raise FileError(f"cannot make the folder {folder}: {reason(error)}") from error

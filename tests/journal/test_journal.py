@@ -14,7 +14,7 @@ from luma_cli.api.task import SavedFile, State, Task
 from luma_cli.callbacks import wake
 from luma_cli.config.settings import load_settings
 from luma_cli.edits.run import Results, Run
-from luma_cli.edits.task_references import find_row
+from luma_cli.edits.sources.task_references import find_row
 from luma_cli.errors import OutcomeUnknown, UsageError
 from luma_cli.journal import journal
 from luma_cli.journal.journal import Journal

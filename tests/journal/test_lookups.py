@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from luma_cli.api.task import Edit, SavedFile, State, Task
-from luma_cli.edits.task_references import find_row
+from luma_cli.edits.sources.task_references import find_row
 from luma_cli.errors import UsageError
 from luma_cli.journal.journal import Journal
 from support.commands import CLIP_URL

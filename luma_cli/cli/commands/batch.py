@@ -87,7 +87,7 @@ def batch(
     (luma help exit-codes)
     """
     from luma_cli.edits.engine import see_through
-    from luma_cli.edits.save import check_results_folder
+    from luma_cli.edits.outputs import check_results_folder
     from luma_cli.edits.sources.command_line import claim_own_tasks, with_account
     from luma_cli.edits.sources.dry_run import show_entries
     from luma_cli.edits.sources.manifest import count_entries, make_entries, parse_shard

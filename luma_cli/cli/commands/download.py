@@ -59,10 +59,10 @@ def download(
     Exit codes: 0 2 4 5 6 7 8 9 11 130
     (luma help exit-codes)
     """
-    from luma_cli.edits import refresh, save
+    from luma_cli.edits import outputs, refresh
     from luma_cli.edits.engine import see_through
+    from luma_cli.edits.sources.task_references import parse_references
     from luma_cli.edits.sources.tasks import entries_to_save
-    from luma_cli.edits.task_references import parse_references
     from luma_cli.output import streams
     from luma_cli.output.messages import note
     from luma_cli.output.questions import read_words
@@ -92,7 +92,7 @@ def download(
         if all_missing and not words and streams.stdout_is_terminal():
             note("every finished task is saved")
         references = parse_references(run, words, len(links))
-        save.check_output_for(run, plan, references, len(links))
+        outputs.check_output_for(run, plan, references, len(links))
         see_through(run, plan, entries_to_save(run, plan, references, links))
         show_results(run, opens=open_)
         run.results.conclude()

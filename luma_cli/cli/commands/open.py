@@ -26,7 +26,7 @@ def open(  # noqa: A001  the command's name
     Exit codes: 0 2 4 5 6 7 8 11
     """
     from luma_cli.cli import viewer
-    from luma_cli.edits import task_references
+    from luma_cli.edits.sources import task_references
     from luma_cli.output import streams
 
     with open_run() as run:

@@ -47,8 +47,8 @@ def report(
     (luma help exit-codes)
     """
     from luma_cli.cli import viewer
-    from luma_cli.edits import task_references
     from luma_cli.edits.run import STDOUT
+    from luma_cli.edits.sources import task_references
     from luma_cli.output import report, streams
     from luma_cli.output.questions import read_words
 

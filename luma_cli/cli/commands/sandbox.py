@@ -88,7 +88,7 @@ def sandbox(
     (luma help exit-codes)
     """
     from luma_cli.cli import sandbox_runner
-    from luma_cli.edits import task_references
+    from luma_cli.edits.sources import task_references
 
     if command and command[0] == "trigger":
         if len(command) != 2:

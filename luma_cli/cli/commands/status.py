@@ -35,7 +35,7 @@ def status(
     (luma help exit-codes)
     """
     from luma_cli.edits import refresh
-    from luma_cli.edits.task_references import parse_references
+    from luma_cli.edits.sources.task_references import parse_references
     from luma_cli.output.questions import read_words
     from luma_cli.output.tables import show_tasks, warn_of_unsaved
 

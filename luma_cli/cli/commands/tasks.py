@@ -107,7 +107,7 @@ def show(tasks: TaskArgument = None) -> None:
     Examples:
       $ luma tasks show @last
     """
-    from luma_cli.edits import task_references
+    from luma_cli.edits.sources import task_references
     from luma_cli.edits.sources.piece_rows import pieces_beside
     from luma_cli.output import tables
     from luma_cli.output.questions import read_words
@@ -124,7 +124,7 @@ def forget(tasks: Tasks) -> None:
 
     What is forgotten is not known again: the same edit, batch row or idempotency key is submitted and paid anew.
     """
-    from luma_cli.edits import task_references
+    from luma_cli.edits.sources import task_references
     from luma_cli.output import streams
     from luma_cli.output.messages import note
     from luma_cli.output.questions import read_words
@@ -154,7 +154,7 @@ def prune(
     Examples:
       $ luma tasks prune --older-than 30d
     """
-    from luma_cli.edits.task_references import prune as prune_rows
+    from luma_cli.edits.sources.task_references import prune as prune_rows
     from luma_cli.output.tables import show_labels
 
     with open_run(needs_journal=True) as run:
@@ -176,7 +176,7 @@ def adopt(
     Examples:
       $ luma tasks adopt 1f2e3d4c5b6a79880123456789abcdef --for unknown-7
     """
-    from luma_cli.edits import task_references
+    from luma_cli.edits.sources import task_references
     from luma_cli.output import tables
 
     with open_run(needs_journal=True, model=model) as run:

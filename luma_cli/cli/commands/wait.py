@@ -62,9 +62,10 @@ def wait(
     (luma help exit-codes)
     """
     from luma_cli.callbacks.wake import open_server_for, pace, see_through_with_callbacks
-    from luma_cli.edits import refresh, save, task_references
+    from luma_cli.edits import outputs, refresh
+    from luma_cli.edits.sources import task_references
+    from luma_cli.edits.sources.task_references import parse_references
     from luma_cli.edits.sources.tasks import entries_to_wait_for
-    from luma_cli.edits.task_references import parse_references
     from luma_cli.output.questions import read_words
 
     every = pace(listen, interval)
@@ -87,7 +88,7 @@ def wait(
         references = parse_references(run, words)
         if not tasks:
             task_references.note_nothing_to_wait_for(run, references)
-        save.check_output_for(run, plan, references)
+        outputs.check_output_for(run, plan, references)
         with open_server_for(run, [reference.task_id for reference in references], listen, public_url) as server:
             see_through_with_callbacks(run, plan, entries_to_wait_for(plan, references), server)
         show_results(run, opens=open_)

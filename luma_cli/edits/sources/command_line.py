@@ -10,9 +10,9 @@ from itertools import takewhile
 from luma_cli.api.models import find_model, parse_options
 from luma_cli.config.settings import Settings
 from luma_cli.config.times import format_age
-from luma_cli.edits import save
 from luma_cli.edits.budget import describe_cost
 from luma_cli.edits.events import Note, Warned
+from luma_cli.edits.outputs import check_output, is_same_file, saved_paths
 from luma_cli.edits.preflight import preflight
 from luma_cli.edits.refresh import claim_own, join_by_pruned
 from luma_cli.edits.request import (
@@ -168,7 +168,7 @@ def _confirm_repeat(run: Run, plan: Plan, request: EditRequest) -> None:
 
 
 def check_targets(run: Run, plan: Plan, requests: Sequence[EditRequest], *, makes: bool) -> None:
-    """`save.check_output` for what is asked for; an idempotency key may have its files there already.
+    """`check_output` for what is asked for; an idempotency key may have its files there already.
 
     Raises what that does, and UsageError if a clip would be overwritten by its own edit, wished or not.
     """
@@ -179,7 +179,7 @@ def check_targets(run: Run, plan: Plan, requests: Sequence[EditRequest], *, make
         return  # the file may be there already, of the same pieces
     if not makes and any(request.key for request in requests):
         return  # the file may be there already, as the journal would say
-    save.check_output(plan, len(requests), lambda: _saved_before(run, requests), makes=makes)
+    check_output(plan, len(requests), lambda: _saved_before(run, requests), makes=makes)
 
 
 def entries_for(plan: Plan, requests: Sequence[EditRequest]) -> list[Entry]:
@@ -210,7 +210,7 @@ def _saved_before(run: Run, requests: Sequence[EditRequest]) -> frozenset[str]:
     for request in requests:
         with contextlib.suppress(BeingSent):
             found.add(request.earlier(run.journal) if request.key is not None else None)
-    return save.saved_paths(run.journal, {task_id for task_id in found if task_id is not None})
+    return saved_paths(run.journal, {task_id for task_id in found if task_id is not None})
 
 
 def _is_submitted(run: Run, request: EditRequest) -> bool:
@@ -221,13 +221,6 @@ def _is_submitted(run: Run, request: EditRequest) -> bool:
         return False
     except LumaError:
         return True
-
-
-def is_same_file(name: str, other: str) -> bool:
-    try:
-        return os.path.samefile(name, other)
-    except (OSError, ValueError):
-        return False  # one of them is not there
 
 
 def make_requests(settings: Settings, clips: Sequence[Clip], asked: Asked) -> list[EditRequest]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from luma_cli.api.task import Task
 from luma_cli.config.settings import journal_is_off
 from luma_cli.downloads.target import real_target
-from luma_cli.edits import save
 from luma_cli.edits.events import Note, PiecesPlanned, transferring
+from luma_cli.edits.outputs import is_folder
 from luma_cli.edits.request import AUTO, EditRequest
 from luma_cli.edits.run import STDOUT, Plan, Run
 from luma_cli.edits.sources.piece_rows import newest_of
@@ -34,7 +34,7 @@ def check_split(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None:
     """
     if len(requests) != 1:
         raise UsageError("--split is for one VIDEO, one prompt and one take", hint="one command for each")
-    if plan.output is None or plan.output == STDOUT or save.is_folder(plan.output):
+    if plan.output is None or plan.output == STDOUT or is_folder(plan.output):
         raise UsageError("--split needs a file for the whole clip", hint="-o FILE")
     request = requests[0]
     check_clip(request)

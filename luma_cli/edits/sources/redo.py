@@ -25,7 +25,7 @@ from luma_cli.edits.request import (
 from luma_cli.edits.run import Finishing, Run
 from luma_cli.edits.sources.recipes import RECIPE_SUFFIX, Made, load_recipe
 from luma_cli.edits.sources.task_clips import clip_of_task
-from luma_cli.edits.task_references import find_row
+from luma_cli.edits.sources.task_references import find_row
 from luma_cli.edits.uploads import still_answers
 from luma_cli.errors import UsageError
 from luma_cli.journal.records import Outcome

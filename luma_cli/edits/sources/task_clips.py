@@ -8,7 +8,7 @@ from luma_cli.downloads.file_names import stem_of
 from luma_cli.edits.refresh import failure_of, task_now
 from luma_cli.edits.request import Clip, parse_clip
 from luma_cli.edits.run import Run
-from luma_cli.edits.task_references import find_row
+from luma_cli.edits.sources.task_references import find_row
 from luma_cli.edits.uploads import still_answers
 from luma_cli.errors import FileError, Rejected, TaskFailed, UsageError
 from luma_cli.journal.records import Row

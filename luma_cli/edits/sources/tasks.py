@@ -8,7 +8,7 @@ from luma_cli.api.task import State, Task
 from luma_cli.downloads.file_names import Naming, safe_piece, stem_of
 from luma_cli.edits.request import Entry
 from luma_cli.edits.run import RUN_AGAIN, Plan, Run
-from luma_cli.edits.task_references import Reference
+from luma_cli.edits.sources.task_references import Reference
 
 
 def entries_to_wait_for(plan: Plan, references: Sequence[Reference]) -> list[Entry]:

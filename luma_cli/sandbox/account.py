@@ -18,15 +18,20 @@ class Account:
     """One balance for all families. Times are in seconds of the sandbox's clock, amounts in credits.
 
     A task is charged when it is submitted, or `charge_delay` after its end if that is a number; a failed one gets
-    its credits back at its end unless `charges_failures`. The balance shows everything `balance_lag` late.
+    its credits back at its end. The balance shows everything `balance_lag` late.
     `spend_by_itself` is an amount and an interval: what another client of the account spends.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.charge_delay: float | None = None
-        self.balance_lag = 0.0
-        self.charges_failures = False
-        self.spend_by_itself: tuple[float, float] | None = None
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        charge_delay: float | None = None,
+        balance_lag: float = 0.0,
+        spend_by_itself: tuple[float, float] = (0.0, 1.0),
+    ) -> None:
+        self._charge_delay = charge_delay
+        self._balance_lag = balance_lag
+        self.spend_by_itself = spend_by_itself
         self.looks_empty = False
         self._clock = clock
         self._opened = clock()
@@ -69,11 +74,7 @@ class Account:
             self._tasks.append(task)
 
     def top_up(self, amount: float) -> None:
-        self._book(amount, self.balance_lag)
-
-    def spend(self, amount: float) -> None:
-        """Another client of the account spends."""
-        self._book(-amount, self.balance_lag)
+        self._book(amount, self._balance_lag)
 
     def charges(self) -> dict[str, float]:
         """What each task has cost so far, by its id."""
@@ -90,13 +91,8 @@ class Account:
     def _sum(self, counts: Callable[[float, float], bool], *, reserve: bool = False) -> float:
         entries = [*self._entries, *(entry for task in self._tasks for entry in self._of_task(task))]
         booked = sum(amount for amount, at, shown in entries if counts(at, shown) or (reserve and amount < 0))
-        return round(self._opening + booked - self._spent_by_itself(), 4)
-
-    def _spent_by_itself(self) -> float:
-        if self.spend_by_itself is None:
-            return 0.0
         amount, interval = self.spend_by_itself
-        return amount * ((self._clock() - self._opened) // interval)
+        return round(self._opening + booked - amount * ((self._clock() - self._opened) // interval), 4)
 
     def _of_task(self, task: SandboxTask) -> list[Entry]:
         entries = self._own(task)
@@ -107,16 +103,15 @@ class Account:
         return entries
 
     def _own(self, task: SandboxTask) -> list[Entry]:
-        lag, delay = self._lag(task), LATE_CHARGE if task.scenario == "late-charge" else self.charge_delay
-        is_free = task.failure is not None and not self.charges_failures
+        lag, delay = self._lag(task), LATE_CHARGE if task.scenario == "late-charge" else self._charge_delay
         if delay is not None:
             at = task.ends + delay
-            return [] if is_free else [(-task.price, at, at + lag)]
+            return [] if task.failure else [(-task.price, at, at + lag)]
         charged = [(-task.price, task.created, task.created + lag)]
-        return [*charged, (task.price, task.ends, task.ends + lag)] if is_free else charged
+        return [*charged, (task.price, task.ends, task.ends + lag)] if task.failure else charged
 
     def _lag(self, task: SandboxTask) -> float:
-        return BALANCE_LAG if task.scenario == "balance-lag" else self.balance_lag
+        return BALANCE_LAG if task.scenario == "balance-lag" else self._balance_lag
 
     def _settle(self) -> None:
         """What nothing can change any more becomes part of the opening, so that a sum stays short."""
@@ -136,5 +131,5 @@ class Account:
     def _may_change(self, task: SandboxTask) -> bool:
         """Whether an entry of the task may still come, go or move; a plain charge stays what it is."""
         is_plain = task.failure is None and task.scenario not in ("late-charge", "other-client")
-        is_settled = self._clock() >= task.ends or (is_plain and self.charge_delay is None)
+        is_settled = self._clock() >= task.ends or (is_plain and self._charge_delay is None)
         return task.to_render or not is_settled

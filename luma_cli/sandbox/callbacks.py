@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import heapq
 import hmac
 import http.client
 import ipaddress
@@ -10,7 +9,6 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,8 +19,6 @@ from luma_cli.sandbox.tasks import SandboxTask
 REPLY_TIMEOUT = 15.0
 RETRIES = 3
 STALE = 600
-# A task that never ends is not waited for in one go: threads cannot wait for ever with a limit.
-MAX_WAIT = 3600.0
 
 
 @dataclass(frozen=True)
@@ -50,26 +46,25 @@ class Callbacks:
         self.pause = 1.0
         self.deliveries: list[Delivery] = []
         self._clock = clock
-        self._due: list[tuple[float, str, SandboxTask]] = []
-        self._changed = threading.Condition()
+        self._timers: dict[SandboxTask, threading.Timer] = {}
         self._stopping = threading.Event()
-        self._pool = ThreadPoolExecutor(8)
-        threading.Thread(target=self._run, daemon=True).start()
 
     def expect(self, task: SandboxTask) -> None:
         """Call back when the task ends, if it asked for that. With `flag4` the delivery is what fails."""
         if task.params.get("callBackUrl") and task.scenario != "flag4":
             late = task.ends - task.created if task.scenario == "callback-late" else 0.0
-            with self._changed:
-                heapq.heappush(self._due, (task.ends + late, task.task_id, task))
-                self._changed.notify()
+            self._send_after(task.ends + late - self._clock(), task)
 
     def hurry(self, task: SandboxTask) -> None:
         """The task has ended early."""
-        with self._changed:
-            self._due = [(0.0 if due is task else at, key, due) for at, key, due in self._due]
-            heapq.heapify(self._due)
-            self._changed.notify()
+        if timer := self._timers.pop(task, None):
+            timer.cancel()
+            self._send_after(0.0, task)
+
+    def _send_after(self, seconds: float, task: SandboxTask) -> None:
+        self._timers[task] = timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self.send, [task])
+        timer.daemon = True
+        timer.start()
 
     def send(self, task: SandboxTask) -> bool:
         """Deliver now, with the documented retries; True if the reply was 200."""
@@ -78,19 +73,8 @@ class Callbacks:
 
     def stop(self) -> None:
         self._stopping.set()
-        with self._changed:
-            self._changed.notify()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            with self._changed:
-                wait = self._due[0][0] - self._clock() if self._due else None
-                if wait is None or wait > 0:
-                    self._changed.wait(None if wait is None else min(wait, MAX_WAIT))
-                    continue
-                task = heapq.heappop(self._due)[2]
-            self._pool.submit(self.send, task)
+        for timer in list(self._timers.values()):
+            timer.cancel()
 
     def _deliver(self, task: SandboxTask) -> bool:
         body = json.dumps(self._complete(task)).encode()

@@ -1,6 +1,7 @@
 """The sandbox's files: uploads and results on disk, and the ranges that are served of them."""
 
 import hashlib
+import mmap
 import re
 import shutil
 import tempfile
@@ -15,7 +16,8 @@ CLIP = Path(__file__).with_name("clip.mp4")
 TYPES = {".mp4": "video/mp4", ".mov": "video/quicktime", ".avi": "video/x-msvideo"}
 UPLOADS = "/files/uploads/"
 RESULTS = "/files/results/"
-MAX_INDEX = 16 << 20
+# The movie header: its length and kind, the version, three numbers of which the second are ticks a second, the length.
+_MOVIE_HEADER = re.compile(rb"\0\0\0lmvhd\0.{11}(.{4})(.{4})|\0\0\0xmvhd\x01.{19}(.{4})(.{8})", re.DOTALL)
 LINK_LIFE = 20 * 60.0  # vendor page "Get Download URL"
 CHUNK = 1 << 16
 
@@ -31,12 +33,10 @@ class StoredFile:
 class FileStore:
     """Files by the path under which they are served. The folder goes with `close`."""
 
-    def __init__(self, clock: Callable[[], float], upload_life: float = float("inf")) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="luma-sandbox-files-"))
-        self.upload_life = upload_life
         self._clock = clock
         self._files: dict[str, StoredFile] = {}
-        self._added: dict[str, float] = {}
         self._signed: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
 
@@ -54,7 +54,6 @@ class FileStore:
         stored = StoredFile(path, path.stat().st_size, f'"{digest[:32]}"', kind)
         with self._lock:
             self._files[served] = stored
-            self._added[served] = self._clock()
         return stored
 
     def add_result(self, source: str, *, is_rendered: bool = False) -> str:
@@ -73,11 +72,9 @@ class FileStore:
         return served
 
     def find(self, served: str) -> StoredFile | None:
-        """The file at a path, as long as it lives; a signed path leads to its result."""
+        """The file at a path; a signed path leads to its result, as long as it lives."""
         with self._lock:
             target, until = self._signed.get(served, (served, float("inf")))
-            if target.startswith(UPLOADS):
-                until = self._added.get(target, 0.0) + self.upload_life
             return self._files.get(target) if self._clock() < until else None
 
     def target(self, served: str) -> str:
@@ -102,30 +99,12 @@ class FileStore:
 
 def seconds_of(path: Path) -> float | None:
     """The length of an MP4 or MOV by its movie header; None if there is none."""
-    with path.open("rb") as file:
-        index = _index_of(file)
-    at = index.find(b"mvhd")
-    if at < 0 or len(index) < at + 36:
+    if not path.stat().st_size:  # which cannot be mapped
         return None
-    is_long = index[at + 4] == 1
-    scale_at = at + (24 if is_long else 16)
-    scale = int.from_bytes(index[scale_at : scale_at + 4])
-    units = int.from_bytes(index[scale_at + 4 : scale_at + (12 if is_long else 8)])
-    return units / scale if scale and units else None
-
-
-def _index_of(file: BinaryIO) -> bytes:
-    """The `moov` box of a file, empty if it is not there."""
-    while len(head := file.read(8)) == 8:
-        size, kind, header = int.from_bytes(head[:4]), head[4:], 8
-        if size == 1:
-            size, header = int.from_bytes(file.read(8)), 16
-        if kind == b"moov":
-            return file.read(min(size, MAX_INDEX))
-        if size < header:
-            break
-        file.seek(size - header, 1)
-    return b""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        found = _MOVIE_HEADER.search(content)
+        scale, ticks = (int.from_bytes(field) for field in found.groups() if field) if found else (0, 0)
+    return ticks / scale if scale and ticks else None
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
 MAX_JSON = 32 << 20
 # The log of requests forgets the oldest before it grows without bound.
 MAX_BODY = 1 << 16
-MAX_REQUESTS = 50_000
-MAX_BYTES = 32 << 20
+MAX_REQUESTS = 10_000
 STREAM_UPLOAD = "/api/file-stream-upload"
 UPLOAD_PATHS = {STREAM_UPLOAD, "/api/file-base64-upload", "/api/file-url-upload"}
 # One grey pixel: the still that Aleph gives beside its video.
@@ -57,23 +57,11 @@ class Request:
 class RequestLog(list[Request]):
     """The latest requests, in the order in which they came."""
 
-    def __init__(self, max_requests: int = MAX_REQUESTS, max_bytes: int = MAX_BYTES) -> None:
-        super().__init__()
-        self._max_requests = max_requests
-        self._max_bytes = max_bytes
-        self._bytes = 0
-
     def append(self, request: Request) -> None:
         super().append(request)
-        self._bytes += len(request.body)
-        while len(self) > 1 and (len(self) > self._max_requests or self._bytes > self._max_bytes):
+        if len(self) > MAX_REQUESTS:
             # A quarter at once: to take the first of a list away moves all the others.
-            del self[: max(1, len(self) // 4)]
-            self._bytes = sum(len(request.body) for request in self)
-
-    def clear(self) -> None:
-        super().clear()
-        self._bytes = 0
+            del self[: MAX_REQUESTS // 4]
 
 
 class Server(ThreadingHTTPServer):
@@ -100,13 +88,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._route()
 
-    def do_HEAD(self) -> None:
-        self._route()
-
-    def do_POST(self) -> None:
-        self._route()
-
-    do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_POST  # noqa: N815  the parent's names
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_GET  # noqa: N815  the parent's names
 
     def _route(self) -> None:
         self.route, self.query = self.path, {}
@@ -236,15 +218,9 @@ class Handler(BaseHTTPRequestHandler):
         name = str(fields.get("fileName") or f"{path.name}.mp4")
         served = quote(f"{UPLOADS}{folder.strip('/')}/{name}")
         stored = box.files.add(served, path, name)
-        data = {
-            "fileName": name,
-            "filePath": f"{folder.strip('/')}/{name}",
-            "downloadUrl": box.url + served,
-            "fileSize": stored.size,
-            "mimeType": stored.content_type,
-            "uploadedAt": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
-        }
-        return self._envelope(200, "File uploaded successfully", data)
+        data = {"fileName": name, "filePath": f"{folder.strip('/')}/{name}", "downloadUrl": box.url + served}
+        data |= {"uploadedAt": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), "mimeType": stored.content_type}
+        return self._envelope(200, "File uploaded successfully", {**data, "fileSize": stored.size})
 
     def _trigger(self) -> None:
         box, task_id = self.server.sandbox, self.query.get("taskId", "")
@@ -257,19 +233,13 @@ class Handler(BaseHTTPRequestHandler):
     def _log(self) -> None:
         box = self.server.sandbox
         right = f"Bearer {box.api_key}"
-        lines: list[dict[str, Any]] = [
-            {
-                "method": request.method,
-                "path": request.path,
-                "query": request.query,
-                "keyIsRight": request.headers.get("authorization") == right,
-                "at": request.at,
-            }
-            for request in list(box.requests)
-        ]
+        lines: list[dict[str, Any]] = []
+        for request in list(box.requests):
+            about = {"method": request.method, "path": request.path, "query": request.query, "at": request.at}
+            lines.append({**about, "keyIsRight": request.headers.get("authorization") == right})
         for call in list(box.callbacks.deliveries):
-            about = {"path": call.path, "query": {"taskId": call.task_id}, "at": call.at, "status": call.status}
-            lines.append({"method": "CALLBACK", **about})
+            about = {"method": "CALLBACK", "path": call.path, "query": {"taskId": call.task_id}, "at": call.at}
+            lines.append({**about, "status": call.status})
         self._send(200, "\n".join(map(json.dumps, lines)).encode(), "application/x-ndjson")
 
     def _is_refused(self, scenario: str, errors: dict[str, ErrorReply]) -> bool:
@@ -307,24 +277,16 @@ class Handler(BaseHTTPRequestHandler):
             part = parse_range(wanted, stored.size)
         except ValueError:
             return self._send(416, b"", "text/plain", {"Content-Range": f"bytes */{stored.size}"})
-        is_result = task is not None and self.route == task.result
-        cut = task is not None and is_result and task.scenario == "cut-transfer" and box.tasks.count_get(task) <= 2
-        return self._send_file(stored, part, cut=cut)
+        is_cut = task is not None and self.route == task.result and task.scenario == "cut-transfer"
+        return self._send_file(stored, part, cut=task is not None and is_cut and box.tasks.count_get(task) <= 2)
 
     def _send_file(self, stored: StoredFile, part: tuple[int, int] | None, *, cut: bool) -> None:
         first, last = part or (0, stored.size - 1)
         count = last - first + 1
-        self.send_response(200 if part is None else 206)
+        headers = {"Content-Type": stored.content_type, "ETag": stored.etag, "Accept-Ranges": "bytes"}
         if part is not None:
-            self.send_header("Content-Range", f"bytes {first}-{last}/{stored.size}")
-        for name, value in (
-            ("Content-Type", stored.content_type),
-            ("Content-Length", str(count)),
-            ("ETag", stored.etag),
-            ("Accept-Ranges", "bytes"),
-        ):
-            self.send_header(name, value)
-        self.end_headers()
+            headers["Content-Range"] = f"bytes {first}-{last}/{stored.size}"
+        self._send_head(200 if part is None else 206, {**headers, "Content-Length": str(count)})
         if self.command == "HEAD":
             return
         with stored.path.open("rb") as file:
@@ -349,23 +311,22 @@ class Handler(BaseHTTPRequestHandler):
         self._send(status, json.dumps(body).encode(), "application/json")
 
     def _send(self, status: int, body: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
+        self._send_head(status, {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})})
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _send_head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}.items():
+        for name, value in headers.items():
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-
-def _family_route(reply: Callable[[Handler, Family], None], family: Family) -> Callable[[Handler], None]:
-    return lambda handler: reply(handler, family)
 
 
 _ROUTES: dict[tuple[str, str], Callable[[Handler], None]] = {
-    **{("POST", family.submit_path): _family_route(Handler._submit, family) for family in FAMILIES.values()},
-    **{("GET", family.record_path): _family_route(Handler._record, family) for family in FAMILIES.values()},
+    **{("POST", family.submit_path): partial(Handler._submit, family=family) for family in FAMILIES.values()},
+    **{("GET", family.record_path): partial(Handler._record, family=family) for family in FAMILIES.values()},
     ("GET", "/api/v1/chat/credit"): Handler._credit,
     ("POST", "/api/v1/common/download-url"): Handler._download_url,
     ("POST", STREAM_UPLOAD): Handler._upload_stream,

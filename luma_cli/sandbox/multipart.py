@@ -1,6 +1,8 @@
-"""Read a multipart/form-data body as it comes: a 500 MB upload must not sit in memory."""
+"""Read a multipart/form-data body by way of the disk: a 500 MB upload must not sit in memory."""
 
+import mmap
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -43,11 +45,23 @@ def read_form(body: Body, content_type: str, new_path: Callable[[], Path]) -> tu
     boundary = re.search(r'boundary="?([^";,]{1,200})', content_type)
     if not content_type.lower().startswith("multipart/form-data") or boundary is None:
         raise BadMultipart("not multipart/form-data")
-    reader = _Reader(body, b"\r\n--" + boundary[1].encode())
+    with tempfile.TemporaryFile() as spool:
+        spool.write(b"\r\n")  # the first delimiter has no line break before it
+        while chunk := body.read(CHUNK):
+            spool.write(chunk)
+        spool.flush()
+        with mmap.mmap(spool.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _parse(data, b"\r\n--" + boundary[1].encode(), new_path)
+
+
+def _parse(data: mmap.mmap, delimiter: bytes, new_path: Callable[[], Path]) -> tuple[dict[str, str], dict[str, Path]]:
     fields: dict[str, str] = {}
     files: dict[str, Path] = {}
-    reader.skip_preamble()
-    while (head := reader.read_head()) is not None:
+    start = _find(data, delimiter, 0) + len(delimiter)
+    while data[start : start + 2] != b"--":
+        content = _find(data, b"\r\n\r\n", start) + 4
+        end = _find(data, delimiter, content - 2)  # of no content at all the line break is that of the headers
+        head = data[start:content]
         name = re.search(rb'[; ]name="([^"]*)"', head)
         if name is None:
             raise BadMultipart("a part without a name")
@@ -55,60 +69,18 @@ def read_form(body: Body, content_type: str, new_path: Callable[[], Path]) -> tu
         if b"filename=" in head:
             files[key] = new_path()
             with files[key].open("wb") as file:
-                reader.copy_part(file.write)
+                for place in range(content, end, CHUNK):
+                    file.write(data[place : min(place + CHUNK, end)])
+        elif end - content > MAX_FIELD:
+            raise BadMultipart("a field is too long")
         else:
-            content = _Field()
-            reader.copy_part(content.write)
-            fields[key] = content.text.decode("utf-8", "replace")
+            fields[key] = data[content:end].decode("utf-8", "replace")
+        start = end + len(delimiter)
     return fields, files
 
 
-class _Field:
-    """The content of a field, in bounds."""
-
-    def __init__(self) -> None:
-        self.text = bytearray()
-
-    def write(self, chunk: bytes) -> None:
-        self.text += chunk
-        if len(self.text) > MAX_FIELD:
-            raise BadMultipart("a field is too long")
-
-
-class _Reader:
-    def __init__(self, body: Body, delimiter: bytes) -> None:
-        self._body = body
-        self._delimiter = delimiter
-        self._buffer = b"\r\n"  # the first delimiter has no line break before it
-
-    def skip_preamble(self) -> None:
-        self.copy_part(lambda _: None)
-
-    def read_head(self) -> bytes | None:
-        """The headers of the next part; None after the last one."""
-        while b"\r\n\r\n" not in self._buffer:
-            if self._buffer.startswith(b"--"):
-                self._body.drain()
-                return None
-            if len(self._buffer) > 2 * CHUNK:
-                raise BadMultipart("the headers of a part are too long")
-            self._fill()
-        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
-        return head
-
-    def copy_part(self, write: Callable[[bytes], object]) -> None:
-        """Hand on the content up to the next delimiter."""
-        keep = len(self._delimiter) - 1
-        while (end := self._buffer.find(self._delimiter)) < 0:
-            if len(self._buffer) > keep:
-                write(self._buffer[:-keep])
-                self._buffer = self._buffer[-keep:]
-            self._fill()
-        write(self._buffer[:end])
-        self._buffer = self._buffer[end + len(self._delimiter) :]
-
-    def _fill(self) -> None:
-        chunk = self._body.read(CHUNK)
-        if not chunk:
-            raise BadMultipart("the body ends early")
-        self._buffer += chunk
+def _find(data: mmap.mmap, what: bytes, start: int) -> int:
+    found = data.find(what, start)
+    if found < 0:
+        raise BadMultipart("the body ends early")
+    return found

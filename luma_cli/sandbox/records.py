@@ -18,7 +18,6 @@ class View(NamedTuple):
     task: SandboxTask
     base: str
     progress: float
-    shows_cost: bool | None
 
     @property
     def has_ended(self) -> bool:
@@ -37,10 +36,6 @@ class View(NamedTuple):
     def completed_ms(self) -> int:
         return self.task.created_ms + max(1, int((self.task.ends - self.task.created) * 1000))
 
-    @property
-    def credits(self) -> float:
-        return 0.0 if self.task.failure else self.task.price
-
 
 def luma_record(view: View) -> dict[str, Any]:
     """Vendor page "Get Luma Modify Details"; while generating as its siblings."""
@@ -57,8 +52,6 @@ def luma_record(view: View) -> dict[str, Any]:
     }
     if not view.has_ended:
         return record
-    if view.shows_cost:
-        record["creditsConsumed"] = view.credits
     if task.failure:
         flag, code, reason = task.failure
         return {**record, "successFlag": flag, "errorCode": code, "errorMessage": reason}
@@ -83,8 +76,6 @@ def aleph_record(view: View) -> dict[str, Any]:
     }
     if not view.has_ended:
         return record
-    if view.shows_cost:
-        record["creditsConsumed"] = view.credits
     if task.failure:
         flag, code, reason = task.failure
         return {**record, "successFlag": 2 if flag == 2 else 0, "errorCode": code, "errorMessage": reason}
@@ -113,8 +104,7 @@ def jobs_record(view: View) -> dict[str, Any]:
     if not view.has_ended:
         return record
     record |= {"completeTime": view.completed_ms, "costTime": view.completed_ms - task.created_ms}
-    if view.shows_cost is not False:
-        record["creditsConsumed"] = view.credits
+    record["creditsConsumed"] = 0.0 if task.failure else task.price
     if task.failure:
         return {**record, "failCode": str(task.failure.code), "failMsg": task.failure.message}
     return {**record, "resultJson": json.dumps({"resultUrls": view.results})}

@@ -63,12 +63,11 @@ CALL_ERRORS = {
 }
 # Recorded by users of the platform until November 2026: a withdrawn model, a validation error, an empty account.
 NOT_PUBLISHED = ErrorReply(200, 422, "The page does not exist or is not published")
-EMPTY_429 = ErrorReply(429, 429, "credits are insufficient")
 SUBMIT_ERRORS = {
     **CALL_ERRORS,
     "rate-limit": ErrorReply(429, 429, "Rate limit exceeded"),
     "no-credits": ErrorReply(200, 402, "Insufficient credits"),
-    "empty-429": EMPTY_429,
+    "empty-429": ErrorReply(429, 429, "credits are insufficient"),
     "withdrawn": NOT_PUBLISHED,
     "validation-500": ErrorReply(200, 500, "The parameter is invalid: this video cannot be processed"),
     "server-error": ErrorReply(500, 500, "Server error"),

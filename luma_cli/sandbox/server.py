@@ -4,35 +4,29 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
 from luma_cli.sandbox.account import Account
 from luma_cli.sandbox.callbacks import Callbacks
 from luma_cli.sandbox.files import UPLOADS, FileStore, seconds_of
-from luma_cli.sandbox.handler import MAX_JSON as MAX_JSON
 from luma_cli.sandbox.handler import Handler, Request, RequestLog, Server
 from luma_cli.sandbox.models import LUMA, SUBMIT_PATHS, Model, price_of, read_prices
 from luma_cli.sandbox.realistic import FfmpegMissing, Renderer, RenderFailed
-from luma_cli.sandbox.scenarios import EMPTY_429, SUBMIT_ERRORS, ErrorReply, Failure, named_in
+from luma_cli.sandbox.scenarios import SUBMIT_ERRORS, ErrorReply, Failure, named_in
 from luma_cli.sandbox.store import TaskStore
 from luma_cli.sandbox.tasks import SandboxTask
-
-FOR_EVER = float("inf")
 
 
 class Sandbox:
     """The service on loopback; use it as a context manager, or start and stop it. Times are in seconds.
 
-    `prices` are credits by the model's name; `result_life` and `media_life` count from a task's end, the first for
-    links, the second for what `download-url` can still reach. `account` has the knobs of the money.
+    `prices` are credits by the model's name; for the other knobs of the money see `Account`.
     """
 
     def __init__(
         self,
         *,
-        host: str = "127.0.0.1",
         port: int = 0,
         duration: float = 3.0,
         scenario: str = "ok",
@@ -44,13 +38,7 @@ class Sandbox:
         prices: Mapping[str, float] | None = None,
         charge_delay: float | None = None,
         balance_lag: float = 0.0,
-        spend_by_itself: tuple[float, float] | None = None,
-        charges_failures: bool = False,
-        shows_cost: bool | None = None,
-        empty_code: int = 402,
-        upload_life: float = FOR_EVER,
-        result_life: float = FOR_EVER,
-        media_life: float = FOR_EVER,
+        spend_by_itself: tuple[float, float] = (0.0, 1.0),
         realistic: bool = False,
         ffmpeg: str | None = None,
     ) -> None:
@@ -68,22 +56,18 @@ class Sandbox:
         self._prices = read_prices(prices)
         self.scenario = scenario
         self.api_key = api_key
-        self.empty_code = empty_code
-        self.result_life = result_life
-        self.media_life = media_life
         self.requests: list[Request] = RequestLog()
         self.clock = clock
-        self._server = Server((host, port), Handler)  # first, since a port that is taken must leave nothing behind
+        self._server = Server(
+            ("127.0.0.1", port), Handler
+        )  # first, since a port that is taken must leave nothing behind
         self._server.sandbox = self
-        self.url = f"http://{host}:{self._server.server_address[1]}"
-        self.account = Account(clock)
-        self.account.charge_delay, self.account.balance_lag = charge_delay, balance_lag
-        self.account.spend_by_itself, self.account.charges_failures = spend_by_itself, charges_failures
-        self.files = FileStore(clock, upload_life)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.account = Account(clock, charge_delay, balance_lag, spend_by_itself)
+        self.files = FileStore(clock)
         self.tasks = TaskStore(duration, clock, rate_limit, rate_window)
-        self.tasks.shows_cost = shows_cost
         self.callbacks = Callbacks(webhook_key, clock, self._callback)
-        self._renderer = Renderer(self._ffmpeg or "ffmpeg", self.files.folder)
+        self._renderer = Renderer(self._ffmpeg or "ffmpeg")
         self._submitting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -91,9 +75,7 @@ class Sandbox:
         self.start()
         return self
 
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> None:
@@ -134,10 +116,6 @@ class Sandbox:
     def top_up(self, amount: float) -> None:
         self.account.top_up(amount)
 
-    def spend(self, amount: float) -> None:
-        """Another client of the account spends."""
-        self.account.spend(amount)
-
     def finish(self, task_id: str) -> None:
         """End a task now, whatever its duration."""
         task = self.tasks.find(task_id)
@@ -165,7 +143,7 @@ class Sandbox:
         """Create a task if the account and the rate allow it."""
         with self._submitting:
             if not self.account.has(self._price(model, params)):
-                return EMPTY_429 if self.empty_code == 429 else SUBMIT_ERRORS["no-credits"]
+                return SUBMIT_ERRORS["no-credits"]
             if not self.tasks.may_create():
                 return SUBMIT_ERRORS["rate-limit"]
             return self._create(params, scenario, model)
@@ -191,15 +169,11 @@ class Sandbox:
 
     def sign(self, url: str) -> str | None:
         """The path of a fresh link to a result; None for what is not a result, or not there any more."""
-        task = self.tasks.of_result(self.path_of(url))
-        if task is not None and self.clock() >= task.ends + self.media_life:
-            return None
         return self.files.sign(self.path_of(url))
 
     def is_link_dead(self, task: SandboxTask, path: str) -> bool:
         """Whether a result's own link, not one from `download-url`, is refused."""
-        has_expired = task.is_link_dead or self.clock() >= task.ends + self.result_life
-        return path == task.result and (has_expired or task.scenario == "expired-link")
+        return path == task.result and (task.is_link_dead or task.scenario == "expired-link")
 
     def path_of(self, url: str) -> str:
         """The path of one of our own addresses, without its signature; another address as it is."""

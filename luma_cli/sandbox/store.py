@@ -16,11 +16,10 @@ SLOW = 10.0
 
 
 class TaskStore:
-    """Tasks by id. Safe to use from many threads. `shows_cost`: whether records name it (None: only jobs do)."""
+    """Tasks by id. Safe to use from many threads."""
 
     def __init__(self, duration: float, clock: Callable[[], float], rate_limit: int, rate_window: float) -> None:
         self.duration = duration
-        self.shows_cost: bool | None = None
         self._clock = clock
         self._limit = rate_limit
         self._window = rate_window
@@ -42,16 +41,9 @@ class TaskStore:
 
     def create(self, params: dict[str, Any], scenario: str, result: str, model: Model = LUMA) -> SandboxTask:
         now = self._clock()
-        made = SandboxTask(
-            uuid.uuid4().hex,
-            params,
-            scenario,
-            now,
-            int(time.time() * 1000),
-            now + self._length(scenario),
-            result,
-            model,
-        )
+        length = float("inf") if scenario == "never-ends" else self.duration * (SLOW if scenario == "slow" else 1.0)
+        began = int(time.time() * 1000)
+        made = SandboxTask(uuid.uuid4().hex, params, scenario, now, began, now + length, result, model)
         with self._lock:
             self._tasks[made.task_id] = made
             self._by_result[result] = made
@@ -92,9 +84,4 @@ class TaskStore:
 
     def _view(self, task: SandboxTask, base: str) -> View:
         passed, length = self._clock() - task.created, task.ends - task.created
-        return View(task, base, 1.0 if passed >= length else passed / length, self.shows_cost)
-
-    def _length(self, scenario: str) -> float:
-        if scenario == "never-ends":
-            return float("inf")
-        return self.duration * (SLOW if scenario == "slow" else 1.0)
+        return View(task, base, 1.0 if passed >= length else passed / length)

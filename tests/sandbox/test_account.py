@@ -81,13 +81,6 @@ def test_a_failed_task_gets_its_credits_back_at_its_end(box: Sandbox, clock: Clo
     assert box.account.charges() == {task_id: 0}
 
 
-def test_an_account_may_pay_for_failures_too(clock: Clock) -> None:
-    with Sandbox(duration=3.0, api_key=KEY, clock=clock, charges_failures=True) as box:
-        create(box, prompt="sandbox:flag3 Snow")
-
-        assert over_time(box, clock, 0, 3) == [100, 100]
-
-
 @pytest.mark.parametrize("delay", [0.0, 2.0])
 def test_a_charge_may_come_after_the_end(clock: Clock, delay: float) -> None:
     with Sandbox(duration=3.0, api_key=KEY, clock=clock, charge_delay=delay) as box:
@@ -142,24 +135,20 @@ def test_credits_can_be_read_set_added_and_taken_at_any_time(box: Sandbox, clock
     create(box, prompt="sandbox:late-charge Snow")
     box.credits = 500
     box.top_up(30)
-    box.spend(10)
+    box.top_up(-10)
     assert (box.credits, balance(box)) == (520, 520)
 
     clock.now += 5
     assert (box.credits, balance(box)) == (420, 420)
 
 
-@pytest.mark.parametrize(("empty_code", "status", "code"), [(402, 200, 402), (429, 429, 429)])
-def test_an_empty_account_refuses_with_the_code_that_it_was_given(
-    clock: Clock, empty_code: int, status: int, code: int
-) -> None:
-    with Sandbox(api_key=KEY, clock=clock, empty_code=empty_code) as box:
-        box.credits = 99.99
-        reply = submit(box)
+def test_an_empty_account_refuses(box: Sandbox) -> None:
+    box.credits = 99.99
+    reply = submit(box)
 
-        assert (reply.status, reply.code, balance(box)) == (status, code, 99.99)
-        box.credits = 100
-        assert submit(box).code == 200
+    assert (reply.status, reply.code, balance(box)) == (200, 402, 99.99)
+    box.credits = 100
+    assert submit(box).code == 200
 
 
 def test_what_is_not_charged_yet_cannot_be_spent_again(clock: Clock) -> None:

@@ -169,14 +169,9 @@ def test_a_task_that_never_ends_waits_until_it_is_ended_by_hand(box: Sandbox, cl
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("shows_cost", [None, True, False])
-def test_records_name_the_cost_as_the_sandbox_was_asked_to(clock: Clock, model: str, shows_cost: bool | None) -> None:
-    with Sandbox(duration=10.0, api_key=KEY, clock=clock, shows_cost=shows_cost, prices={model: 42}) as box:
-        found = ended(box, clock, model)
-
-        is_named = model in JOBS if shows_cost is None else shows_cost
-        assert ("creditsConsumed" in found) is is_named
-        assert not is_named or found["creditsConsumed"] in (42, 210)
+def test_records_of_jobs_name_the_cost(clock: Clock, model: str) -> None:
+    with Sandbox(duration=10.0, api_key=KEY, clock=clock, prices={model: 42}) as box:
+        assert ended(box, clock, model).get("creditsConsumed") in ((42, 210) if model in JOBS else (None,))
 
 
 @pytest.mark.parametrize("model", MODELS)

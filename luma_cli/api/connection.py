@@ -1,10 +1,10 @@
 """The connections below requests: they know whether a byte was sent, end in time, and keep no cookies."""
 
 import http.client
+import math
 import socket
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import IO, Any
 
 import requests
@@ -15,6 +15,7 @@ from urllib3.util.connection import allowed_gai_family
 
 from luma_cli import signals
 from luma_cli.api.hosts import parse_address
+from luma_cli.errors import FileError
 
 # Each may take the whole time for connecting; a resolver may name hundreds.
 MAX_ADDRESSES = 6
@@ -29,33 +30,36 @@ class NoThread(OSError):
 
 
 class Exchange:
-    """One request and its reply: was a byte sent, was the connection there before, and is the time over."""
+    """One request and its reply: was a byte sent, was the connection there before, and is the time over.
 
-    def __init__(self, budget: float | None, on_sending: Callable[[], None] | None, public_only: bool) -> None:
-        self.sent = False
-        self.reused = False
-        self.expired = False
+    It is cut after `budget` seconds, or, while its reader counts what it has `received`, when fewer than `min_bytes`
+    came in so many seconds. `timeout=` bounds one socket operation: a peer that dribbles never meets it (measured).
+    """
+
+    def __init__(
+        self, budget: float, on_sending: Callable[[], None] | None, public_only: bool, min_bytes: float = math.inf
+    ) -> None:
+        self.sent = self.reused = self.expired = False
+        self.received = 0
+        self.response: Any = None
+        self.outcome = ""  # for the log
         self.budget = budget
         self.public_only = public_only
+        self._min_bytes = min_bytes
         self._on_sending = on_sending
         self._connection: HTTPConnection | None = None
-        self._timer = threading.Timer(budget, self.cut) if budget is not None else None
+        self._over = threading.Event()
 
     def __enter__(self) -> None:
-        if self._timer is not None:
-            self._timer.daemon = True
-            try:
-                with signals.kept_from_threads():
-                    self._timer.start()
-            except RuntimeError as error:  # "can't start new thread" (ulimit -u, a small container)
-                raise NoThread from error
+        try:
+            # A thread, since headers and chunk sizes are read where no code of ours runs in between.
+            signals.start_thread(self._watch)
+        except FileError as error:
+            raise NoThread from error
         _current.exchange = self
 
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
-    ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
         _current.exchange = None
 
     def use(self, connection: HTTPConnection) -> None:
@@ -68,17 +72,26 @@ class Exchange:
                 self._on_sending()
         self.sent = True
 
-    def cut(self) -> None:
-        """End the exchange: `timeout=` bounds one socket operation, a dribbling peer never meets it (measured)."""
-        self.expired = True
+    def _watch(self) -> None:
+        before = 0
+        while not self._over.wait(self.budget):
+            if self.received - before < self._min_bytes:
+                self.expired = True
+                self._cut()
+                return
+            before = self.received
+
+    def _cut(self) -> None:
         sock: Any = self._connection.sock if self._connection is not None else None
         while sock is not None and not isinstance(sock, socket.socket):
             sock = getattr(sock, "socket", None)  # TLS inside a proxy's TLS is no socket but holds one
-        if sock is not None:
-            try:
+        try:
+            if sock is not None:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            except OSError:
-                pass  # already closed: there is nothing left to cut
+            elif self.response is not None:
+                self.response.raw.shutdown()  # http.client takes the socket of a connection that will be closed
+        except (OSError, ValueError, RuntimeError):
+            pass  # already closed: there is nothing left to cut
 
 
 class _Current(threading.local):
@@ -86,11 +99,6 @@ class _Current(threading.local):
 
 
 _current = _Current()
-
-
-def current() -> Exchange | None:
-    """The exchange that this thread is in."""
-    return _current.exchange
 
 
 class _WholeLines:

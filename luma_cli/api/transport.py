@@ -7,6 +7,7 @@ requests 2.34 and urllib3 2.8); each place where we differ says why.
 import http.client
 import json
 import logging
+import math
 import platform
 import re
 import socket
@@ -25,7 +26,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3 import exceptions as u3
 
 from luma_cli import __version__
-from luma_cli.api.connection import Adapter, Exchange, NoThread, PrivateAddress, current
+from luma_cli.api.connection import Adapter, Exchange, NoThread, PrivateAddress
 from luma_cli.api.hosts import address_of, host_of, is_loopback, without_query
 from luma_cli.api.redaction import redact, scrub_links
 
@@ -76,18 +77,11 @@ class Session(requests.Session):
     """A session that follows no redirect, keeps no cookie and reads no `.netrc`.
 
     `ca_bundle` is a file of trusted certificates, None for the built-in ones. With `public_only` it refuses to speak
-    to loopback and private addresses, wherever a name resolves to. `clock` only measures what is logged.
+    to loopback and private addresses, wherever a name resolves to.
     """
 
-    def __init__(
-        self,
-        *,
-        ca_bundle: str | None = None,
-        public_only: bool = False,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, *, ca_bundle: str | None = None, public_only: bool = False) -> None:
         super().__init__()
-        self.clock = clock
         self.trust_env = False  # .netrc would replace the key or add another host's login
         self.verify = ca_bundle or True
         self.public_only = public_only
@@ -131,24 +125,26 @@ def exchange(
     Raises:
         TransportError: no whole reply.
     """
-    started = session.clock()
-    current_exchange = Exchange(budget, on_sending, session.public_only)
-    secret = getattr(request.get("auth"), "api_key", "")
-    try:
-        with _opened(session, method, url, current_exchange, idle or budget, request) as response:
-            # Nothing of ours stands in a redirect, and its body may be endless (300 MB, or a byte a second).
-            body = b"" if response.is_redirect else _read_all(response, max_bytes)
-            reply = Reply(response.status_code, response.headers, body)
-    except TransportError as error:
-        _log(method, url, error.message, current_exchange, session.clock() - started, attempt)
-        raise
-    outcome = f"HTTP {reply.status}{_code_of(body)}, {len(body)} bytes"
-    _log(method, url, outcome, current_exchange, session.clock() - started, attempt)
+    with opened(
+        session,
+        method,
+        url,
+        budget=budget,
+        read_timeout=idle or budget,
+        attempt=attempt,
+        on_sending=on_sending,
+        **request,
+    ) as done:
+        response = done.response
+        # Nothing of ours stands in a redirect, and its body may be endless (300 MB, or a byte a second).
+        body = b"" if response.is_redirect else _read_all(done, max_bytes)
+        done.outcome += f"{_code_of(body)}, {len(body)} bytes"
     if log.isEnabledFor(logging.DEBUG):
+        secret = getattr(request.get("auth"), "api_key", "")
         if "json" in request:
             log.debug("sent: %s", _loggable(json.dumps(request["json"]).encode(), secret))
         log.debug("received: %s", _loggable(body, secret))
-    return reply
+    return Reply(response.status_code, response.headers, body)
 
 
 @contextmanager
@@ -157,37 +153,27 @@ def opened(
     method: str,
     url: str,
     *,
-    budget: float | None = None,
+    budget: float,
+    min_bytes: float = math.inf,
     read_timeout: float = 30.0,
+    attempt: int = 1,
     on_sending: Callable[[], None] | None = None,
     **request: Any,
-) -> Iterator[requests.Response]:
-    """A response whose body has not been read yet. `budget` bounds the whole block in seconds, None leaves it open.
+) -> Iterator[Exchange]:
+    """An exchange with its `response`, whose body has not been read yet.
+
+    `budget` bounds the whole block in seconds; with `min_bytes` it goes on while so many are `received` in that time.
+    `read_timeout` bounds one wait for bytes.
 
     Raises:
         TransportError: the request or, inside the block, the reading of the response failed.
     """
-    started = session.clock()
-    current_exchange = Exchange(budget, on_sending, session.public_only)
-    with _opened(session, method, url, current_exchange, read_timeout, request) as response:
-        _log(method, url, f"HTTP {response.status_code}", current_exchange, session.clock() - started)
-        yield response
-
-
-@contextmanager
-def _opened(
-    session: Session,
-    method: str,
-    url: str,
-    current_exchange: Exchange,
-    read_timeout: float,
-    request: Mapping[str, Any],
-) -> Iterator[requests.Response]:
-    is_proxied = False
+    started, is_proxied = time.monotonic(), False
+    done = Exchange(budget, on_sending, session.public_only, min_bytes)
     try:
         proxies = session.proxies_for(url)
         is_proxied = select_proxy(url, proxies) is not None
-        with current_exchange:
+        with done:
             response = session.request(
                 method,
                 url,
@@ -197,20 +183,23 @@ def _opened(
                 proxies=proxies,
                 **request,
             )
+            done.response, done.outcome = response, f"HTTP {response.status_code}"
             try:
-                yield response
+                yield done
             finally:
                 response.close()
+    except TransportError as error:
+        done.outcome = error.message
+        raise
     except (requests.RequestException, u3.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
         # ValueError: about 1 % of mutated responses leave the RequestException family (measured).
-        message, fault = _explain(error, url, current_exchange, is_proxied=is_proxied)
-        raise TransportError(message, sent=current_exchange.sent, fault=fault) from error
-
-
-def _log(method: str, url: str, outcome: str, done: Exchange, seconds: float, attempt: int = 1) -> None:
-    connection = "reused connection" if done.reused else "new connection"
-    again = f", attempt {attempt}" if attempt > 1 else ""
-    log.info("%s %s: %s, %.0f ms, %s%s", method, without_query(url), outcome, seconds * 1000, connection, again)
+        done.outcome, fault = _explain(error, url, done, is_proxied=is_proxied)
+        raise TransportError(done.outcome, sent=done.sent, fault=fault) from error
+    finally:
+        connection = "reused connection" if done.reused else "new connection"
+        again = f", attempt {attempt}" if attempt > 1 else ""
+        milliseconds = (time.monotonic() - started) * 1000
+        log.info("%s %s: %s, %.0f ms, %s%s", method, without_query(url), done.outcome, milliseconds, connection, again)
 
 
 def _code_of(body: bytes) -> str:
@@ -245,18 +234,19 @@ def parse_retry_after(headers: Mapping[str, str]) -> float | None:
     return min(max(0.0, seconds), MAX_RETRY_AFTER)
 
 
-def _read_all(response: requests.Response, max_bytes: int) -> bytes:
+def _read_all(done: Exchange, max_bytes: int) -> bytes:
     """The whole body, decoded. A body over `max_bytes`, before or after decoding, is refused."""
-    body = bytearray()
+    body, response = bytearray(), done.response
     try:
         while chunk := response.raw.read1(65536, decode_content=False):
             body += chunk
             if len(body) > max_bytes:
                 raise TransportError("the reply is too large", sent=True, raw=bytes(body[:65536]), fault="too_large")
+        if done.expired:
+            raise TimeoutError  # a connection that was cut looks like one that has ended
     except (u3.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
-        done = current()
-        slow = isinstance(error, u3.ReadTimeoutError) or (done is not None and done.expired)
-        message = "the reply is too slow" if slow else "the reply is incomplete"
+        is_slow = isinstance(error, u3.ReadTimeoutError) or done.expired
+        message = "the reply is too slow" if is_slow else "the reply is incomplete"
         raise TransportError(message, sent=True, raw=bytes(body)) from error
     return _decode(bytes(body), response.headers.get("Content-Encoding", ""), max_bytes)
 
@@ -305,7 +295,7 @@ _REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
 def _explain(error: BaseException, url: str, done: Exchange, *, is_proxied: bool) -> tuple[str, str]:
     """One sentence of ours and a kind for what went wrong; never the text of the exception."""
     chain, host = list(_causes(error)), host_of(url)
-    if done.expired and done.budget is not None:
+    if done.expired:
         return f"{host} gave no whole reply in {done.budget:g} s", "timeout"
     for cause in chain:
         if isinstance(cause, ssl.SSLCertVerificationError):

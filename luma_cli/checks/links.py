@@ -199,7 +199,8 @@ class _Remote:
             raise _EndedError("url-unreachable", WARNING, f"{host_of(self._url)} is too slow or sends too much")
         wanted = {"Range": f"bytes={offset}-{offset + length - 1}"}
         try:
-            with opened(self._session, "GET", self._url, budget=remaining, headers=wanted) as response:
+            with opened(self._session, "GET", self._url, budget=remaining, headers=wanted) as exchange:
+                response = exchange.response
                 if response.status_code in response_headers.REDIRECTS:
                     return b"", response.headers.get("Location", "")
                 if response.status_code == 416:  # nothing there: the file is empty, or ends before

@@ -1,15 +1,13 @@
 """The attempts to bring every byte behind a link into its part file: redirects, ranges, limits, slow hosts."""
 
 import logging
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
 import requests
 
-from luma_cli import signals
 from luma_cli.api import response_headers
-from luma_cli.api.connection import Exchange, current
+from luma_cli.api.connection import Exchange
 from luma_cli.api.hosts import host_of, without_query
 from luma_cli.api.transport import Session, TransportError, opened, parse_retry_after
 from luma_cli.downloads import part_file
@@ -164,29 +162,26 @@ class Transfer:
 
     def _ask(self, link: str) -> str | None:
         """Take in what the host of a link sends, or give the address that it sends us on to."""
-        watch = _Watch(self._limits)
+        limits = self._limits
         try:
-            with (
-                watch,
-                opened(
-                    self._session,
-                    "GET",
-                    link,
-                    read_timeout=self._limits.idle,
-                    on_sending=watch.start,
-                    headers=self._range(),
-                ) as response,
-            ):
-                if response.status_code in response_headers.REDIRECTS:
-                    return response.headers.get("Location", "")
-                watch.shutdown = response.raw.shutdown
-                self._receive(response, watch)
+            with opened(
+                self._session,
+                "GET",
+                link,
+                budget=limits.window,
+                min_bytes=limits.min_bytes,
+                read_timeout=limits.idle,
+                headers=self._range(),
+            ) as exchange:
+                if exchange.response.status_code in response_headers.REDIRECTS:
+                    return str(exchange.response.headers.get("Location", ""))
+                self._receive(exchange)
         except TransportError as error:
             if error.fault in ("private", "address"):
                 raise FileError(f"refused: {error.message}") from error
             if isinstance(error.__cause__, requests.exceptions.InvalidHeader):  # two lengths, and not the same
                 raise FileError(f"length not proven: {host_of(link)} names several") from error
-            is_slow = watch.has_cut or error.fault == "timeout"
+            is_slow = error.fault == "timeout"
             message = f"{host_of(link)} is too slow" if is_slow else error.message
             raise _AttemptFailed(message, is_slow=is_slow) from error
         return None
@@ -198,20 +193,20 @@ class Transfer:
         start = max(0, part.offset - COMPARED) if self._is_unproven else part.offset
         return {"Range": f"bytes={start}-", **({"If-Range": part.etag} if part.etag is not None else {})}
 
-    def _receive(self, response: requests.Response, watch: "_Watch") -> None:
+    def _receive(self, exchange: Exchange) -> None:
+        part, response = self._part, exchange.response
         if self._is_unproven and self._is_proven_by(response):
             self._is_unproven = False
             return
-        part = self._part
         end = self._begin(response.status_code, response.headers)
         limit = self._limits.bytes if end is None else end
         while chunk := response.raw.read1(part_file.CHUNK, decode_content=False):
             if part.offset + len(chunk) > limit:
                 raise self._too_long(end)
             part.append(chunk)
-            watch.bytes += len(chunk)
+            exchange.received += len(chunk)
             self._on_progress(part.offset, part.length)
-        if watch.has_cut:
+        if exchange.expired:
             raise TimeoutError  # a connection that we cut looks like one that has ended
         if part.offset < (end or 0):
             raise _AttemptFailed("the connection broke off")
@@ -301,47 +296,3 @@ class Transfer:
             self._part.forget()
             return _AttemptFailed("the file host sent more than it said")
         return FileError(f"{without_query(self._link)} is larger than the limit of {self._limits.bytes} bytes")
-
-
-class _Watch:
-    """Cuts a connection that dribbles: a peer that sends a byte now and then never meets a socket's time-out.
-
-    A thread, since headers and chunk sizes are read where no code of ours runs in between.
-    """
-
-    def __init__(self, limits: Limits) -> None:
-        self.bytes = 0
-        self.has_cut = False
-        # The response knows its socket even where http.client has taken it from the connection (Connection: close).
-        self.shutdown: Callable[[], None] | None = None
-        self._limits = limits
-        self._exchange: Exchange | None = None
-        self._over = threading.Event()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-
-    def start(self) -> None:
-        self._exchange = current()
-        signals.start_thread(self._run)
-
-    def _run(self) -> None:
-        before = 0
-        while not self._over.wait(self._limits.window):
-            if self.bytes - before < self._limits.min_bytes:
-                self.has_cut = True
-                return self._cut()
-            before = self.bytes
-        return None
-
-    def _cut(self) -> None:
-        try:
-            if self.shutdown is not None:
-                self.shutdown()
-            elif self._exchange is not None:
-                self._exchange.cut()
-        except (OSError, ValueError, RuntimeError):
-            pass  # the response has ended meanwhile

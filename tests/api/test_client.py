@@ -281,7 +281,7 @@ def test_a_machine_without_threads_is_the_reason_that_is_reported(monkeypatch: p
         raise RuntimeError("can't start new thread")
 
     with FaultServer([ACCEPTED]) as server:
-        monkeypatch.setattr(threading.Timer, "start", refuse)
+        monkeypatch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(Unavailable, match="this machine starts no more threads; nothing was sent"):
             client_of(server).submit(SNOW)
     assert posts(server) == 0

@@ -26,6 +26,11 @@ class Scope(NamedTuple):
         return {"service": self.service, "account": self.account}
 
     @property
+    def columns(self) -> dict[str, Any]:
+        """Those of a new row."""
+        return {"base_url": self.service or "", "account": self.account}
+
+    @property
     def condition(self) -> str:
         return f"{self.here} AND {self.mine}"
 
@@ -85,7 +90,7 @@ class Accounts:
         with self._db.transaction():
             for found in self._db.query("SELECT account FROM task WHERE number = ?", (number,)):
                 if found["account"] is None:
-                    self._db.execute("UPDATE task SET account = ? WHERE number = ?", (self._account, number))
+                    self._db.update("task", {"account": self._account}, "number = :number", number=number)
                 else:
                     self._join(found["account"], self._account)
 

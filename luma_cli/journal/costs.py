@@ -73,21 +73,17 @@ class Costs:
 
     def record_cost(self, task_id: str, cost: float, source: str) -> None:
         """Write down what a task has cost. `source` is "record" or "balance"; what a record says is not replaced."""
+        columns = {"credits": cost, "credits_source": source, "credits_seen_at": self._now()}
+        is_better = "credits_source IS NULL" + (" OR credits_source != 'record'" if source == "record" else "")
         with self._db.transaction():
-            self._db.execute(
-                "UPDATE task SET credits = ?, credits_source = ?, credits_seen_at = ?"
-                " WHERE task_id = ? AND (credits_source IS NULL OR (credits_source != 'record' AND ? = 'record'))",
-                (cost, source, self._now(), task_id, source),
-            )
+            self._db.update("task", columns, f"task_id = :id AND ({is_better})", id=task_id)
 
     def correct_cost(self, task_id: str, cost: float | None) -> None:
         """Replace what a balance seemed to say by what it says now; None: nobody knows any more."""
+        source = None if cost is None else "balance"
+        columns = {"credits": cost, "credits_source": source, "credits_seen_at": self._now()}
         with self._db.transaction():
-            self._db.execute(
-                "UPDATE task SET credits = ?, credits_source = iif(? IS NULL, NULL, 'balance'), credits_seen_at = ?"
-                " WHERE task_id = ? AND credits_source = 'balance'",
-                (cost, cost, self._now(), task_id),
-            )
+            self._db.update("task", columns, "task_id = :id AND credits_source = 'balance'", id=task_id)
 
     def expected_price(
         self, model: str, options: Any = None, *, per_second: bool = False, seconds: float | None = None

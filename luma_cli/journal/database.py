@@ -82,6 +82,16 @@ class Database:
         with self._translated():
             self._connection.executemany(sql, rows)
 
+    def insert(self, table: str, columns: Mapping[str, Any]) -> int:
+        """Add a row; returns its number."""
+        names, marks = ", ".join(columns), ", ".join(f":{name}" for name in columns)
+        return int(self.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", columns).lastrowid or 0)  # noqa: S608
+
+    def update(self, table: str, columns: Mapping[str, Any], condition: str, **values: Any) -> None:
+        """Change these columns of the rows that the condition is true of; `values` are its parameters."""
+        changes = ", ".join(f"{name} = :{name}" for name in columns)
+        self.execute(f"UPDATE {table} SET {changes} WHERE {condition}", {**columns, **values})  # noqa: S608
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """What is written in the block is on disk at its end, or not at all."""

@@ -3,8 +3,11 @@
 The service keeps no list of tasks, so this one is the only one.
 """
 
+import hashlib
+import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +77,7 @@ class Journal(Submissions):
         super().__init__(database, claims, scope, now)
         self.on_warning = on_warning
         self.uploads = Uploads(database, self._scope, claims, now)
-        self.splits = Splits(database, self._scope, self._claims, now)
+        self.splits = Splits(database, self._scope, now)
 
     def close(self) -> None:
         self._claims.close()
@@ -88,6 +91,10 @@ class Journal(Submissions):
     def for_account(self, account: str | None) -> "Journal":
         """The same open journal for the account of this fingerprint: closing one closes both."""
         return Journal(self._db, self._claims, self._scope._replace(account=account), self.on_warning, self._now)
+
+    def only_one(self, what: str) -> AbstractContextManager[bool]:
+        """True: no other process is at work on this edit, or this file; see `Claims`."""
+        return self._claims.only_one(f"split-{hashlib.sha256(os.fsencode(what)).hexdigest()[:32]}")
 
     def learn_if_possible(self, task: Task, before: Row | None = None) -> Row | None:
         """`learn` for those who only read: the service knows the task, so they go on when the journal fails."""
@@ -144,9 +151,8 @@ class Journal(Submissions):
     def note_details(self, task_id: str, **changes: Any) -> None:
         """Change what is recorded beside an edit: fields of `Details`."""
         columns = {name: Details(**changes).columns()[name] for name in changes}
-        assignments = ", ".join(f"{name} = :{name}" for name in columns)
         with self._db.transaction():
-            self._db.execute(f"UPDATE task SET {assignments} WHERE task_id = :id", {**columns, "id": task_id})  # noqa: S608
+            self._db.update("task", columns, "task_id = :id", id=task_id)
 
     def adopt(self, task: Task, row: Row | None = None) -> Row:
         """Give a submission of unknown outcome the id of a task that the service confirmed, and return its row.
@@ -230,11 +236,8 @@ class Journal(Submissions):
     def _insert_foreign(self, task: Task) -> Row:
         """Make a row for a task that was submitted elsewhere."""
         submitted = task.create_time.timestamp() if task.create_time else self._now()
-        self._db.execute(
-            "INSERT INTO task (task_id, outcome, base_url, account, source, model, submitted_at)"
-            " VALUES (?, 'accepted', ?, ?, ?, ?, ?)",
-            (task.task_id, self._scope.service or "", self._scope.account, task.video_url or "", task.model, submitted),
-        )
+        columns = {"task_id": task.task_id, "outcome": Outcome.ACCEPTED, "source": task.video_url or ""}
+        self._db.insert("task", {**self._scope.columns, **columns, "model": task.model, "submitted_at": submitted})
         return self._rows("task_id = :id", {"id": task.task_id})[0]
 
 

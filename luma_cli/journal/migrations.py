@@ -12,8 +12,6 @@ from luma_cli.errors import LumaError
 # statement.
 SCRIPTS = Path(__file__).with_name("schema")
 VERSION = 4
-# Parents before children: that is the order in which they are copied.
-TABLES = ("task", "file", "meta", "kept_key", "kept_file", "account_alias", "account_check", "upload", "split", "piece")
 
 
 def prepare(connection: sqlite3.Connection) -> None:

@@ -19,20 +19,14 @@ def recent_tasks(folder: str | None) -> list[tuple[str, str, str]]:
     path = quote(os.path.abspath(os.path.join(folder, "tasks.db")))
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0.2)) as database:
-            ours = "digest IS NOT NULL" + (" OR identity IS NOT NULL" if _has_identity(database) else "")
             rows = database.execute(
-                f"SELECT task_id, source, prompt FROM task WHERE task_id IS NOT NULL AND ({ours})"  # noqa: S608
-                " ORDER BY number DESC LIMIT ?",
+                "SELECT task_id, source, prompt FROM task WHERE task_id IS NOT NULL"
+                " AND (digest IS NOT NULL OR identity IS NOT NULL) ORDER BY number DESC LIMIT ?",
                 (MAX_TASKS,),
             ).fetchall()
     except sqlite3.Error:
         return []
     return [(str(task_id), _clip(source), _one_line(prompt)) for task_id, source, prompt in rows]
-
-
-def _has_identity(database: sqlite3.Connection) -> bool:
-    """False in a journal that an older luma has made, and that no newer one has opened yet."""
-    return any(row[1] == "identity" for row in database.execute("PRAGMA table_info(task)"))
 
 
 def _clip(source: object) -> str:

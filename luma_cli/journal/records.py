@@ -57,11 +57,7 @@ class Details(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One submission. `task.task_id` is "" when the service gave none.
-
-    `is_in_flight`: its process was still at it when the row was read. `account` is a fingerprint, None in a row of an
-    older journal. `columns` are the row as stored.
-    """
+    """One submission. `task.task_id` is "" when the service gave none."""
 
     number: int
     outcome: Outcome
@@ -72,29 +68,18 @@ class Row:
     identity: str | None
     idempotency_key: str | None
     submitted_at: datetime
-    account: str | None = None
-    is_in_flight: bool = False
-    columns: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    account: str | None = None  # a fingerprint, None in a row of an older journal
+    raw: str | None = None  # what the service answered when that could not be read
+    credits: float | None = None  # what the task cost, as far as seen
+    credits_source: str | None = None  # where that was seen: "record" or "balance"
+    is_in_flight: bool = False  # its process was still at it when the row was read
+    columns: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)  # as stored
 
     @cached_property
     def details(self) -> Details:
         found = {name: self.columns[name] for name in Details._fields if name in self.columns}
         options, match = _object(found.get("options")), found.get("match")
         return Details(**{**found, "options": options, "match": None if match is None else bool(match)})
-
-    @property
-    def raw(self) -> str | None:
-        """What the service answered when that could not be read."""
-        return self.columns.get("raw")
-
-    @property
-    def credits(self) -> float | None:
-        """What the task cost, as far as seen; `credits_source` says where: "record" or "balance"."""
-        return self.columns.get("credits")
-
-    @property
-    def credits_source(self) -> str | None:
-        return self.columns.get("credits_source")
 
     @property
     def checked_at(self) -> datetime | None:
@@ -129,9 +114,19 @@ class Row:
 
 _STATES = {str(state): state for state in State}
 _OUTCOMES = {str(outcome): outcome for outcome in Outcome}
+_AS_STORED = (
+    "number",
+    "base_url",
+    "digest",
+    "identity",
+    "idempotency_key",
+    "account",
+    "raw",
+    "credits",
+    "credits_source",
+)
 # What we asked for is ours to say, whatever a service repeats: these are learnt only of tasks from elsewhere.
 ASKED_FOR = ("prompt", "video_url", "watermark", "callback_url")
-
 
 # Columns that others write: by the answer, by the request, by what was seen of the cost.
 _WRITTEN_APART = ("task_id", "model", "credits", "parent_task_id")
@@ -172,20 +167,14 @@ def _from_column(kind: str, value: Any) -> Any:
 def row_from(columns: Mapping[str, Any], files: tuple[SavedFile, ...], *, is_in_flight: bool = False) -> Row:
     facts = {field.name: _from_column(field.kind, columns[field.name]) for field in FIELDS}
     facts |= {"task_id": columns["task_id"] or "", "state": _STATES.get(columns["state"], State.UNKNOWN)}
-    task = Task(**facts, files=files)
     return Row(
-        number=columns["number"],
         outcome=_OUTCOMES.get(columns["outcome"], Outcome.UNKNOWN),
-        task=task,
+        task=Task(**facts, files=files),
         source=path_from(columns["source"] or ""),
-        base_url=columns["base_url"],
-        digest=columns["digest"],
-        identity=columns["identity"],
-        idempotency_key=columns["idempotency_key"],
         submitted_at=_when(columns["submitted_at"]) or EPOCH,
-        account=columns["account"],
         is_in_flight=is_in_flight,
         columns=columns,
+        **{name: columns[name] for name in _AS_STORED},
     )
 
 

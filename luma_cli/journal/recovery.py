@@ -15,10 +15,11 @@ from luma_cli.errors import FileError, reason
 from luma_cli.files import sync_folder
 from luma_cli.journal.claims import FOLDER, Claims
 from luma_cli.journal.database import BUSY_TIMEOUT, Damaged, Database, error_from, make_private, remove, sync_file
-from luma_cli.journal.migrations import TABLES, VERSION, migrate, prepare, version_of
+from luma_cli.journal.migrations import VERSION, migrate, prepare, version_of
 
 # A number that damage made could span more than anybody has submitted.
 MAX_GAP = 1_000_000
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 # A row that cannot be, as damage makes them, is left out; what the disk refuses ends the recovery.
 _IMPOSSIBLE = (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError)
 
@@ -96,7 +97,7 @@ def _build(path: Path, work: Path, fresh: Path) -> int:
         prepare(new)
         new.execute("BEGIN IMMEDIATE")
         migrate(new, _version_of(source))
-        for table in TABLES:
+        for (table,) in new.execute(_TABLES).fetchall():
             _copy(source, new, table)
         migrate(new)
         _drop_orphans(new)
@@ -138,8 +139,6 @@ def _version_of(source: Path) -> int:
 
 def _copy(source: Path, new: sqlite3.Connection, table: str) -> None:
     known = [row[1] for row in new.execute(f"PRAGMA table_info({table})")]
-    if not known:
-        return  # a table of a later schema
     for names, rowid, values in _read(source, table):
         columns = {"rowid": rowid} | {name: value for name, value in zip(names, values, strict=True) if name in known}
         marks = ", ".join("?" * len(columns))

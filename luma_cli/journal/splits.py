@@ -1,17 +1,13 @@
 """Edits in pieces: the cuts are on disk before the first piece is submitted, and every later run keeps them."""
 
-import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from luma_cli.journal.accounts import Scope
-from luma_cli.journal.claims import Claims
 from luma_cli.journal.database import Database
 from luma_cli.journal.records import path_from, stored_path
 
@@ -46,10 +42,9 @@ class Split(NamedTuple):
 class Splits:
     """The split edits of one account; see `Scope`. The tasks of a piece are rows of the journal: `pieces_of`."""
 
-    def __init__(self, database: Database, scope: Scope, claims: Claims, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, scope: Scope, now: Callable[[], float] = time.time) -> None:
         self._db = database
         self._scope = scope
-        self._claims = claims
         self._now = now
 
     def create(
@@ -63,22 +58,10 @@ class Splits:
     ) -> Split:
         """Record the cuts."""
         with self._db.transaction():
-            cursor = self._db.execute(
-                "INSERT INTO split (base_url, account, identity, source, target, facts, settings, state, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    self._scope.service or "",
-                    self._scope.account,
-                    identity,
-                    stored_path(source),
-                    stored_path(target),
-                    json.dumps(dict(facts)),
-                    json.dumps(dict(settings)),
-                    SplitState.OPEN,
-                    self._now(),
-                ),
-            )
-            number = int(cursor.lastrowid or 0)
+            columns = {"identity": identity, "source": stored_path(source), "target": stored_path(target)}
+            columns |= {"facts": json.dumps(facts), "settings": json.dumps(settings)}
+            columns |= {"state": SplitState.OPEN, "created_at": self._now()}  # type: ignore[dict-item]
+            number = self._db.insert("split", {**self._scope.columns, **columns})
             rows = [(number, piece.index, piece.first_frame, piece.frames) for piece in pieces]
             self._db.executemany("INSERT INTO piece VALUES (?, ?, ?, ?)", rows)
             return self._load("number = :number", {"number": number})[0]
@@ -88,20 +71,15 @@ class Splits:
         condition = f"{self._scope.owned} AND identity = :identity ORDER BY number DESC"
         return self._load(condition, {**self._scope.values, "identity": identity})
 
-    def only_one(self, what: str) -> AbstractContextManager[bool]:
-        """True: no other process is at work on this edit, or this file; see `Claims`."""
-        return self._claims.only_one(f"split-{hashlib.sha256(os.fsencode(what)).hexdigest()[:32]}")
-
     def get(self, number: int) -> Split | None:
         found = self._load("number = :number", {"number": number})
         return found[0] if found else None
 
     def set_state(self, number: int, state: SplitState, target: str | None = None) -> None:
         """`target` is the file's path, if it has another one now."""
+        moved = {} if target is None else {"target": stored_path(target)}
         with self._db.transaction():
-            self._db.execute("UPDATE split SET state = ? WHERE number = ?", (state, number))
-            if target is not None:
-                self._db.execute("UPDATE split SET target = ? WHERE number = ?", (stored_path(target), number))
+            self._db.update("split", {"state": state, **moved}, "number = :number", number=number)
 
     def _load(self, condition: str, values: dict[str, Any]) -> list[Split]:
         return [

@@ -306,9 +306,8 @@ class Submissions(Lookups):
         edit = submission.edit
         columns = {
             **submission.details.columns(),
+            **self._scope.columns,
             "outcome": Outcome.SENDING,
-            "base_url": self._scope.service or "",
-            "account": self._scope.account,
             "source": stored_path(submission.source),
             "prompt": edit.prompt,
             "video_url": edit.video_url,
@@ -323,9 +322,7 @@ class Submissions(Lookups):
         }
         if budget is not None and budget.expected is not None:
             columns["expected_credits"] = budget.expected
-        marks = ", ".join(f":{name}" for name in columns)
-        sql = f"INSERT INTO task ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608  our own names
-        return int(self._db.execute(sql, columns).lastrowid or 0)
+        return self._db.insert("task", columns)
 
     def _accept(self, number: int, submission: Submission, task_id: str, announce: Callable[[str], None]) -> None:
         try:
@@ -376,21 +373,13 @@ class Submissions(Lookups):
             self._db.execute("DELETE FROM task WHERE number = ?", (foreign.number,))
 
     def _settle(self, number: int, outcome: Outcome, error: LumaError | None = None) -> None:
-        raw = getattr(error, "raw", None)
+        columns: dict[str, Any] = {"outcome": outcome, "answered_at": self._now()}
+        if error is not None:
+            columns |= {"error_code": error.api_code, "error_message": as_text(error.message)}
+            columns["raw"] = as_text(getattr(error, "raw", None))
         try:
-            with self._db.transaction():
-                self._db.execute(
-                    "UPDATE task SET outcome = ?, answered_at = ?, error_code = ?, error_message = ?, raw = ?"
-                    " WHERE number = ? AND outcome = 'sending'",  # what has its task by now keeps it
-                    (
-                        outcome,
-                        self._now(),
-                        error and error.api_code,
-                        error and as_text(error.message),
-                        as_text(raw),
-                        number,
-                    ),
-                )
+            with self._db.transaction():  # what has its task by now keeps it
+                self._db.update("task", columns, "number = :number AND outcome = 'sending'", number=number)
         except FileError as failure:
             # The row stays in "sending", which counts as unknown: the safe side.
             _log.warning("the outcome of submission %d could not be recorded: %s", number, failure.message)
@@ -405,8 +394,7 @@ class Submissions(Lookups):
             known |= {"credits": task.credits, "credits_source": "record", "credits_seen_at": self._now()}
         is_kept = ASKED_FOR if row.is_ours else ()
         columns = {name: value for name, value in known.items() if value is not None and name not in is_kept}
-        assignments = ", ".join(f"{name} = :{name}" for name in columns)
-        self._db.execute(f"UPDATE task SET {assignments} WHERE number = :number", {**columns, "number": row.number})  # noqa: S608
+        self._db.update("task", columns, "number = :number", number=row.number)
         return row_from({**row.columns, **columns}, row.task.files)
 
 

@@ -46,11 +46,8 @@ class Uploads:
 
     def record(self, sha256: str, variant: str, url: str, size: int) -> None:
         with self._db.transaction():
-            self._db.execute(
-                "INSERT INTO upload (base_url, account, sha256, variant, url, bytes, uploaded_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (self._scope.service or "", self._scope.account, sha256, variant, url, size, self._now()),
-            )
+            columns = {"sha256": sha256, "variant": variant, "url": url, "bytes": size, "uploaded_at": self._now()}
+            self._db.insert("upload", {**self._scope.columns, **columns})
 
     def only_one(self, sha256: str, variant: str) -> AbstractContextManager[bool]:
         """True: nobody else uploads this just now. False: another process does; look again later with `find`."""

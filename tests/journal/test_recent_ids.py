@@ -1,13 +1,12 @@
-"""What a Tab offers, whoever wrote the journal."""
+"""What a Tab offers of the journal."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from luma_cli.api.task import Edit
 from luma_cli.journal.journal import Journal
-from luma_cli.journal.recent_ids import recent_ids, recent_tasks
+from luma_cli.journal.recent_ids import recent_tasks
 from support.journals import ID, submission
 
 
@@ -20,12 +19,6 @@ def test_the_newest_come_first_with_clip_and_prompt_on_one_line(book: Journal, f
     assert newest[:2] == (ID[::-1], "caf?.mp4")
     assert newest[2].startswith("Snow falls at night")
     assert len(newest[2]) <= 60
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_journal_of_an_older_luma_is_read_as_it_is(tmp_path: Path, version: int) -> None:
-    shutil.copyfile(Path(__file__).parent / "data" / f"journal-v{version}.db", tmp_path / "tasks.db")
-    assert recent_ids(str(tmp_path)) == ["@last", "c" * 32, "b" * 32, "a" * 32]
 
 
 @pytest.mark.parametrize("folder", [None, "", "/nowhere"])

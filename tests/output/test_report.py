@@ -46,7 +46,19 @@ def row(number: int = 1, *, source: str = "", digest: str | None = "d", outcome:
     columns = {name: facts.pop(name) for name in names}
     task = Task(**{"task_id": f"{number:032x}", "state": State.SUCCEEDED, "prompt": "Snow", **facts})
     service = "https://api.example.net"
-    return Row(number, Outcome(outcome), task, source, service, digest, None, None, NOON, columns=columns)
+    return Row(
+        number,
+        Outcome(outcome),
+        task,
+        source,
+        service,
+        digest,
+        None,
+        None,
+        NOON,
+        credits=columns.get("credits"),
+        columns=columns,
+    )
 
 
 def saved(path: Path, url: str = LINK, *, size: int | None = None) -> SavedFile:

@@ -23,7 +23,19 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 def row(number: int, source: str = "/a.mp4", *, state: State = State.SUCCEEDED, **columns: Any) -> Row:
     task = Task(task_id=f"task-{number}", state=state, prompt="Snow")
     service = "https://api.example.net"
-    return Row(number, Outcome.ACCEPTED, task, source, service, "d", None, None, NOON, columns=columns)
+    return Row(
+        number,
+        Outcome.ACCEPTED,
+        task,
+        source,
+        service,
+        "d",
+        None,
+        None,
+        NOON,
+        credits=columns.get("credits"),
+        columns=columns,
+    )
 
 
 def shape(rows: list[Row]) -> list[Any]:

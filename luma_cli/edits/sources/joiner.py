@@ -131,7 +131,7 @@ class Joiner:
         assert request is not None and footage is not None  # noqa: S101, PT018  only what needs a cut comes here
         with ExitStack() as claim:
             for what in (f"{request.identity} {own_key(request)}", str(target)):
-                if not claim.enter_context(self._run.journal.splits.only_one(what)):
+                if not claim.enter_context(self._run.journal.only_one(what)):
                     raise BeingMade(f"another luma is making {entry.output}")
             whole = self._whole(entry, request, footage, target)
             ours = self._own_file(whole)

@@ -6,24 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from luma_cli.cli import run_opening
-from luma_cli.cli.option_types import (
-    AsDelivered,
-    Audio,
-    Force,
-    Interval,
-    Listen,
-    Match,
-    MaxCredits,
-    NoCheck,
-    OnDone,
-    Open,
-    Output,
-    PublicUrl,
-    Strict,
-    Timeout,
-    parse_model,
-)
+from luma_cli.cli import options, run_opening
 from luma_cli.cli.run_opening import check_daily_limit, make_plan, need_journal, parse_finishing, show_results
 from luma_cli.config.environment import expand_home
 from luma_cli.config.settings import MAX_TAKES
@@ -54,13 +37,14 @@ class EditOptions(NamedTuple):
         int, typer.Option("--takes", min=1, max=MAX_TAKES, metavar="N", help="Submit each edit N times.")
     ] = 1
     model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME", parser=parse_model, help="See luma help models [luma].")
+        str | None,
+        typer.Option("--model", metavar="NAME", parser=options.parse_model, help="See luma help models [luma]."),
     ] = None
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the model. Repeatable.")
     ] = None
-    audio: Audio = None
-    match: Match = None
+    audio: options.Audio = None
+    match: options.Match = None
     fit: Annotated[bool, typer.Option("--fit", help="Make a local clip fit the model, if it does not.")] = False
     split: Annotated[bool, typer.Option("--split", help="Edit a clip that is too long in pieces; needs -o FILE.")] = (
         False
@@ -71,7 +55,7 @@ class EditOptions(NamedTuple):
     keep_pieces: Annotated[bool, typer.Option("--keep-pieces", help="Keep the folder with a split edit's pieces.")] = (
         False
     )
-    as_delivered: AsDelivered = False
+    as_delivered: options.AsDelivered = False
     watermark: Annotated[str | None, typer.Option("--watermark", metavar="TEXT", help="Passed to the service.")] = None
     callback_url: Annotated[
         str | None, typer.Option("--callback-url", metavar="URL", help="Passed to the service.")
@@ -79,19 +63,19 @@ class EditOptions(NamedTuple):
     wait: Annotated[bool, typer.Option("-w", "--wait", help="Wait; print the result link(s) instead of the id.")] = (
         False
     )
-    output: Output = None
-    force: Force = False
-    interval: Interval = None
-    timeout: Timeout = None
-    no_check: NoCheck = False
-    strict: Strict = False
+    output: options.Output = None
+    force: options.Force = False
+    interval: options.Interval = None
+    timeout: options.Timeout = None
+    no_check: options.NoCheck = False
+    strict: options.Strict = False
     trim: Annotated[
         Trim | None,
         typer.Option(
             "--trim", metavar="[START[-END]]", parser=parse_trim, help="Cut a local clip to the model's length [0s]."
         ),
     ] = None
-    max_credits: MaxCredits = None
+    max_credits: options.MaxCredits = None
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print the request, send nothing.")] = False
     idempotency_key: Annotated[
         str | None,
@@ -102,13 +86,13 @@ class EditOptions(NamedTuple):
     resubmit: Annotated[
         bool, typer.Option("--resubmit", help="Submit although the same submission exists or has an unknown outcome.")
     ] = False
-    listen: Listen = None
-    public_url: PublicUrl = None
-    on_done: OnDone = None
+    listen: options.Listen = None
+    public_url: options.PublicUrl = None
+    on_done: options.OnDone = None
     recipe: Annotated[
         bool, typer.Option("--recipe", help="Write NAME.mp4.json beside the saved file: what made it.")
     ] = False
-    open_: Open = False
+    open_: options.Open = False
 
     @property
     def waits(self) -> bool:

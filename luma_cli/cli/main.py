@@ -12,8 +12,8 @@ import typer.core
 
 from luma_cli import __version__, signals
 from luma_cli.api.redaction import scrub_links
+from luma_cli.cli import options
 from luma_cli.cli.groups import MIN_RICH_WIDTH, NARROW_HELP, STYLE, check_command
-from luma_cli.cli.option_types import common
 from luma_cli.cli.run_opening import Invocation, invocation
 from luma_cli.config.environment import debug_is_on, environment_without_keys
 from luma_cli.errors import Declined, FileError, LumaError, UsageError, reason
@@ -75,7 +75,7 @@ def _show_version(is_asked: bool) -> None:
 
 
 @app.callback(context_settings={"help_option_names": ["-h", "--help"], **NARROW_HELP})
-@common
+@options.common
 def root(
     version: Annotated[
         bool, typer.Option("-V", "--version", help="Print the version.", is_eager=True, callback=_show_version)

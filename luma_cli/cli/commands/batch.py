@@ -5,22 +5,8 @@ from typing import Annotated
 
 import typer
 
+from luma_cli.cli import options
 from luma_cli.cli.groups import STYLE
-from luma_cli.cli.option_types import (
-    AsDelivered,
-    Audio,
-    Force,
-    Interval,
-    Match,
-    MaxCredits,
-    NoCheck,
-    OnDone,
-    Parallel,
-    Strict,
-    Timeout,
-    common,
-    reported,
-)
 from luma_cli.cli.run_opening import check_daily_limit, make_plan, open_run, parse_finishing
 from luma_cli.config.environment import expand_home
 
@@ -28,8 +14,8 @@ app = typer.Typer(**STYLE)
 
 
 @app.command()
-@common
-@reported
+@options.common
+@options.reported
 def batch(
     file: Annotated[
         str, typer.Argument(metavar="FILE|-", parser=expand_home, help="JSONL or CSV, with the columns named below.")
@@ -38,20 +24,20 @@ def batch(
         str | None,
         typer.Option("-o", "--output", metavar="DIR", parser=expand_home, help="Save the videos in that folder."),
     ] = None,
-    force: Force = False,
-    interval: Interval = None,
-    timeout: Timeout = None,
-    parallel: Parallel = 4,
-    audio: Audio = None,
-    match: Match = None,
-    as_delivered: AsDelivered = False,
+    force: options.Force = False,
+    interval: options.Interval = None,
+    timeout: options.Timeout = None,
+    parallel: options.Parallel = 4,
+    audio: options.Audio = None,
+    match: options.Match = None,
+    as_delivered: options.AsDelivered = False,
     max_active: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N tasks run at once.")] = None,
-    max_credits: MaxCredits = None,
+    max_credits: options.MaxCredits = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Submit nothing more after a failure.")] = False,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only every Nth row, by a hash of its id.")] = None,
-    no_check: NoCheck = False,
-    strict: Strict = False,
-    on_done: OnDone = None,
+    no_check: options.NoCheck = False,
+    strict: options.Strict = False,
+    on_done: options.OnDone = None,
     resubmit: Annotated[
         bool, typer.Option("--resubmit", help="Submit also the rows whose submission has an unknown outcome.")
     ] = False,

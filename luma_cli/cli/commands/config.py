@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from luma_cli.cli import options
 from luma_cli.cli.groups import STYLE, DefaultGroup
-from luma_cli.cli.option_types import common
 from luma_cli.cli.run_opening import client_when_asked
 from luma_cli.config import settings
 
@@ -15,7 +15,7 @@ Key = Annotated[str, typer.Argument(metavar="KEY", help="A setting, api_key or w
 
 
 @app.callback()
-@common
+@options.common
 def config() -> None:
     """Show and change settings, and keep the API key.
 
@@ -31,7 +31,7 @@ def config() -> None:
 
 
 @app.command("list")
-@common
+@options.common
 def list_(
     show_origin: Annotated[bool, typer.Option("--show-origin", help="Say where each value comes from.")] = False,
 ) -> None:
@@ -48,7 +48,7 @@ def list_(
 
 
 @app.command()
-@common
+@options.common
 def get(
     key: Key,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show a secret whole.")] = False,
@@ -66,7 +66,7 @@ def get(
 
 
 @app.command("set")
-@common
+@options.common
 def set_(
     key: Key,
     value: Annotated[str | None, typer.Argument(metavar="[VALUE|-]", help="The value; - reads stdin.")] = None,
@@ -88,7 +88,7 @@ def set_(
 
 
 @app.command()
-@common
+@options.common
 def unset(key: Key) -> None:
     """Remove a setting or a secret."""
     from luma_cli.cli import config_editing
@@ -97,7 +97,7 @@ def unset(key: Key) -> None:
 
 
 @app.command()
-@common
+@options.common
 def path() -> None:
     """Print the path of config.toml."""
     from luma_cli.output import streams
@@ -107,7 +107,7 @@ def path() -> None:
 
 
 @app.command()
-@common
+@options.common
 def edit() -> None:
     """Open config.toml in $VISUAL or $EDITOR and check it afterwards."""
     from luma_cli.cli import config_editing
@@ -116,7 +116,7 @@ def edit() -> None:
 
 
 @app.command()
-@common
+@options.common
 def check() -> None:
     """Check key, credits, clock, folders and installation."""
     from luma_cli.cli import doctor

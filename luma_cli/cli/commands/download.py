@@ -4,19 +4,8 @@ from typing import Annotated
 
 import typer
 
+from luma_cli.cli import options
 from luma_cli.cli.groups import STYLE
-from luma_cli.cli.option_types import (
-    AsDelivered,
-    Audio,
-    Force,
-    Match,
-    Open,
-    Output,
-    Parallel,
-    TaskModel,
-    common,
-    reported,
-)
 from luma_cli.cli.run_opening import make_plan, open_run, parse_finishing, show_results
 from luma_cli.errors import UsageError
 
@@ -24,25 +13,25 @@ app = typer.Typer(**STYLE)
 
 
 @app.command()
-@common
-@reported
+@options.common
+@options.reported
 def download(
     sources: Annotated[
         list[str] | None,
         typer.Argument(metavar="[TASK|URL]...", help="Task id, prefix, @last, - for ids from stdin, or a result link."),
     ] = None,
-    output: Output = None,
-    force: Force = False,
+    output: options.Output = None,
+    force: options.Force = False,
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave existing files alone.")] = False,
-    audio: Audio = None,
-    match: Match = None,
-    as_delivered: AsDelivered = False,
-    parallel: Parallel = 4,
+    audio: options.Audio = None,
+    match: options.Match = None,
+    as_delivered: options.AsDelivered = False,
+    parallel: options.Parallel = 4,
     all_missing: Annotated[
         bool, typer.Option("--all-missing", help="Every finished task of the journal that is not saved yet.")
     ] = False,
-    model: TaskModel = None,
-    open_: Open = False,
+    model: options.TaskModel = None,
+    open_: options.Open = False,
 ) -> None:
     """Save the videos of finished tasks. Prints the paths; without TASK, those of the last one.
 

@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
+from luma_cli.cli import options
 from luma_cli.cli.groups import STYLE
-from luma_cli.cli.option_types import common
 
 app = typer.Typer(**STYLE)
 
 
 @app.command()
-@common
+@options.common
 def help(  # noqa: A001  the command's name
     topic: Annotated[
         str | None,

@@ -4,23 +4,23 @@ from typing import Annotated
 
 import typer
 
+from luma_cli.cli import options
 from luma_cli.cli.groups import STYLE
-from luma_cli.cli.option_types import PublicUrl, TaskModel, common
 from luma_cli.cli.run_opening import open_run
 
 app = typer.Typer(**STYLE)
 
 
 @app.command()
-@common
+@options.common
 def listen(
     host: Annotated[str, typer.Option(metavar="HOST", help="Listen on this address of the machine.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Listen here; 0: a free port.")] = 8080,
-    public_url: PublicUrl = None,
+    public_url: options.PublicUrl = None,
     forward_to: Annotated[
         str | None, typer.Option(metavar="URL", help="Hand accepted callbacks on to this application.")
     ] = None,
-    model: TaskModel = None,
+    model: options.TaskModel = None,
 ) -> None:
     """Receive, verify and record callbacks. Prints one JSON line per task as tasks end.
 

@@ -4,17 +4,17 @@ from typing import Annotated
 
 import typer
 
+from luma_cli.cli import options
 from luma_cli.cli.edit_options import EditOptions
 from luma_cli.cli.groups import STYLE, StartIsOptional
-from luma_cli.cli.option_types import common, reported, takes
 
 app = typer.Typer(**STYLE)
 
 
 @app.command(cls=StartIsOptional)
-@common
-@reported
-@takes(EditOptions)
+@options.common
+@options.reported
+@options.takes(EditOptions)
 def modify(
     videos: Annotated[
         list[str], typer.Argument(metavar="VIDEO...", help="A public http(s) link, a local file, or a task (@last).")

@@ -4,18 +4,18 @@ from typing import Annotated
 
 import typer
 
+from luma_cli.cli import options
 from luma_cli.cli.edit_options import EditOptions
 from luma_cli.cli.groups import STYLE, StartIsOptional
-from luma_cli.cli.option_types import common, reported, takes
 from luma_cli.cli.run_opening import need_journal
 
 app = typer.Typer(**STYLE)
 
 
 @app.command(cls=StartIsOptional)
-@common
-@reported
-@takes(EditOptions)
+@options.common
+@options.reported
+@options.takes(EditOptions)
 def redo(
     *,
     task: Annotated[

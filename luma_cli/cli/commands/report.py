@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from luma_cli.cli import options
 from luma_cli.cli.groups import STYLE
-from luma_cli.cli.option_types import Force, Open, TaskArgument, common
 from luma_cli.cli.run_opening import open_run
 from luma_cli.config.environment import expand_home
 
@@ -13,7 +13,7 @@ app = typer.Typer(**STYLE)
 
 
 @app.command()
-@common
+@options.common
 def report(
     file: Annotated[
         str,
@@ -21,12 +21,12 @@ def report(
             *("-o", "--output"), metavar="FILE.html|-", parser=expand_home, help="Write the page there; - is stdout."
         ),
     ],
-    tasks: TaskArgument = None,
+    tasks: options.TaskArgument = None,
     copy_media: Annotated[
         bool, typer.Option("--copy-media", help="Copy the videos beside the page, so that its folder stands alone.")
     ] = False,
-    force: Force = False,
-    open_: Open = False,
+    force: options.Force = False,
+    open_: options.Open = False,
 ) -> None:
     """Make one HTML page of tasks. Shows each source with all its takes side by side, and prints its path.
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from luma_cli.cli import options
 from luma_cli.cli.groups import STYLE
-from luma_cli.cli.option_types import common
 from luma_cli.cli.run_opening import open_run
 from luma_cli.config.times import parse_duration
 from luma_cli.errors import UsageError
@@ -14,7 +14,7 @@ app = typer.Typer(**STYLE)
 
 
 @app.command(context_settings={"allow_interspersed_args": False})
-@common
+@options.common
 def sandbox(
     command: Annotated[
         list[str] | None, typer.Argument(metavar="[-- COMMAND...]", help="Run this against the sandbox, then end.")

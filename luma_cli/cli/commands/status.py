@@ -4,21 +4,21 @@ from typing import Annotated
 
 import typer
 
+from luma_cli.cli import options
 from luma_cli.cli.groups import STYLE
-from luma_cli.cli.option_types import TaskArgument, TaskModel, common
 from luma_cli.cli.run_opening import open_run
 
 app = typer.Typer(**STYLE)
 
 
 @app.command()
-@common
+@options.common
 def status(
-    tasks: TaskArgument = None,
+    tasks: options.TaskArgument = None,
     exit_status: Annotated[
         bool, typer.Option("--exit-status", help="Exit 5 for a failed task and 8 for one still generating.")
     ] = False,
-    model: TaskModel = None,
+    model: options.TaskModel = None,
     cached: Annotated[bool, typer.Option("--cached", help="From the journal, without the network.")] = False,
 ) -> None:
     """Ask once how tasks stand; without TASK, the last one.

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from luma_cli.cli import options
 from luma_cli.cli.groups import STYLE, DefaultGroup
-from luma_cli.cli.option_types import TaskArgument, TaskModel, common
 from luma_cli.cli.run_opening import now, open_journal, open_run
 from luma_cli.config import settings
 from luma_cli.config.times import parse_duration
@@ -18,7 +18,7 @@ Tasks = Annotated[list[str], typer.Argument(metavar="TASK...", help="Task id, pr
 
 
 @app.callback()
-@common
+@options.common
 def tasks() -> None:
     """List and repair the journal. kie.ai itself keeps no list of tasks.
 
@@ -35,7 +35,7 @@ def tasks() -> None:
 
 
 @app.command("list")
-@common
+@options.common
 def list_(
     state: Annotated[
         list[str] | None,
@@ -97,8 +97,8 @@ def _refresh() -> None:
 
 
 @app.command()
-@common
-def show(tasks: TaskArgument = None) -> None:
+@options.common
+def show(tasks: options.TaskArgument = None) -> None:
     """Show all that is known of tasks (default: the latest).
 
     Of a clip that was edited in pieces that is one of them, and which the others are.
@@ -118,7 +118,7 @@ def show(tasks: TaskArgument = None) -> None:
 
 
 @app.command()
-@common
+@options.common
 def forget(tasks: Tasks) -> None:
     """Take tasks and their keys out of the journal. The tasks themselves go on.
 
@@ -137,7 +137,7 @@ def forget(tasks: Tasks) -> None:
 
 
 @app.command()
-@common
+@options.common
 def prune(
     older_than: Annotated[
         float, typer.Option(metavar="DURATION", parser=parse_duration, help="Submitted longer ago than this.")
@@ -162,13 +162,13 @@ def prune(
 
 
 @app.command()
-@common
+@options.common
 def adopt(
     task_id: Annotated[str, typer.Argument(metavar="ID", help="The full id, as kie.ai/logs shows it.")],
     label: Annotated[
         str | None, typer.Option("--for", metavar="LABEL", help="The unknown submission it belongs to, like unknown-7.")
     ] = None,
-    model: TaskModel = None,
+    model: options.TaskModel = None,
 ) -> None:
     """Give a submission of unknown outcome its task id. Also records a task from elsewhere.
 
@@ -184,7 +184,7 @@ def adopt(
 
 
 @app.command()
-@common
+@options.common
 def recover() -> None:
     """Set a damaged journal aside and take over what can be read."""
     from luma_cli.journal import journal, recovery

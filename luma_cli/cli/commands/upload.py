@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from luma_cli.cli import options
 from luma_cli.cli.groups import STYLE
-from luma_cli.cli.option_types import common
 from luma_cli.cli.run_opening import open_run
 from luma_cli.config.environment import expand_home
 
@@ -13,7 +13,7 @@ app = typer.Typer(**STYLE)
 
 
 @app.command()
-@common
+@options.common
 def upload(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", parser=expand_home, help="A local clip.")],
 ) -> None:

@@ -4,49 +4,32 @@ from typing import Annotated
 
 import typer
 
+from luma_cli.cli import options
 from luma_cli.cli.groups import STYLE
-from luma_cli.cli.option_types import (
-    AsDelivered,
-    Audio,
-    Force,
-    Interval,
-    Listen,
-    Match,
-    OnDone,
-    Open,
-    Output,
-    Parallel,
-    PublicUrl,
-    TaskArgument,
-    TaskModel,
-    Timeout,
-    common,
-    reported,
-)
 from luma_cli.cli.run_opening import make_plan, open_run, parse_finishing, show_results
 
 app = typer.Typer(**STYLE)
 
 
 @app.command()
-@common
-@reported
+@options.common
+@options.reported
 def wait(
-    tasks: TaskArgument = None,
-    output: Output = None,
-    force: Force = False,
-    interval: Interval = None,
-    timeout: Timeout = None,
-    audio: Audio = None,
-    match: Match = None,
-    as_delivered: AsDelivered = False,
+    tasks: options.TaskArgument = None,
+    output: options.Output = None,
+    force: options.Force = False,
+    interval: options.Interval = None,
+    timeout: options.Timeout = None,
+    audio: options.Audio = None,
+    match: options.Match = None,
+    as_delivered: options.AsDelivered = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")] = False,
-    parallel: Parallel = 4,
-    model: TaskModel = None,
-    listen: Listen = None,
-    public_url: PublicUrl = None,
-    on_done: OnDone = None,
-    open_: Open = False,
+    parallel: options.Parallel = 4,
+    model: options.TaskModel = None,
+    listen: options.Listen = None,
+    public_url: options.PublicUrl = None,
+    on_done: options.OnDone = None,
+    open_: options.Open = False,
 ) -> None:
     """Poll until tasks are done. Prints result links, or saved paths with -o, as they finish.
 

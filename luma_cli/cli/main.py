@@ -173,7 +173,7 @@ def _look_for_modes(argv: Sequence[str]) -> None:
 def _leave(code: int) -> int:
     """What is left behind at the end, whatever it was; the exit code."""
     streams.ring()
-    if not streams.wants_github():
+    if not streams.mode.github:
         return code
     from luma_cli.edits.run import Results
     from luma_cli.output import github_actions

@@ -19,7 +19,7 @@ RED, YELLOW, CYAN = 31, 33, 36
 
 def note(text: str) -> None:
     """A line on stderr, not with --quiet."""
-    if not streams.is_quiet():
+    if not streams.mode.quiet:
         streams.say(f"luma: {text}")
 
 
@@ -52,7 +52,7 @@ def show_error(error: LumaError) -> None:
 
 def name_key_origin(error: LumaError) -> None:
     """Have the hint of a key that the service refused say where that key came from."""
-    origin = streams.key_origin()
+    origin = streams.mode.key_origin
     is_refused = isinstance(error, KeyRejected) and (error.api_code or error.http_status)
     if is_refused and origin is not None and origin not in (error.hint or ""):
         error.hint = f"the refused key is from {origin}" + (f"; {error.hint}" if error.hint else "")
@@ -138,7 +138,7 @@ def _annotate(text: str, hint: str | None, level: str = "error") -> None:
 
     Source: GitHub's documentation, "Workflow commands for GitHub Actions".
     """
-    if streams.wants_github():
+    if streams.mode.github:
         lines = [text, f"hint: {hint}"] if hint else [text]
         escaped = [_short(streams.clean(line)).replace("%", "%25") for line in lines]
         streams.write(f"::{level} title=luma::{'%0A'.join(escaped)}\n")

@@ -5,31 +5,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from luma_cli.api.hosts import shown
 from luma_cli.api.task import Task
-from luma_cli.edits.events import (
-    Checked,
-    Ended,
-    Event,
-    Failed,
-    Finished,
-    Note,
-    NotTried,
-    PiecesPlanned,
-    Planned,
-    Polled,
-    Prepared,
-    Started,
-    StillRunning,
-    Submitted,
-    Tally,
-    Transfer,
-    Transferred,
-    Uploaded,
-    Warned,
-)
+from luma_cli.edits import events
 from luma_cli.edits.run import STDOUT, Results
 from luma_cli.output import messages, streams
 from luma_cli.output.formats import entry_members, finding_members, format_credits, format_span, task_members
@@ -62,71 +43,67 @@ class Presenter:
         self._prints_json = prints_json
         self._results = results
         self._prints_ids = prints_ids
-        self._is_manifest = False
         self._batch: Batch | None = None
         self._screen: Screen | None = None
-        self._meters: dict[Transfer, Meter] = {}
+        self._drawn = ExitStack()
+        self._meters: dict[events.Transfer, Meter] = {}
         self._lock = threading.RLock()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         with self._lock:
             self._take(event)
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: events.Event) -> None:
         match event:
-            case Started():
-                self._is_manifest = event.is_manifest
+            case events.Started():
                 self._batch = Batch(event.edits, event.output, self._clock) if event.is_manifest else None
-                self._screen = Screen(event.edits, event.timeout, event.estimate, self._clock)
-                self._screen.__enter__()
-            case Finished():
-                self._close()
+                self._screen = self._drawn.enter_context(
+                    Screen(event.edits, event.timeout, event.estimate, self._clock)
+                )
+            case events.Finished():
+                self._drawn.close()
+                self._screen = None
                 if self._batch is not None:
                     self._batch.show(again=streams.animates())
                 self._batch = None
-            case Note():
+            case events.Note():
                 if not event.once or streams.is_first(event.text):
                     messages.note(event.text)
-            case Warned():
+            case events.Warned():
                 (messages.warn_once if event.once else messages.warn)(event.text)
-            case Checked():
+            case events.Checked():
                 messages.show_findings(event.findings, event.raised)
-            case Transferred():
+            case events.Transferred():
                 self._transfer(event)
-            case Uploaded():
+            case events.Uploaded():
                 messages.note(f"uploaded {event.name}; kie.ai keeps it for about {UPLOAD_LIFE}")
-            case PiecesPlanned():
+            case events.PiecesPlanned():
                 _show_cuts(event)
-            case Prepared():
+            case events.Prepared():
                 _show_request(event)
-            case Planned():
+            case events.Planned():
                 self._planned(event)
             case _:
                 self._take_task(event)
 
-    def _take_task(self, event: Event) -> None:
+    def _take_task(self, event: events.Event) -> None:
         match event:
-            case Submitted():
+            case events.Submitted():
                 self._submitted(event)
-            case Polled() if self._screen is not None:
+            case events.Polled() if self._screen is not None:
                 self._screen.show(event.poll, _label(event), event.age)
-            case Tally() if self._is_manifest and self._screen is not None:
+            case events.Tally() if self._batch is not None and self._screen is not None:
                 self._screen.tally(event.counts)
-            case Ended():
+            case events.Ended():
                 self._ended(event)
-            case Failed():
+            case events.Failed():
                 self._failed(event)
-            case NotTried():
+            case events.NotTried():
                 messages.note(f"{event.left} more not tried")
-            case StillRunning():
+            case events.StillRunning():
                 messages.show_running(self._results)
 
-    def _close(self) -> None:
-        if self._screen is not None:
-            self._screen.__exit__(None, None, None)
-        self._screen = None
-
-    def _transfer(self, event: Transferred) -> None:
+    def _transfer(self, event: events.Transferred) -> None:
         if self._screen is None:
             return
         meter = self._meters.get(event.transfer)
@@ -134,23 +111,23 @@ class Presenter:
             meter = self._meters[event.transfer] = self._screen.meter(event.transfer.label, event.transfer.unit)
         if event.has_ended:
             del self._meters[event.transfer]
-            meter.end() if event.is_whole and event.transfer.unit == "bytes" else meter.clear()
+            meter.end() if event.is_whole else meter.clear()
         elif event.done:
             meter.update(round(event.done), None if event.total is None else round(event.total))
 
-    def _submitted(self, event: Submitted) -> None:
+    def _submitted(self, event: events.Submitted) -> None:
         task_id = event.task.task_id
         if not event.is_new:
             hint = f": it has failed, and luma tasks forget {task_id} lets you submit it anew"
             messages.note(f"continuing task {task_id}, submitted before{hint if event.task.has_failed else ''}")
-        elif not self._prints_ids and not self._is_manifest:
+        elif not self._prints_ids and self._batch is None:
             messages.note(f"task {task_id} is submitted")
-        elif self._is_manifest and self._results.count > MAX_BARS and not streams.animates():
+        elif self._batch is not None and self._results.count > MAX_BARS and not streams.animates():
             messages.note(f"{event.name}: task {task_id} is submitted")
         if self._prints_ids:
-            emit_task(event.task, [task_id])
+            _emit_task(event.task, [task_id])
 
-    def _planned(self, event: Planned) -> None:
+    def _planned(self, event: events.Planned) -> None:
         """A row of --dry-run: a line, and on stderr what is wrong with it."""
         if streams.wants_json():
             members = entry_members(event.entry_id, event.line, event.task or event.asked, event.error)
@@ -165,59 +142,49 @@ class Presenter:
         if event.error is not None and self._results.count > 1:
             messages.show_failure(f"{shown(name)}: {event.error.message}", event.error.hint)
 
-    def _ended(self, event: Ended) -> None:
-        task = event.task
+    def _ended(self, event: events.Ended) -> None:
         if self._batch is not None:
             self._batch.ended(event)
-        if event.entry_id is not None and (streams.wants_json() or not streams.stdout_is_terminal()):
-            streams.emit_json(entry_members(event.entry_id, event.line, task, None, event.pieces))
+        for_person = streams.stdout_is_terminal() and not streams.wants_json()
+        if for_person and (event.entry_id is not None or self._names_clips):
+            for result in _results(event):
+                streams.emit_fields([result, name_of(event.clip)] if event.clip else [result])
         elif event.entry_id is not None:
-            _emit_for_person(event)
+            streams.emit_json(entry_members(event.entry_id, event.line, event.task, None, event.pieces))
         elif self._prints_json:
-            streams.emit_json(task_members(task, event.pieces))
+            streams.emit_json(task_members(event.task, event.pieces))
         elif event.output == STDOUT:
-            _emit_video(task)
-        elif self._names_clips and streams.stdout_is_terminal() and not streams.wants_json():
-            _emit_for_person(event)
+            _emit_video(event.task)
         else:
-            emit_task(task, _results(event), event.pieces)
+            _emit_task(event.task, _results(event), event.pieces)
 
-    def _failed_row(self, event: Failed, entry_id: str) -> None:
-        if self._batch is not None:
-            self._batch.failed(event)
-        if streams.wants_json() or not streams.stdout_is_terminal():
-            known = event.task or event.asked
-            streams.emit_json(entry_members(entry_id, event.line, known, event.error, event.pieces))
-
-    def _failed(self, event: Failed) -> None:
+    def _failed(self, event: events.Failed) -> None:
         task = event.task
         messages.name_key_origin(event.error)
         messages.name_charge(event.error, task)
-        if event.entry_id is not None:
-            self._failed_row(event, event.entry_id)
-        elif task is not None:
-            emit_task(task, [_as_named(file.path, None) for file in task.files], event.pieces)
+        if self._batch is not None:
+            self._batch.failed(event)
+        if event.entry_id is not None and (streams.wants_json() or not streams.stdout_is_terminal()):
+            known = task or event.asked
+            streams.emit_json(entry_members(event.entry_id, event.line, known, event.error, event.pieces))
+        elif event.entry_id is None and task is not None:
+            _emit_task(task, [_as_named(file.path, None) for file in task.files], event.pieces)
         if self._results.count > 1:
             messages.show_failure(f"{shown(event.name)}: {event.error.message}", event.error.hint)
 
 
-def _label(event: Polled) -> str:
+def _label(event: events.Polled) -> str:
     """The clip and its prompt, by which a person knows an edit."""
     words = (name_of(event.clip), event.prompt) if event.clip else (event.name, "")
     return "  ".join(word for word in words if word)
 
 
-def _results(event: Ended) -> list[str]:
+def _results(event: events.Ended) -> list[str]:
     """The saved paths, else the links."""
     task = event.task
     if task.files:
         return [_as_named(file.path, event.output) for file in task.files]
     return list(task.result_urls) if task.has_video else []
-
-
-def _emit_for_person(event: Ended) -> None:
-    for result in _results(event):
-        streams.emit_fields([result, name_of(event.clip)] if event.clip else [result])
 
 
 class Batch:
@@ -232,15 +199,18 @@ class Batch:
         self._failed: list[tuple[int, str]] = []
         self._credits: dict[str | int, float | None] = {}
 
-    def ended(self, event: Ended) -> None:
+    def ended(self, event: events.Ended) -> None:
         self._done += 1
-        self._credits[event.task.task_id or event.line] = event.task.credits
+        self._charge(event.task, event.line)
 
-    def failed(self, event: Failed) -> None:
+    def failed(self, event: events.Failed) -> None:
         clip = f", {name_of(event.clip)}" if event.clip else ""
         self._failed.append((event.line, f"line {event.line}{clip}: {event.error.message}"))
         if event.task is not None:
-            self._credits[event.task.task_id or event.line] = event.task.credits
+            self._charge(event.task, event.line)
+
+    def _charge(self, task: Task, line: int) -> None:
+        self._credits[task.task_id or line] = task.credits
 
     def show(self, *, again: bool) -> None:
         """What was done; with `again` also what was not, which has left the screen by now."""
@@ -261,7 +231,7 @@ class Batch:
         return ", ".join([*parts, format_span(self._clock() - self._started)])
 
 
-def emit_task(task: Task, lines: Iterable[str] = (), pieces: Sequence[Mapping[str, object]] | None = None) -> None:
+def _emit_task(task: Task, lines: Iterable[str] = (), pieces: Sequence[Mapping[str, object]] | None = None) -> None:
     """A task as JSON if that was asked for, else these lines."""
     if streams.wants_json():
         streams.emit_json(task_members(task, pieces))
@@ -270,7 +240,7 @@ def emit_task(task: Task, lines: Iterable[str] = (), pieces: Sequence[Mapping[st
         streams.emit(line)
 
 
-def _show_cuts(planned: PiecesPlanned) -> None:
+def _show_cuts(planned: events.PiecesPlanned) -> None:
     """A line for each piece: its number, its frames, and from when to when it goes."""
     rows = [
         {
@@ -290,7 +260,7 @@ def _show_cuts(planned: PiecesPlanned) -> None:
         streams.emit_fields([f"piece {row['index']} of {len(rows)}", f"{row['frames']} frames", times])
 
 
-def _show_request(request: Prepared) -> None:
+def _show_request(request: events.Prepared) -> None:
     """What would be sent: the JSON body and the findings, or a line for each field."""
     if streams.wants_json():
         found = [finding_members(finding) for finding in request.findings]

@@ -4,14 +4,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from luma_cli import signals
-from luma_cli.api.task import State, Task
+from luma_cli.api.task import State
 from luma_cli.edits.poll import Poll
-from luma_cli.errors import LumaError, Rejected
-from luma_cli.output import messages, streams
+from luma_cli.errors import Rejected
+from luma_cli.output import messages, streams, terminal_codes
 from luma_cli.output.formats import format_bytes, format_span
 from luma_cli.output.task_list import cut
 
@@ -39,19 +38,18 @@ class Screen:
     def __init__(
         self, tasks: int, timeout: float, estimate: float | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._many = tasks > MAX_BARS
         self._count = tasks
+        self._many = tasks > MAX_BARS
         self._ended = 0
         self._timeout = timeout
         self._estimate = estimate
         self._clock = clock
         self._started = self._spoke = clock()
         self._states: dict[str, str] = {}
-        self._counts: Mapping[str, int] = {}
+        self._counts: Mapping[str, int] = {}  # of a batch, by phase
+        self._labels: dict[str, str] = {}  # of what runs now
         self._bars: dict[str, Any] = {}
-        self._now: dict[str, str] = {}
         self._live: Progress | None = None
-        self._lock = streams.drawing
         self._stopped = threading.Event()
 
     def __enter__(self) -> "Screen":
@@ -59,142 +57,112 @@ class Screen:
             self._live = _live_progress(self._clock, self._timeout)
             self._live.start()
             signals.start_thread(self._refresh)
-            streams.show_share(None)
+            streams.show_share(terminal_codes.progress(None))
         return self
 
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stopped.set()
-        with self._lock:
+        with streams.drawing:
             if self._live is not None:
                 self._live.stop()
                 self._live = None
-                streams.clear_share()
+                streams.show_share(terminal_codes.NO_PROGRESS)
 
     def _refresh(self) -> None:
         """In a thread: draw anew, which rich by itself does without regard to lines that are written meanwhile."""
         while not self._stopped.wait(REFRESH):
-            with self._lock:
+            with streams.drawing:
                 if self._live is not None and streams.is_in_foreground():
                     self._live.refresh()
 
     def show(self, poll: Poll, label: str = "", age: float = 0.0) -> None:
         """Show what a poll brought. A bar has the label, else the id; `age` is seconds since the submission."""
-        with self._lock:
-            if poll.error is not None:
-                state = _failure(poll.error, final=poll.final)
-            else:
-                state = "" if poll.task is None else _word(poll.task)
-            self._now[poll.task_id] = label or poll.task_id
-            if state:
-                self._change(poll.task_id, state, age)
+        name = poll.task_id
+        with streams.drawing:
+            self._labels[name] = label or name
+            if state := _state(poll):
+                before, self._states[name] = self._states.get(name), state
+                if self._live is not None:
+                    self._draw(self._live, name, age)
+                elif state != before and not self._many:
+                    self.say(f"{name} {state}")
             if poll.final:
                 self._ended += 1
-                self._now.pop(poll.task_id)
-                self._end(poll.task_id)
-            self._beat(poll.task_id)
+                self._labels.pop(name)
+                if self._live is not None and name in self._bars:
+                    self._live.remove_task(self._bars.pop(name))
+            if self._live is None and self._clock() - self._spoke >= HEARTBEAT:
+                limit = f" of {format_span(self._timeout)}" if self._timeout else ""
+                self.say(f"{self._summary(name)}, {format_span(self._clock() - self._started)}{limit}")
 
     def tally(self, counts: Mapping[str, int]) -> None:
         """Show how many entries of a batch are in each phase, and what runs now, instead of the tasks one by one."""
-        with self._lock:
+        with streams.drawing:
             self._counts = counts
             if self._live is None:
                 return
             for name, count in counts.items():
-                if name not in self._bars:
-                    shows_time = not self._bars  # the time stands in the first line only
-                    self._bars[name] = self._add(name, float(self._count), shows_time=shows_time)
-                self._live.update(self._bars[name], completed=float(count), state=str(count))
-            self._show_now()
-
-    def _show_now(self) -> None:
-        assert self._live is not None  # noqa: S101
-        names = list(self._now.values())
-        if not names and NOW not in self._bars:
-            return
-        if NOW not in self._bars:
-            self._bars[NOW] = self._add(NOW, float(self._count), shows_time=False)
-        more = f" +{len(names) - 1}" if len(names) > 1 else ""
-        text = cut(streams.clean(names[0]), max(8, streams.width() - 40)) + more if names else ""
-        self._live.update(self._bars[NOW], completed=float(self._ended), state=text)
-
-    def _add(self, label: str, total: float | None, *, shows_time: bool = True, age: float = 0.0) -> Any:
-        assert self._live is not None  # noqa: S101
-        began = self._clock() - age
-        is_one = shows_time and not self._many and not self._counts
-        return self._live.add_task(
-            streams.clean(label),
-            total=total,
-            state="",
-            began=began if shows_time else None,
-            usual=self._estimate if is_one else None,
-            is_transfer=False,
-        )
+                self._update(self._live, name, float(count), str(count))
+            labels = list(self._labels.values())
+            if labels or NOW in self._bars:
+                more = f" +{len(labels) - 1}" if len(labels) > 1 else ""
+                text = cut(streams.clean(labels[0]), max(8, streams.width() - 40)) + more if labels else ""
+                self._update(self._live, NOW, float(self._ended), text)
 
     def meter(self, label: str, unit: str) -> "Meter":
         """A meter for one transfer in bytes, or for what else is worked through."""
-        with self._lock:
-            return Meter(self, label, self._clock) if unit == "bytes" else CountMeter(self, label, self._clock, unit)
+        with streams.drawing:
+            return Meter(self, self._live, self._clock, label, unit)
 
     def say(self, text: str) -> None:
         """A line above the bars."""
-        with self._lock:
+        with streams.drawing:
             self._spoke = self._clock()
             messages.note(text)
 
-    def _change(self, task_id: str, state: str, age: float) -> None:
-        before, self._states[task_id] = self._states.get(task_id), state
-        if self._live is not None:
-            if not self._counts:
-                self._update_bar(task_id, state, age)
-        elif state != before and not self._many:
-            self.say(f"{task_id} {state}")
-
-    def _update_bar(self, task_id: str, state: str, age: float) -> None:
-        assert self._live is not None  # noqa: S101
-        name = "" if self._many else task_id
+    def _update(self, live: "Progress", name: str, done: float, state: str) -> None:
+        """A line of a batch. The time stands in the first one only."""
         if name not in self._bars:
-            label = f"{self._count} edits" if self._many else self._now[task_id]
-            self._bars[name] = self._add(label, float(self._count) if self._many else self._estimate, age=age)
+            began = None if self._bars else self._clock()
+            self._bars[name] = _add_bar(live, name, total=float(self._count), began=began)
+        live.update(self._bars[name], completed=done, state=state)
+
+    def _draw(self, live: "Progress", task_id: str, age: float) -> None:
+        """Draw a task, or all of many as one line; in a batch the tally has them."""
+        if self._counts:
+            return
+        name, label = ("", f"{self._count} edits") if self._many else (task_id, self._labels[task_id])
+        total = float(self._count) if self._many else self._estimate
+        if name not in self._bars:
+            usual = None if self._many else self._estimate
+            self._bars[name] = _add_bar(live, label, total=total, began=self._clock() - age, usual=usual)
         done = float(self._ended) if self._many else _toward(self._clock() - self._started + age, self._estimate)
-        words = f"{self._ended} of {self._count} ended" if self._many else state
-        self._live.update(self._bars[name], completed=done, state=streams.clean(words))
-        total = self._count if self._many else self._estimate
-        streams.show_share(done / total if total and (self._many or self._count == 1) else None)
+        words = f"{self._ended} of {self._count} ended" if self._many else self._states[task_id]
+        live.update(self._bars[name], completed=done, state=streams.clean(words))
+        share = done / total if total and (self._many or self._count == 1) else None
+        streams.show_share(terminal_codes.progress(share))
 
-    def _end(self, task_id: str) -> None:
-        if self._live is not None and task_id in self._bars:
-            self._live.remove_task(self._bars.pop(task_id))
-
-    def _beat(self, task_id: str) -> None:
-        if self._live is None and self._clock() - self._spoke >= HEARTBEAT:
-            elapsed = format_span(self._clock() - self._started)
-            what = f"{self._ended} of {self._count} ended" if self._count > 1 else self._states.get(task_id, "")
-            what = ", ".join(f"{count} {name}" for name, count in self._counts.items() if count) or what
-            self.say(f"{what}, {elapsed}{self._limit()}")
-
-    def _limit(self) -> str:
-        return f" of {format_span(self._timeout)}" if self._timeout else ""
+    def _summary(self, task_id: str) -> str:
+        if self._counts:
+            return ", ".join(f"{count} {name}" for name, count in self._counts.items() if count)
+        return f"{self._ended} of {self._count} ended" if self._count > 1 else self._states.get(task_id, "")
 
 
 class Meter:
-    """One transfer: a bar on the live display, or a line a minute and one at the end."""
+    """One transfer, or other work whose `unit` is counted: a bar on the live display, or a line a minute."""
 
-    def __init__(self, screen: Screen, label: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, screen: Screen, live: "Progress | None", clock: Callable[[], float], label: str, unit: str
+    ) -> None:
         self._screen = screen
-        self._label = label
+        self._live = live
         self._clock = clock
+        self._label = label
+        self._unit = "s" if unit == "seconds" else unit
         self._started = self._spoke = clock()
         self._seen = 0
         self._first: int | None = None
-        self._bar: Any = None
-        live = screen._live
-        self._live = live
-        if live is not None:
-            self._bar = live.add_task(
-                streams.clean(label), total=None, state="", began=None, usual=None, is_transfer=True
-            )
+        self._bar: Any = _add_bar(live, label, is_transfer=True) if live is not None else None
 
     def update(self, seen: int, total: int | None) -> None:
         now = self._clock()
@@ -214,13 +182,15 @@ class Meter:
             self._live.remove_task(self._bar)
 
     def end(self) -> None:
+        """Leave a line for a whole transfer."""
         self.clear()
-        if self._seen:
-            self._screen.say(
-                f"{self._label}: {format_bytes(self._seen)} in {format_span(self._clock() - self._started)}"
-            )
+        if self._seen and self._unit == "bytes":
+            took = format_span(self._clock() - self._started)
+            self._screen.say(f"{self._label}: {format_bytes(self._seen)} in {took}")
 
     def _words(self, seen: int, total: int | None, now: float) -> str:
+        if self._unit != "bytes":
+            return f"{seen} of {total} {self._unit}"
         if self._live is not None and streams.width() < NARROW:
             return f"{format_bytes(seen)}" + (f", {100 * seen // total}%" if total else "")
         rate = (seen - (self._first or 0)) / max(now - self._started, 0.001)
@@ -229,27 +199,23 @@ class Meter:
         return f"{format_bytes(seen)}{size}, {format_bytes(rate)}/s{left}"
 
 
-class CountMeter(Meter):
-    """The same for seconds of a clip that are worked through, or for its pieces."""
-
-    def __init__(self, screen: Screen, label: str, clock: Callable[[], float], unit: str) -> None:
-        super().__init__(screen, label, clock)
-        self._unit = "s" if unit == "seconds" else unit
-
-    def _words(self, seen: int, total: int | None, now: float) -> str:
-        return f"{seen} of {total} {self._unit}"
+def _add_bar(live: "Progress", label: str, *, total: float | None = None, **fields: Any) -> Any:
+    """`fields`: when it `began` and how long it takes as a rule (`usual`), both None where no time is shown."""
+    fields = {"began": None, "usual": None, "is_transfer": False, **fields}
+    return live.add_task(streams.clean(label), total=total, state="", **fields)
 
 
-def _failure(error: LumaError, *, final: bool) -> str:
-    # A task that has just been submitted is not known everywhere yet (siblings' docs, observed).
-    unknown = isinstance(error, Rejected) and error.is_not_found and not final
-    return "not visible yet" if unknown else f"could not check: {error.message}"
-
-
-def _word(task: Task) -> str:
-    if task.state is State.UNKNOWN:
-        return f"unknown state {task.success_flag}" if task.success_flag is not None else "unknown state"
-    return str(task.state).replace("_", " ")
+def _state(poll: Poll) -> str:
+    """What a poll says of its task, "" for nothing."""
+    if (error := poll.error) is not None:
+        # A task that has just been submitted is not known everywhere yet (siblings' docs, observed).
+        is_new = isinstance(error, Rejected) and error.is_not_found and not poll.final
+        return "not visible yet" if is_new else f"could not check: {error.message}"
+    if (task := poll.task) is None:
+        return ""
+    if task.state is State.UNKNOWN and task.success_flag is not None:
+        return f"unknown state {task.success_flag}"
+    return "unknown state" if task.state is State.UNKNOWN else str(task.state).replace("_", " ")
 
 
 def _toward(elapsed: float, estimate: float | None) -> float:

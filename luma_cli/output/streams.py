@@ -3,14 +3,14 @@
 stdout carries results, stderr all else. Text from outside is made harmless here and nowhere else.
 """
 
-import io
 import os
 import shutil
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from luma_cli.api import redaction
 from luma_cli.config.environment import variable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-class _Mode:
+class Mode:
     """How this run prints; set once from the options that every command takes."""
 
     as_json = False
@@ -32,10 +32,10 @@ class _Mode:
     warned: frozenset[str] = frozenset()
     github = False
     notify = False
-    key_origin: str | None = None
+    key_origin: str | None = None  # where the API key that is used came from
 
 
-_mode = _Mode()
+mode = Mode()
 # Of whatever writes a line or draws: between two halves of a drawing a line would leave half of it behind (measured).
 drawing = threading.RLock()
 
@@ -47,46 +47,33 @@ def configure(
 
     `github` and `notify` are what is left behind besides the output: annotations and outputs, a ring of the bell.
     """
-    _mode.as_json |= as_json
-    _mode.quiet |= quiet
-    _mode.verbosity += verbosity
-    _mode.github |= github
-    _mode.notify |= notify
+    mode.as_json |= as_json
+    mode.quiet |= quiet
+    mode.verbosity += verbosity
+    mode.github |= github
+    mode.notify |= notify
 
 
 def reset() -> None:
-    _mode.__dict__.clear()
+    mode.__dict__.clear()
 
 
 def protect(secret: str, *, origin: str | None = None) -> None:
     """Never let this text through to any stream. `origin` says where the API key came from, if it is that."""
-    _mode.secrets = (*_mode.secrets, secret)
-    _mode.key_origin = origin or _mode.key_origin
-
-
-def key_origin() -> str | None:
-    """Where the API key that is used came from."""
-    return _mode.key_origin
-
-
-def is_quiet() -> bool:
-    return _mode.quiet
+    mode.secrets = (*mode.secrets, secret)
+    mode.key_origin = origin or mode.key_origin
 
 
 def is_first(text: str) -> bool:
     """Whether these words were not said in this run before."""
-    if text in _mode.warned:
+    if text in mode.warned:
         return False
-    _mode.warned |= {text}
+    mode.warned |= {text}
     return True
 
 
 def wants_json() -> bool:
-    return _mode.as_json
-
-
-def wants_github() -> bool:
-    return _mode.github
+    return mode.as_json
 
 
 def clean(text: str) -> str:
@@ -115,7 +102,7 @@ def _harmless(text: str, *, keeps_bytes: bool) -> str:
 
 
 def redact(text: str) -> str:
-    for secret in _mode.secrets:
+    for secret in mode.secrets:
         text = redaction.redact(text, secret)
     return text
 
@@ -130,74 +117,42 @@ def emit(text: str, *, link: str | None = None) -> None:
     line = _result(text)
     if link is not None and link in line and terminal_codes.shows_links():
         line = line.replace(link, terminal_codes.link(link))
-    _write(sys.stdout, line)
+    _write(line)
 
 
 def emit_json(members: Mapping[str, Any]) -> None:
-    _write(sys.stdout, json_line(members))
+    _write(json_line(members))
 
 
 def json_line(members: Mapping[str, Any]) -> str:
     """An object as JSON, without secrets in its texts."""
-    for secret in _mode.secrets:
+    for secret in mode.secrets:
         members = redaction.scrub(dict(members), secret)
     return format_json(dict(members))
 
 
 def emit_file(path: Path) -> None:
-    """The bytes of a file, for `-o -`.
-
-    Raises:
-        FileError: stdout is closed or full.
-        BrokenPipeError: the reader went away.
-    """
+    """The bytes of a file, for `-o -`. Raises as `emit`."""
     with path.open("rb") as file:
-        _copy(file)
+        while chunk := file.read(1 << 20):
+            _put(chunk)
 
 
 def emit_document(text: str) -> None:
-    """A page or a script on stdout, each character as it is.
-
-    Raises:
-        FileError: stdout is closed or full.
-        BrokenPipeError: the reader went away.
-    """
-    _copy(io.BytesIO(text.encode()))
+    """A page or a script on stdout, each character as it is. Raises as `emit`."""
+    _put(text.encode())
 
 
-def _copy(file: BinaryIO) -> None:
-    if sys.stdout is None:
-        raise FileError("stdout is closed")
-    while chunk := file.read(1 << 20):
-        _put(sys.stdout, chunk)
-
-
-def _put(stream: TextIO, chunk: bytes) -> None:
-    try:
-        stream.buffer.write(chunk)
-        stream.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _drop(stream)
-        raise FileError(f"cannot write to stdout: {reason(error)}") from error
+def settle() -> None:
+    """Have all of stdout written, or what is left dropped. Raises as `emit`."""
+    if sys.stdout is not None:
+        _put(b"")
 
 
 def abandon_stdout() -> None:
     """The reader went away: Python must not fail again when it flushes at exit."""
     if sys.stdout is not None:
         _drop(sys.stdout)
-
-
-def settle() -> None:
-    """Have all of stdout written.
-
-    Raises:
-        FileError: it is full; what is left is dropped, so that Python does not fail again at exit.
-        BrokenPipeError: the reader went away.
-    """
-    if sys.stdout is not None:
-        _put(sys.stdout, b"")
 
 
 def flush() -> None:
@@ -211,13 +166,13 @@ def flush() -> None:
 
 def ring() -> None:
     """For --notify: the bell, where somebody may hear it."""
-    if _mode.notify and sys.stderr is not None and is_terminal(sys.stderr):
+    if mode.notify and is_terminal(sys.stderr):
         write("\a")
 
 
 def emit_value(name: str, value: object, text: str) -> None:
     """One value: as an object with --json, else as text."""
-    if _mode.as_json:
+    if mode.as_json:
         emit_json({name: value})
     else:
         emit(text)
@@ -225,7 +180,7 @@ def emit_value(name: str, value: object, text: str) -> None:
 
 def emit_fields(*rows: Sequence[str | None]) -> None:
     """Tab-separated lines, written at once."""
-    _write(sys.stdout, "\n".join("\t".join(_result(field or "") for field in fields) for fields in rows))
+    _write("\n".join("\t".join(_result(field or "") for field in fields) for fields in rows))
 
 
 def _result(text: str) -> str:
@@ -241,7 +196,7 @@ def can_ask() -> bool:
 def animates() -> bool:
     """Whether somebody watches stderr and the terminal can move its cursor. Forced colour does not count."""
     has_cursor = is_terminal(sys.stderr) and variable("TERM") not in (None, "dumb")
-    return has_cursor and not _mode.quiet and is_in_foreground()
+    return has_cursor and not mode.quiet and is_in_foreground()
 
 
 def is_in_foreground() -> bool:
@@ -258,15 +213,10 @@ def has_colour() -> bool:
     return variable("NO_COLOR") is None and variable("TERM") not in (None, "dumb")
 
 
-def show_share(share: float | None) -> None:
-    """How far we are, for terminals that show it on their tab; None where that is not known."""
+def show_share(code: str) -> None:
+    """How far we are, in a code of `terminal_codes`, for terminals that show it on their tab."""
     if animates() and terminal_codes.shows_progress():
-        write(terminal_codes.progress(share))
-
-
-def clear_share() -> None:
-    if animates() and terminal_codes.shows_progress():
-        write(terminal_codes.NO_PROGRESS)
+        write(code)
 
 
 def stdout_is_terminal() -> bool:
@@ -293,22 +243,34 @@ def open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _write(stream: TextIO | None, line: str) -> None:
-    if stream is None:
-        raise FileError(f"stdout is closed; the result is: {line[:200]}")
+def _write(line: str) -> None:
+    with _stdout(f"; the result is: {line[:200]}") as stream:
+        if is_text(line):
+            stream.write(f"{line}\n")
+        else:
+            stream.flush()
+            stream.buffer.write(_bytes_of(f"{line}\n", stream.encoding))
+
+
+def _put(chunk: bytes) -> None:
+    with _stdout() as stream:
+        stream.buffer.write(chunk)
+
+
+@contextmanager
+def _stdout(lost: str = "") -> Iterator[TextIO]:
+    """stdout, flushed after what is written to it; `lost` ends the message where that fails."""
+    if sys.stdout is None:
+        raise FileError(f"stdout is closed{lost}")
     try:
         with drawing:
-            if is_text(line):
-                stream.write(line + "\n")
-            else:
-                stream.flush()
-                stream.buffer.write(_bytes_of(f"{line}\n", stream.encoding))
-            stream.flush()
+            yield sys.stdout
+            sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
-        _drop(stream)
-        raise FileError(f"cannot write to stdout: {reason(error)}; the result is: {line[:200]}") from error
+        _drop(sys.stdout)
+        raise FileError(f"cannot write to stdout: {reason(error)}{lost}") from error
 
 
 def _bytes_of(line: str, encoding: str) -> bytes:
@@ -361,7 +323,7 @@ def show_log() -> None:
                 say(f"luma: {text}")
 
     logger = logging.getLogger("luma_cli")
-    logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(_mode.verbosity, 2)])
+    logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(mode.verbosity, 2)])
     logger.handlers[:] = [Lines()]
     logger.propagate = False
 

@@ -179,7 +179,8 @@ def _commands(tree: Command) -> Iterator[str]:
 
 def _environment() -> Iterator[str]:
     yield ".Sh ENVIRONMENT"
-    items = ((" ".join(f"Ev {name}" for name in names.split()), text) for names, text in help_topics.ENVIRONMENT)
+    variables = re.findall(r"(?m)^(\S.*)\n    (.*)$", help_topics.text("environment"))
+    items = ((" ".join(f"Ev {name}" for name in names.split()), text) for names, text in variables)
     yield from _option_list((item, text[0].upper() + text[1:] + ".") for item, text in items)
 
 

@@ -9,31 +9,6 @@ from luma_cli.api.task import DEFAULT_MODEL
 from luma_cli.errors import EXIT_CODES, UsageError
 from luma_cli.output.schema import schema
 
-ENVIRONMENT = (
-    ("LUMA_API_KEY", "the API key; before KIE_API_KEY, LUMA_API_KEY_FILE, api_key_command, credentials.toml"),
-    ("KIE_API_KEY", "the same, under the name that other tools use; not for an address of LUMA_BASE_URL"),
-    ("LUMA_API_KEY_FILE", "a file that holds the key, such as a mounted secret"),
-    ("LUMA_BASE_URL", "the API's address; https, or http on this machine"),
-    ("LUMA_UPLOAD_URL", "the upload host's address"),
-    ("LUMA_MODEL", "the edit model, such as luma"),
-    ("LUMA_DAILY_CREDITS", "how many credits may be spent in a day, over all processes of the journal"),
-    ("LUMA_INTERVAL", "how often to ask while waiting, such as 10s"),
-    ("LUMA_TIMEOUT", "how long to wait, such as 15m; 0 for no limit"),
-    ("LUMA_OUTPUT_DIR", "where `luma download` and `luma batch` save when -o is not given"),
-    ("LUMA_FFMPEG", "the ffmpeg to use, instead of the one on PATH"),
-    ("LUMA_WEBHOOK_KEY", "the key that signs callbacks"),
-    ("LUMA_CONFIG_DIR", "the folder of config.toml and credentials.toml"),
-    ("LUMA_STATE_DIR", "the folder of the journal"),
-    ("LUMA_JOURNAL", "set to off, no journal is kept, and money is spent all the same"),
-    ("LUMA_OSC", "set to off, no links and no progress for the terminal's tab are sent"),
-    ("LUMA_DEBUG", "set to 1, a failure shows its traceback"),
-    ("HTTPS_PROXY NO_PROXY", "proxies, as curl reads them; this machine itself is never proxied"),
-    ("REQUESTS_CA_BUNDLE CURL_CA_BUNDLE SSL_CERT_FILE", "a file of trusted certificates; the first that is set counts"),
-    ("PYTHONPATH", "folders that Python searches first; an old library in one of them is named by `luma config check`"),
-    ("VISUAL EDITOR", "the editor of `luma config edit`"),
-    ("NO_COLOR FORCE_COLOR TERM COLUMNS", "colour and width of what is drawn on a terminal"),
-)
-
 
 def load_text(name: str) -> str:
     """A text file of this folder, also out of a zip file."""
@@ -50,7 +25,7 @@ def text(topic: str | None) -> str:
         return "Topics: luma help " + "|".join(_TOPICS) + "\nCommands: luma --help, luma COMMAND --help"
     if topic not in _TOPICS:
         raise UsageError(f"no help topic {topic[:40]!a}", hint=f"topics: {' '.join(_TOPICS)}")
-    return _TOPICS[topic]().strip()
+    return _TOPICS[topic]().rstrip()
 
 
 def members(topic: str | None) -> dict[str, object]:
@@ -60,16 +35,11 @@ def members(topic: str | None) -> dict[str, object]:
     return {"topic": topic, "text": text(topic)}
 
 
-def _environment() -> str:
-    return "\n".join(f"{name}\n    {meaning}" for name, meaning in ENVIRONMENT)
-
-
 def _exit_codes() -> str:
-    return "\n".join(f"{entry.code:>3}  {entry.meaning}" + _next(entry.next_step) for entry in EXIT_CODES)
-
-
-def _next(step: str) -> str:
-    return f"\n     next: {step}" if step else ""
+    lines = []
+    for code, meaning, next_step in EXIT_CODES:
+        lines += [f"{code:>3}  {meaning}", *([f"     next: {next_step}"] if next_step else [])]
+    return "\n".join(lines)
 
 
 def _models() -> str:
@@ -91,7 +61,7 @@ def _model(model: Model) -> list[str]:
 
 
 _TOPICS: dict[str, Callable[[], str]] = {
-    "environment": _environment,
+    "environment": partial(load_text, "topics/environment.txt"),
     "exit-codes": _exit_codes,
     "json": partial(load_text, "topics/json.txt"),
     "ci": partial(load_text, "topics/ci.txt"),

@@ -6,7 +6,8 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from luma_cli import signals
 from luma_cli.api.envelope import NotAnEnvelope, parse_envelope
@@ -88,37 +89,28 @@ def parse_prices(words: Iterable[str]) -> dict[str, float]:
 
 def run(server: Sandbox, command: list[str]) -> int:
     """Run a command against the sandbox, with a state folder of its own, and return its exit status."""
-    state = tempfile.mkdtemp(prefix="luma-sandbox-")
+    words = [shutil.which(command[0]) or command[0], *command[1:]]
     try:
-        words = [shutil.which(command[0]) or command[0], *command[1:]]
-        with signals.child(words, env=environment_with(_variables(server, state))) as process:
+        with _variables(server) as variables, signals.child(words, env=environment_with(variables)) as process:
             status = _wait(process)
     except OSError as error:
         raise UsageError(f"cannot run {command[0]}: {reason(error)}") from error
     except Stopped:
         messages.note("the sandbox has ended, and its tasks with it: there is nothing to wait for")
         raise
-    finally:
-        server.stop()
-        shutil.rmtree(state, ignore_errors=True)
     return status if status >= 0 else 128 - status
 
 
 def serve(server: Sandbox) -> None:
     """Print the lines to export and serve until a signal comes."""
-    state = tempfile.mkdtemp(prefix="luma-sandbox-")
-    try:
-        variables = _variables(server, state)
+    with _variables(server) as variables:
         if streams.wants_json():
-            streams.emit_json(dict(variables))
+            streams.emit_json(variables)
         else:
             for name, value in variables.items():
                 streams.emit(f"export {name}={shlex.quote(value)}")
         messages.note("the sandbox is up; Ctrl-C ends it")
         server.serve_forever()
-    finally:
-        server.stop()
-        shutil.rmtree(state, ignore_errors=True)
 
 
 def trigger(task_id: str) -> None:
@@ -169,10 +161,16 @@ def _outlives(process: "subprocess.Popen[bytes]", patience: float) -> bool:
     return False
 
 
-def _variables(server: Sandbox, state: str) -> dict[str, str]:
-    return {
-        "LUMA_BASE_URL": server.url,
-        "LUMA_UPLOAD_URL": server.url,
-        "LUMA_API_KEY": server.api_key,
-        "LUMA_STATE_DIR": state,
-    }
+@contextmanager
+def _variables(server: Sandbox) -> Iterator[dict[str, str]]:
+    """What leads luma to the sandbox and to a state folder of its own; at the end both are gone."""
+    with tempfile.TemporaryDirectory(prefix="luma-sandbox-", ignore_cleanup_errors=True) as state:
+        try:
+            yield {
+                "LUMA_BASE_URL": server.url,
+                "LUMA_UPLOAD_URL": server.url,
+                "LUMA_API_KEY": server.api_key,
+                "LUMA_STATE_DIR": state,
+            }
+        finally:
+            server.stop()

@@ -1,7 +1,7 @@
 """Lists of tasks, settings and findings: JSON, a table on a terminal, tab-separated lines elsewhere."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -82,8 +82,8 @@ def show_labels(rows: Iterable[Row]) -> None:
 def show_spent(spent: Spent, since: datetime | None) -> None:
     """Credits on stdout; by how many tasks, and how many more there are of unknown cost, beside them."""
     amount = round(spent.credits, 6)
+    facts = {"spent": amount, "tasks": spent.tasks, "unknown": spent.unknown, "since": format_time(since) or None}
     if streams.wants_json():
-        facts = {"spent": amount, "tasks": spent.tasks, "unknown": spent.unknown, "since": format_time(since) or None}
         streams.emit_json(facts)
         return
     streams.emit(f"{amount:.12g}")
@@ -120,31 +120,18 @@ def show_row(row: Row, pieces: PieceFacts | None = None) -> None:
         messages.note(WHY_UNKNOWN)
 
 
-def show_settings(entries: Sequence[tuple[str, str | None, str]], *, show_origin: bool) -> None:
-    """Name, value and origin of each setting."""
+def show_table(rows: Sequence[Sequence[str | None]], headings: Mapping[str, str], columns: int = 3) -> None:
+    """With --json an object for each row, with the keys of `headings`; else a table or tab-separated lines of the first
+    `columns`."""
     if streams.wants_json():
-        for name, value, origin in entries:
-            streams.emit_json({"key": name, "value": value, "origin": origin})
+        for row in rows:
+            streams.emit_json(dict(zip(headings, row, strict=True)))
         return
-    shown = [(name, value or "", origin) if show_origin else (name, value or "") for name, value, origin in entries]
-    show_pairs(shown, ("KEY", "VALUE", "ORIGIN") if show_origin else ("KEY", "VALUE"))
-
-
-def show_findings(findings: Sequence[tuple[str, str, str]]) -> None:
-    """Name, verdict and explanation of each check."""
-    if streams.wants_json():
-        for name, verdict, text in findings:
-            streams.emit_json({"check": name, "verdict": verdict, "message": text})
-        return
-    show_pairs(findings, ("CHECK", "VERDICT", ""))
-
-
-def show_pairs(pairs: Sequence[Sequence[str]], headings: Sequence[str]) -> None:
-    """A table on a terminal, tab-separated lines elsewhere."""
+    shown = [[cell or "" for cell in row[:columns]] for row in rows]
     if streams.stdout_is_terminal():
-        _draw_table(headings, pairs)
+        _draw_table([*headings.values()][:columns], shown)
     else:
-        show_lines(pairs)
+        show_lines(shown)
 
 
 def show_lines(rows: Iterable[Sequence[str | None]]) -> None:
@@ -157,21 +144,21 @@ def show_lines(rows: Iterable[Sequence[str | None]]) -> None:
 def _draw_tasks(tasks: Sequence[Task], estimate: float | None) -> None:
     """What is needed least goes first: the ends of ids, how long it usually takes, the age."""
     usual = "" if estimate is None else f", usually {format_span(estimate)}"
-    rows = [
-        (task.task_id, str(task.state), "" if task.has_ended else usual, _ago(task.create_time), _result(task))
-        for task in tasks
-    ]
-    whole = [(task_id, f"{state}{more}", age, result) for task_id, state, more, age, result in rows]
-    short = [(task_id[:SHORT_ID], *row) for task_id, *row in whole]
-    plain = [(task_id[:SHORT_ID], state, age, result) for task_id, state, _, age, result in rows]
-    least = [(task_id, state, result) for task_id, state, _, result in plain]
-    headings = ("TASK", "STATE", "AGE", "RESULT")
+
+    def rows(id_length: int | None, more: str) -> list[tuple[str, str, str, str]]:
+        states = [f"{task.state}{'' if task.has_ended else more}" for task in tasks]
+        return [
+            (task.task_id[:id_length], state, _ago(task.create_time), _result(task))
+            for task, state in zip(tasks, states, strict=True)
+        ]
+
+    headings, shortest = ["TASK", "STATE", "AGE", "RESULT"], rows(SHORT_ID, "")
     width = max(streams.width(), MIN_WIDTH)
-    table = next((cells for cells in (whole, short, plain) if _fits(headings, cells, width)), None)
-    if table is not None:
+    tables = (rows(None, usual), rows(SHORT_ID, usual), shortest)
+    if table := next((table for table in tables if _fits(headings, table, width)), None):
         _draw_table(headings, table)
     else:
-        _draw_table(("TASK", "STATE", "RESULT"), least)
+        _draw_table(["TASK", "STATE", "RESULT"], [(task_id, state, result) for task_id, state, _, result in shortest])
 
 
 def _fits(headings: Sequence[str], rows: Iterable[Sequence[str]], width: int) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from luma_cli.api.task import State, Task
 from luma_cli.output import tables
-from luma_cli.output.tables import show_pairs, show_tasks
+from luma_cli.output.tables import show_table, show_tasks
 from luma_cli.sandbox import Sandbox
 from support.commands import CLIP_URL, Result
 from support.screens import Screens
@@ -75,13 +75,20 @@ def test_how_long_it_usually_takes_goes_before_the_age(screens: Screens) -> None
 def test_a_last_column_without_room_goes_below_the_others(screens: Screens, columns: int, drawn: Sequence[str]) -> None:
     rows = [("key", "ok", "from LUMA_API_KEY, accepted"), ("journal", "warning", "/a/b")]
 
-    assert screens.draw(lambda: show_pairs(rows, ("CHECK", "VERDICT", "")), columns=columns, rows=24).lines == drawn
+    assert (
+        screens.draw(
+            lambda: show_table(rows, {"check": "CHECK", "verdict": "VERDICT", "message": ""}), columns=columns, rows=24
+        ).lines
+        == drawn
+    )
 
 
 def test_a_long_text_is_broken_between_words_under_its_own_column(screens: Screens) -> None:
     rows = [("key", "from LUMA_API_KEY and accepted by the service")]
 
-    assert screens.draw(lambda: tables.show_pairs(rows, ("CHECK", "")), columns=40, rows=24).lines == [
+    assert screens.draw(
+        lambda: tables.show_table(rows, {"check": "CHECK", "message": ""}), columns=40, rows=24
+    ).lines == [
         "CHECK",
         "key    from LUMA_API_KEY and accepted by",
         "       the service",

@@ -44,7 +44,8 @@ def list_(
     from luma_cli.cli import config_editing
     from luma_cli.output import tables
 
-    tables.show_settings(config_editing.all_settings(), show_origin=show_origin)
+    headings = {"key": "KEY", "value": "VALUE", "origin": "ORIGIN"}
+    tables.show_table(config_editing.all_settings(), headings, columns=3 if show_origin else 2)
 
 
 @app.command()
@@ -124,6 +125,6 @@ def check() -> None:
 
     with client_when_asked() as connect:
         findings, error = doctor.findings(connect)
-    tables.show_findings(findings)
+    tables.show_table(findings, {"check": "CHECK", "verdict": "VERDICT", "message": ""})
     if error is not None:
         raise error

@@ -6,8 +6,8 @@ Sources: vendor's OpenAPI pages (2026-08-19) and public clients of the platform 
 """
 
 import json
+import pkgutil
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from luma_cli.api.options import Option, Value, same_name
@@ -100,7 +100,7 @@ class Model(NamedTuple):
 
 
 def _load() -> dict[str, Model]:
-    text = Path(__file__).with_name("models.json").read_text("utf-8")
+    text = pkgutil.get_data(__package__, "models.json") or b""  # also out of a zip file
     table = json.loads(text, object_hook=_with_tuples)
     families = {name: Family(**row) for name, row in table["families"].items()}
     return {

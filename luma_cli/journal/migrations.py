@@ -3,14 +3,12 @@
 import os
 import sqlite3
 import unicodedata
-from pathlib import Path
 
 from luma_cli.api import canonical
 from luma_cli.errors import LumaError
 
-# `1.sql` and so on are never edited once released: `PRAGMA user_version` counts them. No semicolon may stand inside a
+# `schema/1.sql` and so on are never edited once released: `PRAGMA user_version` counts them. No semicolon may stand inside a
 # statement.
-SCRIPTS = Path(__file__).with_name("schema")
 VERSION = 4
 
 
@@ -22,6 +20,12 @@ def prepare(connection: sqlite3.Connection) -> None:
         connection.create_function(name, 1, function, deterministic=True)
 
 
+def _script(number: int) -> str:
+    import pkgutil
+
+    return (pkgutil.get_data(__package__, f"schema/{number}.sql") or b"").decode()  # also out of a zip file
+
+
 def version_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
@@ -29,7 +33,7 @@ def version_of(connection: sqlite3.Connection) -> int:
 def migrate(connection: sqlite3.Connection, version: int = VERSION) -> None:
     """Bring the schema to a version, in a transaction of the caller's."""
     for number in range(version_of(connection) + 1, version + 1):
-        for statement in (SCRIPTS / f"{number}.sql").read_text("utf-8").split(";"):
+        for statement in _script(number).split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number}")
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from luma_cli.api.task import SavedFile, Task
@@ -11,6 +12,7 @@ from luma_cli.edits.request import Entry
 from luma_cli.edits.run import RUN_AGAIN, STDOUT, Plan, Run
 from luma_cli.edits.save import other_kind
 from luma_cli.edits.sources.joiner import Joiner, Whole
+from luma_cli.edits.sources.piece_rows import PieceFacts
 from luma_cli.edits.sources.recipes import write_recipe
 from luma_cli.errors import FileError, LumaError, OutcomeUnknown
 from luma_cli.journal.records import Outcome
@@ -20,15 +22,15 @@ log = logging.getLogger(__name__)
 FORGET_HINT = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or `luma tasks forget {}` to submit it again"
 
 
+@dataclass
 class Endings:
     """Used from one thread."""
 
-    def __init__(self, run: Run, plan: Plan, spending: Spending, joiner: Joiner) -> None:
-        self._run = run
-        self._plan = plan
-        self._spending = spending
-        self._joiner = joiner
-        self._count = 0
+    _run: Run
+    _plan: Plan
+    _spending: Spending
+    _joiner: Joiner
+    _count: int = 0
 
     def end(self, entry: Entry, task: Task) -> None:
         """The entry has brought what it was to bring. The end of a piece is not one of its own."""
@@ -43,54 +45,58 @@ class Endings:
         self._count += 1
         self._run.results.see(task)
         try:
-            self._report(Ended(entry.name, task, entry.entry_id, entry.line, entry.output, entry.clip_name))
+            self._report(entry, task)
         except LumaError as error:
             self._count -= 1
             self.fail(entry, self._plan.not_saved(error, task.task_id), task)
 
     def fail(self, entry: Entry, error: LumaError, task: Task | None = None) -> None:
         if self._plan.only_reports:
-            self._run.report(Warned(f"{entry.name}: {error.message} (luma wait {entry.name})", once=False))
+            wait = self._run.results.wait_command([entry.name])
+            self._run.report(Warned(f"{entry.name}: {error.message} ({wait})", once=False))
             return
         if entry.whole is not None:
             self._joiner.failed(entry.whole, entry, error, task=task)
             self._look_at_whole(entry.whole)
             return
-        self._count += 1
         if isinstance(error, OutcomeUnknown) and entry.entry_id is not None:  # there is no --resubmit for one row
             hint = FORGET_HINT.format("TASK" if error.row is None else f"{Outcome.UNKNOWN}-{error.row}")
             error.hint = (error.hint or "").replace(OutcomeUnknown.NEXT_STEP, hint)
         if task is not None and task.task_id:
             task = self._complete(entry, task)
             self._run.results.see(task)
-        asked = entry.request.asked if entry.request is not None else Task("")
-        self._run.fail(Failed(entry.name, error, task, entry.entry_id, entry.line, asked, entry.clip_name))
+        self._fail(entry, error, task)
 
     def end_whole(self, whole: Whole, file: SavedFile | None) -> None:
         """A clip that was edited in pieces has one result: its file, or what went wrong with them."""
         self._joiner.close(whole)
         task, pieces = self._joiner.result(whole, file)
-        entry, request = whole.entry, whole.request
-        self._count += 1
         if file is None:
-            place = (entry.entry_id, entry.line, request.asked, request.clip.name, pieces)
-            self._run.fail(Failed(entry.name, whole.error, task, *place))
+            self._fail(whole.entry, whole.error, task, pieces)
             return
+        self._count += 1
         if self._plan.writes_recipe:
             wish = {"split": True, "audio": whole.finishing.audio, "match": whole.finishing.match}
             facts = {**wish, "taskId": None, "completeTime": None, "credits": task.credits}
             first = Task(str(pieces[0]["taskId"]))
             write_recipe(self._run, first, file, overwrite=self._plan.overwrite, whole=facts)
-        self._run.results.next_step = None if entry.entry_id is None else RUN_AGAIN
+        self._run.results.next_step = None if whole.entry.entry_id is None else RUN_AGAIN
         self._run.results.see(task)
-        self._run.results.clips[file.path] = request.clip.label
-        self._report(Ended(entry.name, task, entry.entry_id, entry.line, entry.output, request.clip.name, pieces))
+        self._run.results.clips[file.path] = whole.request.clip.label
+        self._report(whole.entry, task, pieces)
 
-    def _report(self, ended: Ended) -> None:
-        for file in ended.task.files:
-            if ended.output != STDOUT and (other := other_kind(Path(file.path))) is not None:
-                name = Path(file.path).name
-                self._run.report(Warned(f"{name} is {other}, whatever its name says: videos are saved as they come"))
+    def _fail(self, entry: Entry, error: LumaError, task: Task | None, pieces: PieceFacts | None = None) -> None:
+        self._count += 1
+        asked = entry.request.asked if entry.request is not None else Task("")
+        failed = Failed(entry.name, error, task, entry.entry_id, entry.line, asked, entry.clip_name, pieces)
+        self._run.fail(failed)
+
+    def _report(self, entry: Entry, task: Task, pieces: PieceFacts | None = None) -> None:
+        for path in [Path(file.path) for file in task.files if entry.output != STDOUT]:
+            if (other := other_kind(path)) is not None:
+                what = f"{path.name} is {other}, whatever its name says: videos are saved as they come"
+                self._run.report(Warned(what))
+        ended = Ended(entry.name, task, entry.entry_id, entry.line, entry.output, entry.clip_name, pieces)
         self._run.report(ended)
 
     def _look_at_whole(self, whole: Whole) -> None:

@@ -4,6 +4,7 @@ import functools
 import os
 import queue
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from luma_cli import signals
@@ -21,7 +22,7 @@ from luma_cli.edits.save import Saved, Saver, all_saved
 from luma_cli.edits.sources.joiner import Joined, Joiner
 from luma_cli.edits.sources.pieces import counted
 from luma_cli.edits.submit import AGAIN_HINT, Submitter, Turn
-from luma_cli.edits.uploads import UploadEnded
+from luma_cli.edits.uploads import UploadEnded, Uploads
 from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, Rejected, StillGenerating
 from luma_cli.journal.submissions import BeingSent
 
@@ -85,36 +86,31 @@ def keep_asking(run: Run, plan: Plan, source: Source, inbox: Inbox, last_work: f
     _Engine(run, plan, inbox, source, last_work).process(())
 
 
+@dataclass
 class _Engine:
-    def __init__(
-        self, run: Run, plan: Plan, inbox: Inbox, source: Source | None = None, last_work: float = 0.0
-    ) -> None:
-        self._source = source
-        self._last_work = last_work
-        self._run = run
-        self._plan = plan
-        self._inbox = inbox
+    _run: Run
+    _plan: Plan
+    _inbox: Inbox
+    _source: Source | None = None
+    _last_work: float = 0.0
+
+    def __post_init__(self) -> None:
+        run, plan, inbox = self._run, self._plan, self._inbox
         self._running: dict[str, Entry] = {}
         self._saving: set[Entry] = set()
-        self._spending = Spending(run, plan)
         self._slow = SlowTasks(run)
+        self._spending = Spending(run, plan)
         self._joiner = Joiner(run, plan, inbox)
-        self._endings = Endings(run, plan, self._spending, self._joiner)
+        self._uploads = Uploads(run, inbox)
+        self._endings = endings = Endings(run, plan, self._spending, self._joiner)
         self._submitter = Submitter(
-            run,
-            plan,
-            inbox,
-            self._spending,
-            self._endings,
-            self._running.keys(),
-            on_task=self._await,
-            on_split=self._cut,
+            run, plan, inbox, self._spending, endings, self._uploads, self._running.keys(), self._await, self._cut
         )
 
     def process(self, entries: Sequence[Entry]) -> None:
         fatal: LumaError | None = None
         saver = Saver(self._run, self._plan, self._inbox, self._saved)
-        with saver as self._saver, self._submitter.uploads, self._joiner:
+        with saver as self._saver, self._uploads, self._joiner:
             for number, entry in enumerate(entries):
                 if not self._guard([entry], functools.partial(self._admit, entry)):
                     self._submitter.queue.extend(entries[number + 1 :])
@@ -355,7 +351,7 @@ class _Engine:
 
     def _save(self, entry: Entry, task: Task) -> None:
         """Raises LumaError if a task has no video (yet)."""
-        error = failure_of(task, self._run.results.wait_command([task.task_id]))
+        error = failure_of(task, self._run.results.save_option)
         if error is not None:
             raise error
         if task.task_id:

@@ -17,17 +17,13 @@ OnProgress = Callable[[float, float | None], None]
 
 
 class Started(NamedTuple):
-    """So many `edits` are to be seen through. Seconds: `timeout` 0 is no limit, `estimate` None is not known.
-
-    `is_manifest`: they are rows of a file, which are counted and not named. `output` is where
-    their videos go.
-    """
+    """So many `edits` are to be seen through. Times are in seconds."""
 
     edits: int
-    timeout: float = 0.0
+    timeout: float = 0.0  # 0: no limit
     estimate: float | None = None
-    is_manifest: bool = False
-    output: str | None = None
+    is_manifest: bool = False  # rows of a file, which are counted and not named
+    output: str | None = None  # where their videos go
 
 
 class Finished:
@@ -96,19 +92,15 @@ class PiecesPlanned(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """For --dry-run: what would become of a row of a manifest, which asks for `asked`.
-
-    `task` is what it has already, `error` what stops it, `expected_credits` what it would probably cost, None if nobody
-    knows.
-    """
+    """For --dry-run: what would become of a row of a manifest, which asks for `asked`."""
 
     entry_id: str
     line: int
     video: str
     asked: Task
-    task: Task | None = None
-    error: LumaError | None = None
-    expected_credits: float | None = None
+    task: Task | None = None  # what it has already
+    error: LumaError | None = None  # what stops it
+    expected_credits: float | None = None  # what it would probably cost, None if nobody knows
     findings: Sequence[Finding] = ()
 
 
@@ -137,33 +129,26 @@ class Tally(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """An entry has come to its end, with what it was to bring. `entry_id` and `line` are those of a manifest.
-
-    `clip` is the source as the user named it, "" if that is not known.
-    `pieces` are those of an edit in pieces, as JSON has them.
-    """
+    """An entry has come to its end, with what it was to bring."""
 
     name: str
     task: Task
-    entry_id: str | None = None
+    entry_id: str | None = None  # of a manifest, as is its line
     line: int = 0
     output: str | None = None
-    clip: str = ""
-    pieces: tuple[Mapping[str, object], ...] | None = None
+    clip: str = ""  # the source as the user named it, "" if that is not known
+    pieces: tuple[Mapping[str, object], ...] | None = None  # those of an edit in pieces, as JSON has them
 
 
 class Failed(NamedTuple):
-    """An entry did not come to its end. `task` is what is known of it, None when there is none. `pieces` as `Ended`.
-
-    `asked` is what was asked for, as far as that is known.
-    """
+    """An entry did not come to its end. What `Ended` has, too, is the same."""
 
     name: str
     error: LumaError
-    task: Task | None = None
+    task: Task | None = None  # what is known of it, None if there is none
     entry_id: str | None = None
     line: int = 0
-    asked: Task = Task("")
+    asked: Task = Task("")  # what was asked for, as far as that is known
     clip: str = ""
     pieces: tuple[Mapping[str, object], ...] | None = None
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from luma_cli.api.failures import failure_hint
 from luma_cli.api.task import VISIBILITY_GRACE, SavedFile, State, Task
 from luma_cli.edits.events import Failed, Note, Warned
-from luma_cli.edits.run import Run
+from luma_cli.edits.run import Run, wait_command
 from luma_cli.errors import (
     ACCOUNT_ERRORS,
     FileError,
@@ -147,8 +147,11 @@ def _is_shown(run: Run, task_id: str, model: str) -> bool:
     return True
 
 
-def failure_of(task: Task, wait_command: str = "") -> LumaError | None:
-    """What a task means for somebody who wants its video: None when it is there, else the error."""
+def failure_of(task: Task, save_option: str = "") -> LumaError | None:
+    """What a task means for somebody who wants its video: None when it is there, else the error.
+
+    `save_option` goes on with it as this run meant to.
+    """
     if task.has_failed:
         why = f": {task.error_message}" if task.error_message else ""
         code = f" (code {task.error_code})" if task.error_code else ""
@@ -159,7 +162,7 @@ def failure_of(task: Task, wait_command: str = "") -> LumaError | None:
             task_id=task.task_id,
         )
     if not task.has_ended:
-        hint = wait_command or f"luma wait {task.task_id}"
+        hint = wait_command([task.task_id], save_option)
         return StillGenerating(f"task {task.task_id} is {task.state}", hint=hint, task_id=task.task_id)
     if not task.has_video:
         return FileError(
@@ -173,7 +176,7 @@ def failure_of(task: Task, wait_command: str = "") -> LumaError | None:
 def fail_without_video(run: Run, tasks: Sequence[Task]) -> None:
     """For `status --exit-status`: what is not a video is a failure."""
     for task in tasks:
-        error = failure_of(task, run.results.wait_command([task.task_id]))
+        error = failure_of(task, run.results.save_option)
         if error is not None:
             run.fail(Failed(task.task_id, error, task))
 

@@ -220,8 +220,6 @@ class Entry:
     line: int = 0
     is_checked: bool = False
     link: str | None = None  # of its uploaded clip
-    waits_since: float | None = None  # a clock reading: when it had to wait for another process
-    asks_since: float | None = None  # the same: when it was first asked whose the task of its key is
     whole: "Whole | None" = None  # what it is a piece of
     possible_models: tuple[str, ...] = ()  # of a task that the journal does not hold
 

@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,21 +21,33 @@ MAX_NAMED = 20
 RUN_AGAIN = "run the same command again, it goes on where it stopped"
 
 
+def wait_command(task_ids: Iterable[str], options: str = "", *, name: str = "wait") -> str:
+    """The command that waits for tasks (or with another `name` saves them), to be typed after `luma`'s last word."""
+    words = [shlex.quote(task_id) for task_id in islice(task_ids, MAX_NAMED)]
+    return f"luma {name} {'-- ' if words and words[0].startswith('-') else ''}{' '.join(words)}{options}"
+
+
+def common_kind(errors: Sequence[LumaError], count: int) -> type[LumaError]:
+    """The class of what is raised for several errors: their own if all `count` failed alike, else `MixedOutcomes`."""
+    alike = len(errors) == count and len({error.exit_code for error in errors}) == 1
+    return type(errors[0]) if alike else MixedOutcomes
+
+
+@dataclass
 class Results:
     """Collects what becomes of `count` edits. Used from one thread."""
 
-    def __init__(self, count: int = 1) -> None:
-        self.count = count
-        self.errors: list[LumaError] = []
-        self.tasks: dict[str, Task] = {}
-        self.running: dict[str, None] = {}  # an ordered set
-        self.next_step: str | None = None  # what to say on a signal instead of the command that waits for the tasks
-        self.save_option = ""  # the option that saves the videos
-        self.has_sent = False  # something may have been submitted
-        self.is_in_doubt = False  # it was stopped before the reply came
-        self.clips: dict[str, str] = {}  # the sources by task id (by path if joined), as the user named them
-        self.refused: list[Failed] = []  # what has no task
-        self.shard: str | None = None  # the part of a batch that this run is to make
+    count: int = 1
+    errors: list[LumaError] = field(default_factory=list)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    running: dict[str, None] = field(default_factory=dict)  # an ordered set
+    next_step: str | None = None  # what to say on a signal instead of the command that waits for the tasks
+    save_option: str = ""  # the option that saves the videos
+    has_sent: bool = False  # something may have been submitted
+    is_in_doubt: bool = False  # it was stopped before the reply came
+    clips: dict[str, str] = field(default_factory=dict)  # sources as named, by task id (by path if joined)
+    refused: list[Failed] = field(default_factory=list)  # what has no task
+    shard: str | None = None  # the part of a batch that this run is to make
 
     def track(self, task_id: str, clip: str = "", known: Task | None = None) -> None:
         """Remember a task that runs, so that every way out can say how to go on; its clip, and what is known of it."""
@@ -51,9 +64,6 @@ class Results:
             known = self.tasks.get(name, task).prompt  # what we asked for is ours, whatever the service echoes
             self.tasks[name] = task._replace(prompt=task.prompt if known is None else known)
 
-    def add(self, error: LumaError) -> None:
-        self.errors.append(error)
-
     def forgive(self, row: int) -> None:
         """The submission of this row of the journal, of unknown outcome until now, has its task after all."""
         self.errors = [error for error in self.errors if not (isinstance(error, OutcomeUnknown) and error.row == row)]
@@ -63,19 +73,15 @@ class Results:
         """Those of the running whose edit has ended: what goes on is only that its video is saved."""
         return [task_id for task_id in self.running if self.tasks[task_id].has_ended]
 
-    def way_on(self, task_ids: Sequence[str] = ()) -> str:
+    def resume_command(self, task_ids: Sequence[str] = ()) -> str:
         """The command that goes on with what runs, or with these tasks."""
         named = task_ids or list(self.running)
-        is_done = all(self.tasks[task_id].has_ended for task_id in named)
-        return self._command("download" if is_done else "wait", named)
+        has_ended = all(self.tasks[task_id].has_ended for task_id in named)
+        return wait_command(named, self.save_option, name="download" if has_ended else "wait")
 
-    def wait_command(self, task_ids: Iterable[str] | None = None) -> str:
-        """The command that waits for tasks, and does with them what this run meant to do."""
-        return self._command("wait", task_ids or self.running)
-
-    def _command(self, name: str, task_ids: Iterable[str]) -> str:
-        words = [shlex.quote(task_id) for task_id in islice(task_ids, MAX_NAMED)]
-        return f"luma {name} {'-- ' if words and words[0].startswith('-') else ''}{' '.join(words)}{self.save_option}"
+    def wait_command(self, task_ids: Iterable[str] = ()) -> str:
+        """The command that waits for tasks, or what runs, and does with them what this run meant to do."""
+        return wait_command(task_ids or self.running, self.save_option)
 
     def conclude(self) -> None:
         """Raise what went wrong, if anything did.
@@ -85,17 +91,14 @@ class Results:
         """
         if not self.errors:
             return
-        first = self.errors[0]
         if self.count == 1:
-            raise first
-        alike = len(self.errors) == self.count and len({error.exit_code for error in self.errors}) == 1
-        kind = type(first) if alike else MixedOutcomes
+            raise self.errors[0]
         going = [error.task_id for error in self.errors if isinstance(error, StillGenerating) and error.task_id]
         ended = len(self.errors) - len(going)
         words = [f"{ended} of {self.count} did not succeed"] if ended else []
         words += [f"{len(going)} of {self.count} still generating"] if going else []
         hint = self.next_step or self.wait_command(going) if going else "each has its own line above"
-        summary = kind(", ".join(words), hint=hint)
+        summary = common_kind(self.errors, self.count)(", ".join(words), hint=hint)
         summary.findings = tuple(finding for error in self.errors for finding in error.findings)
         raise summary
 
@@ -109,21 +112,17 @@ class Clock(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What holds for one command. `connect` gives the client when it is first needed; `report` takes the facts.
-
-    `confirm` asks a person (False when nobody is there to ask, which `can_ask` says). `protect` gets secrets that no
-    output may show.
-    """
+    """What holds for one command."""
 
     settings: Settings
     journal: Journal
     results: Results
-    connect: "Callable[[], Client]"
-    report: Report
+    connect: "Callable[[], Client]"  # gives the client when it is first needed
+    report: Report  # takes the facts
     clock: Clock = Clock()
-    confirm: Callable[[str], bool] = lambda _: False
-    can_ask: Callable[[], bool] = lambda: False
-    protect: Callable[[str], None] = lambda _: None
+    confirm: Callable[[str], bool] = lambda _: False  # asks a person; False if nobody is there to ask,
+    can_ask: Callable[[], bool] = lambda: False  # which this says
+    protect: Callable[[str], None] = lambda _: None  # gets secrets that no output may show
 
     @property
     def client(self) -> "Client":
@@ -140,7 +139,7 @@ class Run(NamedTuple):
 
     def fail(self, failed: Failed) -> None:
         """Count a failure and report it."""
-        self.results.add(failed.error)
+        self.results.errors.append(failed.error)
         if failed.task is None and not isinstance(failed.error, StillGenerating):
             self.results.refused.append(failed)
         self.report(failed)
@@ -149,8 +148,7 @@ class Run(NamedTuple):
         """`left` more are not tried, since they would fail alike."""
         if left:
             self.report(NotTried(left))
-        for _ in range(left):
-            self.results.add(error)
+            self.results.errors += [error] * left
 
 
 class Finishing(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from luma_cli import signals
 from luma_cli.api.client import MAX_PAUSE
@@ -51,36 +51,22 @@ class Turn:
     """Time to submit the next entry."""
 
 
+@dataclass
 class Submitter:
-    """Used from one thread. `running` holds the ids of the tasks that run.
+    """Used from one thread."""
 
-    `on_task` takes an entry with a new task, `on_split` one whose clip is to be cut into pieces.
-    """
-
-    def __init__(
-        self,
-        run: Run,
-        plan: Plan,
-        inbox: Inbox,
-        spending: Spending,
-        endings: Endings,
-        running: Collection[str],
-        *,
-        on_task: Callable[[Entry], None],
-        on_split: Callable[[Entry], None],
-    ) -> None:
-        self._run = run
-        self._plan = plan
-        self._inbox = inbox
-        self._spending = spending
-        self._endings = endings
-        self._running = running
-        self._on_task = on_task
-        self._on_split = on_split
-        self._limited = 0
-        self._held_since: float | None = None
-        self.uploads = Uploads(run, inbox)
-        self.queue: deque[Entry] = deque()
+    _run: Run
+    _plan: Plan
+    _inbox: Inbox
+    _spending: Spending
+    _endings: Endings
+    _uploads: Uploads
+    _running: Collection[str]  # the ids of the tasks that run
+    _on_task: Callable[[Entry], None]  # takes an entry with a new task
+    _on_split: Callable[[Entry], None]  # takes one whose clip is to be cut into pieces
+    _limited: int = 0
+    _since: dict[object, float] = field(default_factory=dict)  # clock readings: what is waited for
+    queue: deque[Entry] = field(default_factory=deque)
 
     def add(self, entry: Entry) -> None:
         """Have an entry wait for its turn.
@@ -138,13 +124,13 @@ class Submitter:
             self._take_refusal(entry, error)
         else:
             self._limited = 0
-            self._held_since = None
+            self._since.pop(PriceUnknown, None)
             self.queue.popleft()
             self._inbox.put(Turn())
 
     def take_upload(self, ended: UploadEnded) -> None:
         """An upload has ended: what waits for it can be submitted, or cannot be submitted at all."""
-        with self.uploads.taken(ended):
+        with self._uploads.taken(ended):
             if ended.error is not None:
                 self._fail_waiting(ended.key, ended.error)
         self._inbox.put(Turn())
@@ -163,14 +149,14 @@ class Submitter:
         Raises:
             OutOfCredits: the budget has no room for it.
         """
-        entry.link = entry.link or self.uploads.link_of(entry)
+        entry.link = entry.link or self._uploads.link_of(entry)
         if entry.upload_key is None or entry.link is not None:
             return True
         assert entry.request is not None  # noqa: S101
         self._spending.check(entry.request, entry.request.submission(), others_follow=len(self.queue) > 1)
-        is_ours = self.uploads.start(entry)
+        is_ours = self._uploads.start(entry)
         for ahead in list(self.queue)[1:UPLOADS_AHEAD]:
-            self.uploads.start(ahead)
+            self._uploads.start(ahead)
         if not is_ours:
             together = [one for one in self.queue if one.upload_key == entry.upload_key]
             self._wait(together, f"another luma is uploading {entry.clip_name}")
@@ -317,14 +303,17 @@ class Submitter:
     def _turn_in(self, seconds: float) -> None:
         self._inbox.put(Later(Turn(), seconds))
 
+    def _waited(self, what: object) -> float:
+        """For how many seconds something has been waited for."""
+        now = self._run.clock.monotonic()
+        return now - self._since.setdefault(what, now)
+
     def _wait(self, entries: Sequence[Entry], why: str) -> None:
         """For another process, of whom a person hears if it takes long, and which may be stopped: the limit holds.
 
         Once in a turn: each call gives another one.
         """
-        first, now = entries[0], self._run.clock.monotonic()
-        first.waits_since = first.waits_since or now
-        waited = now - first.waits_since
+        waited = self._waited(entries[0])
         if self._plan.timeout and waited > self._plan.timeout:
             for entry in entries:
                 self.remove(entry)
@@ -340,9 +329,7 @@ class Submitter:
 
         Until a task is visible nobody can say so: it is asked about again.
         """
-        now = self._run.clock.monotonic()
-        entry.asks_since = entry.asks_since or now
-        waited = now - entry.asks_since
+        waited = self._waited((entry, row.number))
         try:
             is_settled = self._run.client.patiently(lambda: claim_or_deny(self._run, row, waited)) is not None
         except LumaError as error:
@@ -361,9 +348,8 @@ class Submitter:
 
     def _wait_for_price(self, price: PriceUnknown) -> None:
         """With a limit and no price known, one task goes first, and the rest follow when its cost is seen."""
-        now, timeout = self._run.clock.monotonic(), self._plan.timeout
-        self._held_since = self._held_since or now
-        if timeout and now - self._held_since > timeout:
+        timeout = self._plan.timeout
+        if timeout and self._waited(PriceUnknown) > timeout:
             self.drop(StillGenerating(f"what an edit costs was not seen within {timeout:.0f} s", hint=AGAIN_HINT))
         else:
             task = f"task {price.task_id}" if price.task_id else "another one"

@@ -132,7 +132,7 @@ def summary(results: Results) -> str:
 def _cells(results: Results, task: Task) -> tuple[str, ...]:
     found = [_code(Path(file.path).name) for file in task.files] or [_link(url) for url in task.result_urls]
     if task.task_id in results.running or (task.task_id and not task.has_ended):
-        found = [_code(results.way_on([task.task_id]))]
+        found = [_code(results.resume_command([task.task_id]))]
     return (
         _code(task.task_id),
         _text(task.state),

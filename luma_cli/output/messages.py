@@ -89,7 +89,7 @@ def show_stop(what: str, exit_code: int, results: "Results | None", *, is_paid: 
         running = list(results.running)
         words += _left_behind(results)
         hint = OutcomeUnknown.NEXT_STEP if results.is_in_doubt else results.next_step
-        hint = hint or (results.way_on() if running else None)
+        hint = hint or (results.resume_command() if running else None)
     message = "; ".join(words)
     streams.clear_echo()
     streams.say(f"luma: {message}")
@@ -116,7 +116,7 @@ def _left_behind(results: "Results") -> list[str]:
 def show_running(results: "Results | None") -> None:
     """Tasks that we leave behind on a way out whose last line is about something else."""
     if results is not None and results.running:
-        streams.say(f"luma: {'; '.join(_left_behind(results))}: {results.way_on()}")
+        streams.say(f"luma: {'; '.join(_left_behind(results))}: {results.resume_command()}")
 
 
 def show_traceback(text: str) -> None:

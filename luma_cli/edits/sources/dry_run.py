@@ -60,7 +60,7 @@ def show_entries(run: Run, plan: Plan, entries: Sequence[Entry]) -> None:
     for row in planned:
         request = requests[row.entry_id]
         if row.error is not None:
-            run.results.add(row.error)
+            run.results.errors.append(row.error)
         elif row.task is None:
             new.append(request)
             price = spending.expected(request)

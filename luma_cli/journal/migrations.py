@@ -7,8 +7,8 @@ import unicodedata
 from luma_cli.api import canonical
 from luma_cli.errors import LumaError
 
-# `schema/1.sql` and so on are never edited once released: `PRAGMA user_version` counts them. No semicolon may stand inside a
-# statement.
+# `schema/1.sql` and so on are never edited once released: `PRAGMA user_version` counts them. No semicolon may stand
+# inside a statement.
 VERSION = 4
 
 

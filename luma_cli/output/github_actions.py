@@ -3,6 +3,7 @@
 import html
 import secrets
 from collections.abc import Iterable
+from itertools import accumulate
 from pathlib import Path
 
 from luma_cli.api.hosts import is_link
@@ -30,7 +31,7 @@ def write_step(results: Results, exit_code: int, error: LumaError | None = None)
 
     Source: GitHub's documentation, "Workflow commands for GitHub Actions" (environment files).
     """
-    _append("GITHUB_OUTPUT", "".join(_output(name, lines) for name, lines in outputs(results, exit_code)))
+    _append("GITHUB_OUTPUT", "".join(_output(name, lines) for name, lines in outputs(results, exit_code).items()))
     if not (table := summary(results)) and error is not None:
         table = f"{_text(_one_line(error.message))}\n\n"
     if table:
@@ -39,31 +40,30 @@ def write_step(results: Results, exit_code: int, error: LumaError | None = None)
         _append("GITHUB_STEP_SUMMARY", f"### luma{shard}\n\n{_totals(results)}{table}{again}")
 
 
-def outputs(results: Results, exit_code: int) -> list[tuple[str, list[str]]]:
-    """The name and the lines of each step output."""
+def outputs(results: Results, exit_code: int) -> dict[str, list[str]]:
+    """The lines of each step output."""
     tasks = list(results.tasks.values())
     ids = [task.task_id for task in tasks if task.task_id]
     urls = [url for task in tasks for url in task.result_urls]
     paths = [file.path for task in tasks for file in task.files]
     known, unknown = _costs(results)
     first = tasks[0] if tasks else Task("")
-    clip = _clip(results, first)
     elapsed = first.elapsed if first.task_id else None
-    return [
-        ("task-id", ids[:1]),
-        ("state", [str(first.state)] if tasks else []),
-        ("url", urls[:1]),
-        ("path", paths[:1]),
-        ("prompt", [first.prompt] if first.prompt else []),
-        ("clip", [clip] if clip else []),
-        ("duration", [] if elapsed is None else [f"{elapsed:.3f}"]),
-        ("task-ids", ids),
-        ("urls", urls),
-        ("paths", paths),
-        ("cost", [f"{known:.12g}"] if ids and not unknown else []),
-        ("shard", [results.shard] if results.shard is not None else []),
-        ("exit-code", [str(exit_code)]),
-    ]
+    return {
+        "task-id": ids[:1],
+        "state": [str(first.state)] if tasks else [],
+        "url": urls[:1],
+        "path": paths[:1],
+        "prompt": list(filter(None, [first.prompt])),
+        "clip": list(filter(None, [_clip(results, first)])),
+        "duration": [] if elapsed is None else [f"{elapsed:.3f}"],
+        "task-ids": ids,
+        "urls": urls,
+        "paths": paths,
+        "cost": [f"{known:.12g}"] if ids and not unknown else [],
+        "shard": [results.shard] if results.shard is not None else [],
+        "exit-code": [str(exit_code)],
+    }
 
 
 def _clip(results: Results, task: Task) -> str:
@@ -102,31 +102,18 @@ def _output(name: str, lines: Iterable[str]) -> str:
 def summary(results: Results) -> str:
     """A table that stays below the megabyte that GitHub takes of a step; "" if nothing was tried."""
     rows = [_cells(results, task) for task in results.tasks.values()]
-    rows += [
-        (
-            "",
-            "unknown" if isinstance(failed.error, OutcomeUnknown) else "failed",
-            _name(failed.clip or failed.name),
-            _prompt(failed.asked.prompt),
-            "",
-            "",
-            _text(_one_line(failed.error.message)),
-        )
-        for failed in results.refused
-    ]
+    for failed in results.refused:
+        state = "unknown" if isinstance(failed.error, OutcomeUnknown) else "failed"
+        why = _text(_one_line(failed.error.message))
+        rows.append(("", state, _name(failed.clip or failed.name), _prompt(failed.asked.prompt), "", "", why))
     if not rows:
         return ""
     names = ("Task", "State", "Clip", "Prompt", "Cost", "Time", "Result")
-    lines = [f"| {' | '.join(names)} |", f"| {' | '.join(['---'] * len(names))} |"]
-    size = 0
-    for number, cells in enumerate(rows):
-        row = f"| {' | '.join(cells)} |"
-        size += len(row.encode("utf-8", "backslashreplace")) + 1
-        if size > MAX_SUMMARY:
-            lines += ["", f"… and {len(rows) - number} more"]
-            break
-        lines.append(row)
-    return "\n".join((*lines, "", ""))
+    lines = [f"| {' | '.join(cells)} |" for cells in (names, ["---"] * len(names), *rows)]
+    sizes = accumulate(len(line.encode("utf-8", "backslashreplace")) + 1 for line in lines[2:])
+    room = 2 + sum(size <= MAX_SUMMARY for size in sizes)
+    more = ["", f"… and {len(lines) - room} more"] if len(lines) > room else []
+    return "\n".join([*lines[:room], *more, "", ""])
 
 
 def _cells(results: Results, task: Task) -> tuple[str, ...]:

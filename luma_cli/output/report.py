@@ -19,17 +19,15 @@ from string import Template
 from luma_cli.downloads.target import check_target
 from luma_cli.edits.run import Run
 from luma_cli.errors import FileError, UsageError, reason
-from luma_cli.files import save_whole
+from luma_cli.files import exists, refused_link, save_whole
 from luma_cli.journal.records import Row
 from luma_cli.journal.splits import Split
 from luma_cli.output import messages, streams
 from luma_cli.output.formats import format_bytes, format_span, format_time, visible
-from luma_cli.output.report_groups import Group, Take, group_rows, marked_words, rows_with_an_end, trimmed_part
+from luma_cli.output.report_groups import Group, Take, group_rows, marked_words, trimmed_part
 from luma_cli.output.report_media import Clip, Copies, Href, frame_rate_of, linked_from
 from luma_cli.video.ffmpeg import find_ffmpeg
 from luma_cli.video.stills import stills
-
-__all__ = ["check_copies", "check_page", "make_page", "rows_with_an_end", "write_page"]
 
 log = logging.getLogger(__name__)
 
@@ -67,22 +65,20 @@ def check_page(name: str, *, overwrite: bool, stdout_is_taken: bool = False, mak
         FileError: it exists already (without `overwrite`), or cannot be written.
     """
     target = Path(name).absolute()
-    if name == STDOUT and stdout_is_taken:
-        raise UsageError("-o - and --json both want stdout", hint="-o FILE.html")
+    if name == STDOUT:
+        if stdout_is_taken:
+            raise UsageError("-o - and --json both want stdout", hint="-o FILE.html")
+        return target
     if name.endswith(("/", os.sep)) or os.path.isdir(name):
         raise UsageError(f"{name} is a folder", hint="-o FILE.html")
-    if makes_folder and name != STDOUT and os.path.isdir(target.parent.parent):
-        _make_folder(target)
-    if name != STDOUT:
-        check_target(target, overwrite=overwrite)
+    if makes_folder and os.path.isdir(target.parent.parent):
+        try:
+            target.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            place = target.parent
+            raise FileError(f"cannot make {place}: {reason(error)}", hint="use -o for another place") from error
+    check_target(target, overwrite=overwrite)
     return target
-
-
-def _make_folder(page: Path) -> None:
-    try:
-        page.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot make {page.parent}: {reason(error)}", hint="use -o for another place") from error
 
 
 def check_copies(page: Path, name: str, *, overwrite: bool) -> Copies:
@@ -90,13 +86,16 @@ def check_copies(page: Path, name: str, *, overwrite: bool) -> Copies:
 
     Raises:
         UsageError: the page goes to stdout.
-        FileError: the folder is there already (without `overwrite`).
+        FileError: the folder is there already (without `overwrite`), or is not a folder.
     """
     if name == STDOUT:
         raise UsageError("--copy-media needs a folder to copy to", hint="-o FILE.html")
-    copies = Copies(page.with_name(f"{page.stem}-media"))
-    copies.check(overwrite=overwrite)
-    return copies
+    folder = page.with_name(f"{page.stem}-media")
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise refused_link(folder)
+    if folder.exists() and not overwrite:
+        raise exists(folder)
+    return Copies(folder)
 
 
 def write_page(run: Run, rows: Sequence[Row], page: Path, name: str, *, copies: Copies | None, overwrite: bool) -> None:
@@ -195,32 +194,19 @@ def _group(group: Group, look: _Look, name: str, edited: int = 0) -> str:
     chains = [
         _group(below, look, f"{name}-{number}", takes[id(below.parent)]) for number, below in enumerate(group.chains, 1)
     ]
-    return "\n".join(
-        [
-            f'<section class="group" id="{name}">',
-            f'<header><h2 dir="auto">{heading}</h2> <p>{count}</p></header>',
-            '<div class="stage">',
-            *figures,
-            "</div>",
-            *chains,
-            "</section>",
-        ]
-    )
+    header = f'<header><h2 dir="auto">{heading}</h2> <p>{count}</p></header>'
+    stage = ['<div class="stage">', *figures, "</div>"]
+    return "\n".join([f'<section class="group" id="{name}">', header, *stage, *chains, "</section>"])
 
 
 def _take(take: Take, group: Group, look: _Look, number: int) -> str:
     facts = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in _facts(take) if value)
-    return "\n".join(
-        [
-            f'<article id="{_text(take.row.label)}">',
-            f'<header><h3>Take {number}</h3> <p class="state {_kind(take.row)}">{_text(_state(take.row))}</p></header>',
-            *_results(take, look, number),
-            *(f'<p class="reason">{_text(reason)}</p>' for row in take.rows for reason in _reasons(row)),
-            _prompt(take.prompt, group.takes[0].prompt),
-            f"<dl>{facts}</dl>",
-            "</article>",
-        ]
-    )
+    state = f'<p class="state {_kind(take.row)}">{_text(_state(take.row))}</p>'
+    lines = [f'<article id="{_text(take.row.label)}">', f"<header><h3>Take {number}</h3> {state}</header>"]
+    lines += _results(take, look, number)
+    lines += [f'<p class="reason">{_text(reason)}</p>' for row in take.rows for reason in _reasons(row)]
+    lines += [_prompt(take.prompt, group.takes[0].prompt), f"<dl>{facts}</dl>", "</article>"]
+    return "\n".join(lines)
 
 
 def _prompt(prompt: str, reference: str) -> str:

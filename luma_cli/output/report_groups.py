@@ -98,9 +98,7 @@ def rows_with_an_end(rows: Iterable[Row]) -> list[Row]:
     ended = (row for row in rows if row.task.has_ended or row.outcome_now is Outcome.UNKNOWN)
     ordered = sorted(ended, key=lambda row: row.number)
     hashes = _hashes(ordered)
-    latest: dict[str, int] = {}
-    for row in ordered:
-        latest[_key(row, hashes)] = row.number
+    latest = {_key(row, hashes): row.number for row in ordered}
     return sorted(ordered, key=lambda row: (-latest[_key(row, hashes)], row.number))
 
 

@@ -45,9 +45,9 @@ def source_of(row: Row) -> Clip:
     sha256 = row.details.source_sha256
     if is_ours and os.path.isfile(row.source):
         size = os.path.getsize(row.source)
-        return Clip(_name(row.source), row.source, None, _is_doubtful(row, sha256), size, sha256)
+        return Clip(os.path.basename(row.source), row.source, None, _is_doubtful(row, sha256), size, sha256)
     links = [link for link in (row.source, *row.task.origin_urls, row.task.video_url) if link and _can_be_opened(link)]
-    name = _name(row.source) if is_ours else ""
+    name = os.path.basename(row.source) if is_ours else ""
     return Clip(name or without_query((*links, "")[0]), None, links[0] if links else None, sha256=sha256)
 
 
@@ -99,13 +99,6 @@ class Copies:
         name = f"{number:02}-{safe_piece(stem_of(path))}{extension_of(path)}"
         return quote(os.fsencode(f"{self._folder.name}/{self._names.setdefault(path, name)}"))
 
-    def check(self, *, overwrite: bool) -> None:
-        """Raises FileError if the folder is there already (without `overwrite`), or is not a folder."""
-        if self._folder.is_symlink() or (self._folder.exists() and not self._folder.is_dir()):
-            raise files.refused_link(self._folder)
-        if self._folder.exists() and not overwrite:
-            raise files.exists(self._folder)
-
     def save(self) -> None:
         """Copy what was named. Each copy has its name once it is whole.
 
@@ -138,7 +131,7 @@ def _saved_as(url: str, there: list[SavedFile], task: Task) -> SavedFile | None:
 
 
 def _saved(file: SavedFile) -> Clip:
-    return Clip(_name(file.path), file.path, None, False, file.bytes, file.sha256)
+    return Clip(os.path.basename(file.path), file.path, None, False, file.bytes, file.sha256)
 
 
 def _is_there(file: SavedFile) -> bool:
@@ -148,7 +141,3 @@ def _is_there(file: SavedFile) -> bool:
 def _can_be_opened(url: str) -> bool:
     """A link for a page. One with a login would give it to everybody who reads the page."""
     return is_link(url) and urlsplit(url).username is None
-
-
-def _name(path: str) -> str:
-    return os.path.basename(path)

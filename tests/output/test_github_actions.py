@@ -231,9 +231,9 @@ def test_no_text_leaves_its_place_in_outputs_or_summary(prompt: str, message: st
     results.clips["id1"] = name
     results.refused.append(Failed(name, UsageError(message), asked=Task("", prompt=prompt)))
 
-    written = "".join(github_actions._output(*output) for output in github_actions.outputs(results, 0))
+    written = "".join(github_actions._output(*output) for output in github_actions.outputs(results, 0).items())
     outputs = parse_outputs(written)
-    assert list(outputs) == [name for name, _ in github_actions.outputs(results, 0)]
+    assert list(outputs) == list(github_actions.outputs(results, 0))
     assert len(outputs["path"]) == 1
     _, _, *rows = github_actions.summary(results).rstrip("\n").split("\n")
     assert [row.count("|") for row in rows] == [8, 8]

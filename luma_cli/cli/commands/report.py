@@ -51,12 +51,13 @@ def report(
     from luma_cli.edits.sources import task_references
     from luma_cli.output import report, streams
     from luma_cli.output.questions import read_words
+    from luma_cli.output.report_groups import rows_with_an_end
 
     page = report.check_page(file, overwrite=force, stdout_is_taken=streams.wants_json(), makes_folder=copy_media)
     copies = report.check_copies(page, file, overwrite=force) if copy_media else None
     with open_run() as run:
         named = task_references.parse_rows(read_words(tasks), run.journal)
-        rows = named if tasks else report.rows_with_an_end(run.journal.rows())
+        rows = named if tasks else rows_with_an_end(run.journal.rows())
         report.write_page(run, rows, page, file, copies=copies, overwrite=force)
     if open_ and file != STDOUT:
         viewer.show(str(page))

@@ -23,7 +23,7 @@ from luma_cli.edits.run import STDOUT, Finishing, Plan, Run
 from luma_cli.errors import FileError, LumaError, UsageError, reason
 from luma_cli.journal.records import Row
 from luma_cli.video import headers, match
-from luma_cli.video.ffmpeg import DEMUXERS, INSTALL, Ffmpeg, Need, find_ffmpeg
+from luma_cli.video.ffmpeg import DEMUXERS, ENCODING, INSTALL, Ffmpeg, Need, find_ffmpeg
 from luma_cli.video.frames import look
 from luma_cli.video.sound import has_sound, with_sound
 from luma_cli.video.trim_range import Trim, parse_trim
@@ -63,7 +63,7 @@ def check_finishing(run: Run, finishing: Finishing) -> Finishing:
         asked = asked._replace(audio=str(path))
         find_ffmpeg(run.settings.ffmpeg, SOUND_NEEDS, option="--audio FILE")
     if asked.match:
-        find_ffmpeg(run.settings.ffmpeg, match.NEEDS, option="--match")
+        find_ffmpeg(run.settings.ffmpeg, ENCODING, option="--match")
     return asked
 
 
@@ -204,17 +204,17 @@ class Finisher:
         return sounding or matched
 
     def _matched(self, delivered: Path, folder: Path) -> Path:
-        tool = find_ffmpeg(self.run.settings.ffmpeg, match.NEEDS, option="--match")
+        tool = find_ffmpeg(self.run.settings.ffmpeg, ENCODING, option="--match")
         source, trim = self._clip(folder)
         footage = look(tool, source, failure=FileError)
         goal = match.goal_of(footage, trim, self.max_seconds)
         made = sibling(delivered, UNFINISHED)
         with transferring(self.run.report, f"match {self.path.name}", "seconds") as on_seconds:
-            found = match.match(tool, delivered, goal, made, on_seconds=on_seconds)
-        if found.is_average:
-            rate = f"{float(found.rate):.3f}".rstrip("0").rstrip(".")
+            held = match.match(tool, delivered, goal, made, on_seconds=on_seconds)
+        if goal.is_average:
+            rate = f"{float(goal.rate):.3f}".rstrip("0").rstrip(".")
             self.run.report(Note(f"the frame rate of {source.name} varies: {self._name} has its average, {rate}"))
-        log.info("%s has %d frames, %d of them the held last one", self._name, found.frame_count, found.held)
+        log.info("%s has %d frames, %d of them the held last one", self._name, goal.frame_count, held)
         return made
 
     def _sounding(self, delivered: Path, picture: Path, folder: Path) -> Path | None:

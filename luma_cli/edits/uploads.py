@@ -17,9 +17,10 @@ from luma_cli.edits.request import EditRequest, Entry, PieceOf, UploadKey, check
 from luma_cli.edits.run import Run
 from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, UsageError, reason
 from luma_cli.video import fit, headers, split
-from luma_cli.video.ffmpeg import find_ffmpeg
+from luma_cli.video.encode import Range
+from luma_cli.video.ffmpeg import ENCODING, find_ffmpeg
 from luma_cli.video.frames import look
-from luma_cli.video.trim import NEEDS, trimmed
+from luma_cli.video.trim import trimmed
 
 log = logging.getLogger(__name__)
 
@@ -181,7 +182,7 @@ def _made(
     if why:
         return _fitted(request, path, why, target, report, ffmpeg)
     assert request.trim is not None  # noqa: S101  nothing else is made of a clip
-    tool = find_ffmpeg(ffmpeg, NEEDS, option="--trim")
+    tool = find_ffmpeg(ffmpeg, ENCODING, option="--trim")
     with transferring(report, f"trim {path.name}", "seconds") as on_seconds:
         return trimmed(tool, path, request.trim, limits.max_seconds, target, on_seconds=on_seconds)
 
@@ -207,7 +208,7 @@ def _fitted(
     report: Report,
     ffmpeg: str | None,
 ) -> Path:
-    tool = find_ffmpeg(ffmpeg, fit.NEEDS, option="--fit")
+    tool = find_ffmpeg(ffmpeg, ENCODING, option="--fit")
     with transferring(report, f"fit {path.name}", "seconds") as on_seconds:
         limits = request.model.limits
         done = fit.fitted(tool, path, limits, target, trim=request.trim, on_seconds=on_seconds)
@@ -217,8 +218,8 @@ def _fitted(
 
 
 def _cut(request: EditRequest, piece: PieceOf, path: Path, target: Path, report: Report, ffmpeg: str | None) -> Path:
-    tool = find_ffmpeg(ffmpeg, split.NEEDS, option="--split")
-    cut = split.Piece(piece.index - 1, piece.first_frame, piece.frames)
+    tool = find_ffmpeg(ffmpeg, ENCODING, option="--split")
+    cut = Range(piece.first_frame, piece.frames)
     with transferring(report, f"cut piece {piece.index} of {piece.count}", "seconds") as on_seconds:
         split.cut_piece(tool, look(tool, path), cut, request.model.limits, target, on_seconds=on_seconds)
     return target

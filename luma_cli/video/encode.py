@@ -1,7 +1,7 @@
 """Encode a run of a clip's frames: H.264, 8 bit, SDR, upright, at a constant rate, and exactly so many."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -35,7 +35,6 @@ class Shape(NamedTuple):
     quality: int = 17
     bits: int | None = None  # a second, instead of a quality
     is_joinable: bool = False
-    preset: str = "veryfast"
 
 
 @dataclass(frozen=True)
@@ -67,65 +66,30 @@ def encode(
     *,
     failure: type[LumaError] = UsageError,
     sound: Stream | None = None,
+    max_bytes: int | None = None,
     on_seconds: OnSeconds | None = None,
 ) -> None:
     """Write the frames of `cut` to `target`, an MP4 unless it is to be joined, with `sound` if that is a stream of it.
 
-    Frames beyond the clip's end repeat its last one.
+    Frames beyond the clip's end repeat its last one. What is larger than `max_bytes` is made once more, and once
+    again, at the rate of bits that fits: aimed at 95 % of it, then at 80 %.
 
     Raises:
         failure: ffmpeg fails, or the frames are not exactly those that were asked for.
-        UsageError: the clip's colours cannot be converted.
+        UsageError: the clip's colours cannot be converted, or it does not get small enough.
         FileError: the disk is full.
     """
     check_colours(ffmpeg, footage)
-    progress = on_progress(on_seconds, float(cut.count / shape.rate))
-    written = 0
-
-    def take(line: bytes) -> None:
-        nonlocal written
-        if line.startswith(b"frame="):
-            written = int(line[6:])
-        progress(line)
-
-    for is_sought in (True, False) if footage.kind in SEEKABLE and cut.first else (False,):
-        arguments = [*_input(footage, cut, shape, is_sought=is_sought), *_picture(ffmpeg, footage, cut, shape)]
-        arguments += _sound(footage, cut, shape, sound.index) if sound is not None else []
-        arguments += ["-progress", "pipe:1", "-y", *(_BARE if shape.is_joinable else _mp4(shape.rate))]
-        run(ffmpeg, [*arguments, f"file:{target}"], doing, failure=failure, on_line=take)
-        if written == cut.count:
-            return
-    raise failure(f"ffmpeg cannot {doing}: {written} frames came out instead of {cut.count}")
-
-
-def encode_within(
-    ffmpeg: Ffmpeg,
-    footage: Footage,
-    cut: Range,
-    shape: Shape,
-    target: Path,
-    doing: str,
-    *,
-    max_bytes: int,
-    sound: Stream | None = None,
-    on_seconds: OnSeconds | None = None,
-) -> None:
-    """`encode`, and once more at the rate of bits that fits if that is too large: aimed at 95 % of `max_bytes`.
-
-    Raises:
-        UsageError: what `encode` raises, or it does not get that small.
-    """
-    encode(ffmpeg, footage, cut, shape, target, doing, sound=sound, on_seconds=on_seconds)
+    job = _Encoding(ffmpeg, footage, cut, shape, sound)
+    job.write(target, doing, failure, on_seconds)
     for share in (0.95, 0.8):
-        if target.stat().st_size <= max_bytes:
+        if max_bytes is None or target.stat().st_size <= max_bytes:
             return
-        seconds = float(cut.count / shape.rate)
-        bits = int(share * max_bytes * 8 / seconds) - (SOUND_BITS if sound is not None else 0)
+        bits = int(share * max_bytes * 8 / job.seconds) - (SOUND_BITS if sound is not None else 0)
         if bits < 10_000:
             break
-        smaller = shape._replace(bits=bits)
-        encode(ffmpeg, footage, cut, smaller, target, doing, sound=sound, on_seconds=on_seconds)
-    if target.stat().st_size > max_bytes:
+        replace(job, shape=shape._replace(bits=bits)).write(target, doing, failure, on_seconds)
+    if max_bytes is not None and target.stat().st_size > max_bytes:
         megabytes = max_bytes / 1e6
         raise UsageError(f"cannot {doing}: it does not get smaller than {megabytes:.0f} MB", hint="--trim or --split")
 
@@ -168,92 +132,123 @@ def check_colours(ffmpeg: Ffmpeg, footage: Footage) -> None:
         )
 
 
-def _input(footage: Footage, cut: Range, shape: Shape, *, is_sought: bool) -> list[str]:
-    margin = SEEK_MARGIN if footage.is_variable else min(Fraction(SEEK_MARGIN), SEEK_FRAMES / footage.rate)
-    start = cut.first / shape.rate - margin
-    seek = ["-ss", f"{float(start):.6f}"] if is_sought and start > 0 else []
-    return ["-copyts", *read_from(footage.path, footage.kind, *seek, "-noaccurate_seek")]
+@dataclass(frozen=True)
+class _Encoding:
+    """What goes into one run of ffmpeg, and its arguments."""
+
+    ffmpeg: Ffmpeg
+    footage: Footage
+    cut: Range
+    shape: Shape
+    sound: Stream | None
+
+    @property
+    def seconds(self) -> float:
+        return float(self.cut.count / self.shape.rate)
+
+    def write(self, target: Path, doing: str, failure: type[LumaError], on_seconds: OnSeconds | None) -> None:
+        progress = on_progress(on_seconds, self.seconds)
+        written = 0
+
+        def take(line: bytes) -> None:
+            nonlocal written
+            if line.startswith(b"frame="):
+                written = int(line[6:])
+            progress(line)
+
+        for is_sought in (True, False) if self.footage.kind in SEEKABLE and self.cut.first else (False,):
+            arguments = [*self._input(is_sought=is_sought), *self._picture(), *self._sounds()]
+            arguments += ["-progress", "pipe:1", "-y", *self._container(), f"file:{target}"]
+            run(self.ffmpeg, arguments, doing, failure=failure, on_line=take)
+            if written == self.cut.count:
+                return
+        raise failure(f"ffmpeg cannot {doing}: {written} frames came out instead of {self.cut.count}")
+
+    def _input(self, *, is_sought: bool) -> list[str]:
+        footage, margin = self.footage, Fraction(SEEK_MARGIN)
+        if not footage.is_variable:
+            margin = min(margin, SEEK_FRAMES / footage.rate)
+        start = self.cut.first / self.shape.rate - margin
+        seek = ["-ss", f"{float(start):.6f}"] if is_sought and start > 0 else []
+        return ["-copyts", *read_from(footage.path, footage.kind, *seek, "-noaccurate_seek")]
+
+    def _picture(self) -> list[str]:
+        filters = ",".join([*self._timing(), *self._look()])
+        return ["-map", f"0:{self.footage.picture.index}", "-vf", filters, *self._h264()]
+
+    def _timing(self) -> list[str]:
+        footage, cut = self.footage, self.cut
+        by_time = f"setpts=round(PTS-{ratio(footage.timeline.start)}/TB)"
+        if footage.kind == "avi":
+            # Its frames have slots and no times of their own: those of a constant rate are counted.
+            rate = footage.timeline.constant_rate
+            by_time = f"setpts=round(N*{ratio(1 / rate)}/TB)" if rate else "setpts=PTS-STARTPTS"
+        ends = f"trim=start_pts={cut.first}:end_pts={cut.first + cut.count}"
+        # The last frame is repeated as long as it takes: a screen recording's still end is one frame in the file.
+        return [by_time, f"fps={ratio(self.shape.rate)}", "tpad=stop=-1:stop_mode=clone", ends, "setpts=PTS-STARTPTS"]
+
+    def _look(self) -> list[str]:
+        picture = self.footage.picture
+        seen = (picture.width, picture.height)
+        width, height = self.shape.size or even(seen)
+        filters = ["yadif=deint=interlaced"] if picture.is_interlaced else []
+        if picture.is_squeezed or max(abs(width - seen[0]), abs(height - seen[1])) > 1:
+            filters.append(f"scale={width}:{height}:flags=lanczos")
+        elif (width, height) != seen:
+            filters.append(f"crop={width}:{height}:0:0")
+        return [*filters, "setsar=1", *(_TONE_MAP if picture.hdr else ()), "format=yuv420p"]
+
+    def _h264(self) -> list[str]:
+        name, shape = self.ffmpeg.h264_encoder, self.shape
+        if name is None:
+            raise UsageError(f"{self.ffmpeg.path} lacks {Need.H264.value}")
+        arguments = ["-c:v", name, "-map_metadata", "-1", "-map_chapters", "-1", "-dn", "-sn"]
+        if shape.bits is not None or name != "libx264":
+            bits = str(shape.bits or self._bits())
+            arguments += ["-b:v", bits, "-maxrate", bits, "-bufsize", bits]
+        else:
+            arguments += ["-crf", str(shape.quality)]
+        if name == "libx264":
+            arguments += ["-preset", "veryfast", "-profile:v", "high"]
+        if shape.is_joinable:
+            # Without B-frames each frame's time is its number, and with delimiters joined streams fall apart into the
+            # same frames again: nothing is shifted or swallowed at a seam.
+            arguments += ["-bf", "0"] + (["-x264-params", "aud=1:stitchable=1"] if name == "libx264" else [])
+        if self.footage.picture.hdr:
+            arguments += ["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709"]
+        return [*arguments, "-frames:v", str(self.cut.count)]
+
+    def _bits(self) -> int:
+        width, height = self.shape.size or (self.footage.picture.width, self.footage.picture.height)
+        return int(max(200_000, BITS_PER_PIXEL * width * height * float(self.shape.rate)))
+
+    def _sounds(self) -> list[str]:
+        if self.sound is None:
+            return []
+        start = self.footage.timeline.start + self.cut.first / self.shape.rate
+        filters = sound_filters(start, self.cut.count / self.shape.rate)
+        return ["-map", f"0:{self.sound.index}", "-af", filters, "-c:a", "aac", "-b:a", str(SOUND_BITS)]
+
+    def _container(self) -> list[str]:
+        if self.shape.is_joinable:
+            return ["-f", "h264"]
+        rate = self.shape.rate
+        ticks = str(rate.numerator * max(1, -(-10_000 // rate.numerator)))
+        timescales = ["-video_track_timescale", ticks, "-movie_timescale", ticks]
+        return [*timescales, "-f", "mp4", "-write_tmcd", "0", "-movflags", "+faststart"]
 
 
-def _picture(ffmpeg: Ffmpeg, footage: Footage, cut: Range, shape: Shape) -> list[str]:
-    filters = ",".join([*_timing(footage, cut, shape), *_look(footage, shape)])
-    return ["-map", f"0:{footage.picture.index}", "-vf", filters, *_h264(ffmpeg, footage, cut, shape)]
+def sound_filters(start: Fraction, length: Fraction) -> str:
+    """Takes a sound from `start` seconds of its own clock on, for `length` seconds; what is missing is silence."""
+    cut = f"atrim=start=0:end={float(length):.6f}"
+    return f"asetpts=round(PTS-{ratio(start)}/TB),{cut},aresample=async=1:first_pts=0"
 
 
-def _timing(footage: Footage, cut: Range, shape: Shape) -> list[str]:
-    start = footage.timeline.start
-    by_time = f"setpts=round(PTS-{start.numerator}/{start.denominator}/TB)"
-    if footage.kind == "avi":
-        # Its frames have slots and no times of their own: those of a constant rate are counted.
-        rate = footage.timeline.constant_rate
-        by_time = f"setpts=round(N*{rate.denominator}/{rate.numerator}/TB)" if rate else "setpts=PTS-STARTPTS"
-    ends = f"trim=start_pts={cut.first}:end_pts={cut.first + cut.count}"
-    # The last frame is repeated as long as it takes: a screen recording's still end is one frame in the file.
-    return [by_time, f"fps={_ratio(shape.rate)}", "tpad=stop=-1:stop_mode=clone", ends, "setpts=PTS-STARTPTS"]
+def ratio(value: Fraction) -> str:
+    """As ffmpeg's expressions take it, exactly."""
+    return f"{value.numerator}/{value.denominator}"
 
 
-def _look(footage: Footage, shape: Shape) -> list[str]:
-    picture = footage.picture
-    seen = (picture.width, picture.height)
-    width, height = shape.size or even(seen)
-    filters = ["yadif=deint=interlaced"] if picture.is_interlaced else []
-    if picture.is_squeezed or max(abs(width - seen[0]), abs(height - seen[1])) > 1:
-        filters.append(f"scale={width}:{height}:flags=lanczos")
-    elif (width, height) != seen:
-        filters.append(f"crop={width}:{height}:0:0")
-    filters.append("setsar=1")
-    if picture.hdr:
-        filters += _TONE_MAP
-    return [*filters, "format=yuv420p"]
-
-
-def _h264(ffmpeg: Ffmpeg, footage: Footage, cut: Range, shape: Shape) -> list[str]:
-    name = ffmpeg.h264_encoder
-    if name is None:
-        raise UsageError(f"{ffmpeg.path} lacks {Need.H264.value}")
-    arguments = ["-c:v", name, "-map_metadata", "-1", "-map_chapters", "-1", "-dn", "-sn"]
-    if shape.bits is not None or name != "libx264":
-        bits = shape.bits or _bits(footage, shape)
-        arguments += ["-b:v", str(bits), "-maxrate", str(bits), "-bufsize", str(bits)]
-    else:
-        arguments += ["-crf", str(shape.quality)]
-    if name == "libx264":
-        arguments += ["-preset", shape.preset, "-profile:v", "high"]
-    if shape.is_joinable:
-        # Without B-frames each frame's time is its number, and with delimiters joined streams fall apart into the
-        # same frames again: nothing is shifted or swallowed at a seam.
-        arguments += ["-bf", "0"] + (["-x264-params", "aud=1:stitchable=1"] if name == "libx264" else [])
-    if footage.picture.hdr:
-        arguments += ["-color_primaries", "bt709", "-color_trc", "bt709", "-colorspace", "bt709"]
-    return [*arguments, "-frames:v", str(cut.count)]
-
-
-def _bits(footage: Footage, shape: Shape) -> int:
-    width, height = shape.size or (footage.picture.width, footage.picture.height)
-    return int(max(200_000, BITS_PER_PIXEL * width * height * float(shape.rate)))
-
-
-def _sound(footage: Footage, cut: Range, shape: Shape, index: int) -> list[str]:
-    start = footage.timeline.start + cut.first / shape.rate
-    filters = [
-        f"asetpts=round(PTS-{start.numerator}/{start.denominator}/TB)",
-        f"atrim=start=0:end={float(cut.count / shape.rate):.6f}",
-        "aresample=async=1:first_pts=0",
-    ]
-    return ["-map", f"0:{index}", "-af", ",".join(filters), "-c:a", "aac", "-b:a", str(SOUND_BITS)]
-
-
-def _mp4(rate: Fraction) -> list[str]:
-    ticks = str(rate.numerator * max(1, -(-10_000 // rate.numerator)))
-    timescales = ["-video_track_timescale", ticks, "-movie_timescale", ticks]
-    return [*timescales, "-f", "mp4", "-write_tmcd", "0", "-movflags", "+faststart"]
-
-
-def _ratio(rate: Fraction) -> str:
-    return f"{rate.numerator}/{rate.denominator}"
-
-
-_BARE = ("-f", "h264")
 # 100 nits is the white of SDR. The two kinds of data that describe HDR's screen would else stay in the file.
 _TONE_MAP = (
     "zscale=t=linear:npl=100",

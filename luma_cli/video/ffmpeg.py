@@ -38,6 +38,7 @@ DEMUXERS = {
     "mp3": "mp3",
     "flac": "flac",
     "ogg": "ogg",
+    "h264": "h264",  # of our own making alone: no first bytes are taken for it
 }
 # In the order of preference. Encoders that need a particular graphics card are left out: that they are listed does not
 # mean that they run.
@@ -62,6 +63,9 @@ class Need(Enum):
     HDR = "the filters zscale and tonemap, which HDR needs"
     AAC = "an AAC encoder"
     TIMING = "exact times in MP4 (version 4.4 or newer)"
+
+
+ENCODING = frozenset({Need.H264, Need.AAC, Need.TIMING})  # for clips that are cut, fitted, brought back and joined
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,8 @@ def _reply(path: str, words: tuple[str, ...], _file: tuple[int, int]) -> str:
     """What an ffmpeg says about itself. Starting it takes a tenth of a second, and a command asks for several steps."""
     command = [path, "-version"] if words == ("-version",) else [path, "-nostdin", "-hide_banner", *words]
     try:
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        with signals.child(command, **pipes) as process:
+        null = subprocess.DEVNULL
+        with signals.child(command, stdin=null, stdout=subprocess.PIPE, stderr=null) as process:
             out, _ = process.communicate(timeout=QUERY_TIMEOUT)
     except (OSError, subprocess.TimeoutExpired) as error:
         log.info("%s does not run: %s", path, error)
@@ -151,22 +155,12 @@ def _candidates(named: str | None) -> Iterator[Ffmpeg]:
                 hint="correct it, or unset it to have ffmpeg looked for",
             )
         yield Ffmpeg(found)
-    on_path = shutil.which("ffmpeg")
-    if on_path is not None:
+    if on_path := shutil.which("ffmpeg"):
         yield Ffmpeg(on_path)
-    bundled = _bundled()
-    if bundled is not None:
-        yield Ffmpeg(bundled)
-
-
-def _bundled() -> str | None:
-    """The binary of the extra `ffmpeg`."""
-    try:
+    with contextlib.suppress(ImportError, RuntimeError):  # the extra is not installed, or not for this platform
         import imageio_ffmpeg
 
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except (ImportError, RuntimeError):  # the extra is not installed; it has no binary for this platform
-        return None
+        yield Ffmpeg(str(imageio_ffmpeg.get_ffmpeg_exe()))
 
 
 def kind_of(path: Path, verb: str = "read") -> str:
@@ -203,9 +197,8 @@ def run(
     *,
     failure: type[LumaError] = FileError,
     on_line: Callable[[bytes], None] | None = None,
-    stdout: IO[bytes] | None = None,
 ) -> None:
-    """Run ffmpeg to its end; its stdout goes to `on_line` line by line, or as it is into `stdout`.
+    """Run ffmpeg to its end; its stdout goes to `on_line` line by line.
 
     `doing` completes "ffmpeg cannot …".
 
@@ -213,7 +206,7 @@ def run(
         failure: it failed, with the first reason that it gave.
         FileError: it cannot be started, or the disk is full.
     """
-    with started(ffmpeg, arguments, doing, failure=failure, stdout=stdout) as process:
+    with started(ffmpeg, arguments, doing, failure=failure) as process:
         for line in process.stdout or ():
             if on_line is not None:
                 on_line(line.strip())
@@ -221,19 +214,14 @@ def run(
 
 @contextlib.contextmanager
 def started(
-    ffmpeg: Ffmpeg,
-    arguments: list[str],
-    doing: str,
-    *,
-    failure: type[LumaError] = FileError,
-    stdout: IO[bytes] | None = None,
+    ffmpeg: Ffmpeg, arguments: list[str], doing: str, *, failure: type[LumaError] = FileError
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """ffmpeg while it runs: the block reads its stdout, unless that goes into a file.
+    """ffmpeg while it runs: the block reads its stdout.
 
     Raises what `run` does, at the end of the block. If the block fails, ffmpeg is ended.
     """
     kept: list[bytes] = []
-    with _running(ffmpeg, arguments, doing, kept, stdout) as process:
+    with _running(ffmpeg, arguments, doing, kept) as process:
         yield process
     complaints = _text(kept)
     if process.returncode != 0 or any(line in complaints for line in LOST):
@@ -255,13 +243,12 @@ def query(ffmpeg: Ffmpeg, arguments: list[str], doing: str, on_line: Callable[[b
 
 @contextlib.contextmanager
 def _running(
-    ffmpeg: Ffmpeg, arguments: list[str], doing: str, kept: list[bytes], stdout: IO[bytes] | None = None
+    ffmpeg: Ffmpeg, arguments: list[str], doing: str, kept: list[bytes]
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """ffmpeg until its end; the beginning of its stderr comes into `kept`."""
     command = [ffmpeg.path, "-nostdin", *_LIMITS, *arguments]
     log.info("run %s", " ".join(command))
-    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    pipes["stdout"] = stdout or subprocess.PIPE
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     try:
         with signals.child(command, **pipes) as process:
             # The thread's alone, which reads it to its end: closed under a reader, it is a ValueError in there.

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from luma_cli.api.models import Limits
-from luma_cli.video.encode import Range, Shape, encode_within, limited, sound_of
-from luma_cli.video.ffmpeg import Ffmpeg, Need, OnSeconds
+from luma_cli.video.encode import Range, Shape, encode, limited, sound_of
+from luma_cli.video.ffmpeg import Ffmpeg, OnSeconds
 from luma_cli.video.frames import Footage, look
 from luma_cli.video.media import Media
 from luma_cli.video.trim import range_of
 from luma_cli.video.trim_range import Trim
 
-NEEDS = frozenset({Need.H264, Need.AAC, Need.TIMING})
 # Higher than x264's own: what is made is edited, and then encoded anew at kie.ai.
 QUALITY = 17
 MAX_LATE = 0.05  # seconds that a picture may begin after its file, before a service may show them
@@ -110,17 +109,9 @@ def fitted(
     footage = look(ffmpeg, path, verb="fit")
     shape = shape_of(footage, limits)
     cut = Range(0, footage.frame_count) if trim is None else range_of(footage, trim, limits.max_seconds)
-    encode_within(
-        ffmpeg,
-        footage,
-        cut,
-        shape,
-        target,
-        f"fit {path.name}",
-        max_bytes=limits.max_upload_bytes,
-        sound=sound_of(ffmpeg, path, footage.kind, footage.streams),
-        on_seconds=on_seconds,
-    )
+    sound, most = sound_of(ffmpeg, path, footage.kind, footage.streams), limits.max_upload_bytes
+    doing = f"fit {path.name}"
+    encode(ffmpeg, footage, cut, shape, target, doing, sound=sound, max_bytes=most, on_seconds=on_seconds)
     width, height = shape.size or (0, 0)
     return FitReport(shape.rate, width, height, footage.is_variable)
 

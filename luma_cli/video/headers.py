@@ -1,12 +1,9 @@
 """What the headers of MP4, MOV and AVI files say, read in a few small pieces and never trusted."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from luma_cli.video.containers import avi, mp4
-from luma_cli.video.containers.byte_source import BY_RANGES, ON_DISK, ByteSource, Limits, Read
+from luma_cli.video.containers.byte_source import BY_RANGES, ByteSource, Read, source_of
 from luma_cli.video.containers.kinds import AUDIO, CONTAINERS, EXTENSIONS, HEAD, NAMES, name_of, sniff
 from luma_cli.video.containers.wholeness import HOLLOW, check_boxes, check_riff
 from luma_cli.video.media import Media, MediaError, Track
@@ -35,22 +32,16 @@ ROUNDING = 0.1
 PROBE_WINDOW = BY_RANGES.window
 
 
-def probe(read: Read, size: int | None, limits: Limits = BY_RANGES) -> Media:
+def probe(read: Read, size: int | None) -> Media:
     """Read the headers of an MP4, MOV or AVI file of `size` bytes (None: unknown).
 
     `read(offset, length)` gives at most `length` bytes, fewer only at the end; its own errors pass through.
-    Unless told otherwise it is called 64 times at most, for less than a MiB in all.
+    It is called 64 times at most, for less than a MiB in all.
 
     Raises:
         MediaError: another kind of file, no header found, or a damaged one.
     """
-    source = ByteSource(read, size, limits)
-    container = sniff(source.take(0, HEAD))
-    if container == "m4a":  # a sound by its brand, and an MP4 by its boxes
-        container = "mp4"
-    if container not in CONTAINERS:
-        raise MediaError(f"not MP4, MOV or AVI but {name_of(container)}")
-    return avi.read_media(source) if container == "avi" else mp4.read_media(source, container)
+    return _probed(ByteSource(read, size, BY_RANGES))
 
 
 def probe_file(path: Path) -> Media:
@@ -60,8 +51,17 @@ def probe_file(path: Path) -> Media:
         MediaError: as `probe`.
         OSError: the file cannot be read.
     """
-    with _opened(path) as (read, size):
-        return probe(read, size, ON_DISK)
+    with path.open("rb") as file:
+        return _probed(source_of(file))
+
+
+def _probed(source: ByteSource) -> Media:
+    container = sniff(source.take(0, HEAD))
+    if container == "m4a":  # a sound by its brand, and an MP4 by its boxes
+        container = "mp4"
+    if container not in CONTAINERS:
+        raise MediaError(f"not MP4, MOV or AVI but {name_of(container)}")
+    return avi.read_media(source) if container == "avi" else mp4.read_media(source, container)
 
 
 def sniff_file(path: Path) -> str | None:
@@ -80,20 +80,10 @@ def check_whole(path: Path) -> list[str]:
         MediaError: not a video, incomplete, or damaged.
         OSError: the file cannot be read.
     """
-    with _opened(path) as (read, size):
-        source = ByteSource(read, size, ON_DISK)
+    with path.open("rb") as file:
+        source = source_of(file)
         kind = sniff(source.take(0, HEAD))
         if kind not in EXTENSIONS:
-            raise MediaError(f"not a video but {name_of(kind) if size else 'an empty file'}")
+            raise MediaError(f"not a video but {name_of(kind) if source.size else 'an empty file'}")
         check = {"mp4": check_boxes, "mov": check_boxes, "avi": check_riff}.get(kind)
         return check(source) if check else []
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Read, int]]:
-    with path.open("rb") as file:
-
-        def read(offset: int, length: int) -> bytes:
-            return file.read(length) if file.seek(offset) == offset else b""
-
-        yield read, os.fstat(file.fileno()).st_size

@@ -6,28 +6,16 @@ from typing import NamedTuple
 
 from luma_cli.errors import FileError
 from luma_cli.video.encode import Range, Shape, encode, even
-from luma_cli.video.ffmpeg import Ffmpeg, Need, OnSeconds
+from luma_cli.video.ffmpeg import Ffmpeg, OnSeconds
 from luma_cli.video.frames import MIN_RATE, Footage, look
 from luma_cli.video.trim import range_of
 from luma_cli.video.trim_range import Trim
 
-NEEDS = frozenset({Need.H264, Need.TIMING})
 QUALITY = 16
 
 
-class MatchReport(NamedTuple):
-    """What the result was brought to. `is_average`: the source's rate varies. `held` frames repeat its last one."""
-
-    rate: Fraction
-    frame_count: int
-    width: int
-    height: int
-    is_average: bool
-    held: int
-
-
 class Goal(NamedTuple):
-    """What a result is brought to."""
+    """What a result is brought to. `is_average`: the source's rate varies."""
 
     rate: Fraction
     frame_count: int
@@ -51,32 +39,25 @@ def goal_of(footage: Footage, trim: Trim | None = None, max_seconds: float | Non
 
 
 def match(
-    ffmpeg: Ffmpeg, result: Path, goal: Goal, target: Path, *, on_seconds: OnSeconds | None = None
-) -> MatchReport:
-    """Write `target`: the picture of `result`, without its sound, at the rate, frame count and size of `goal`.
-
-    Each frame shows what the result shows at its time. Beyond the result's end its last frame is held.
-
-    Raises:
-        FileError: ffmpeg cannot read the result, or the frames are not exact.
-    """
-    return bring_back(ffmpeg, result, goal, target, is_joinable=False, on_seconds=on_seconds)
-
-
-def bring_back(
     ffmpeg: Ffmpeg,
     result: Path,
     goal: Goal,
     target: Path,
     *,
-    is_joinable: bool = True,
+    is_joinable: bool = False,
     on_seconds: OnSeconds | None = None,
-) -> MatchReport:
-    """`match` for a piece: with `is_joinable` it is H.264 without a container, which `join` takes."""
+) -> int:
+    """Write `target`: the picture of `result`, without its sound, at the rate, frame count and size of `goal`.
+
+    Each frame shows what the result shows at its time. Beyond the result's end its last frame is held; how many
+    frames that are is returned. With `is_joinable` it is H.264 without a container, which `join` takes.
+
+    Raises:
+        FileError: ffmpeg cannot read the result, or the frames are not exact.
+    """
     footage = look(ffmpeg, result, failure=FileError)
     shape = Shape(goal.rate, goal.size, QUALITY, is_joinable=is_joinable)
     cut = Range(0, goal.frame_count)
     doing = f"bring {result.name} back to its source's frames"
     encode(ffmpeg, footage, cut, shape, target, doing, failure=FileError, on_seconds=on_seconds)
-    held = max(0, goal.frame_count - round(footage.seconds * goal.rate))
-    return MatchReport(goal.rate, goal.frame_count, *goal.size, goal.is_average, held)
+    return max(0, goal.frame_count - round(footage.seconds * goal.rate))

@@ -2,20 +2,16 @@
 
 import contextlib
 import math
-import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+
+from luma_cli.errors import FileError, reason
+from luma_cli.video.containers.boxes import boxes, child, children
+from luma_cli.video.containers.byte_source import FAR, ON_DISK, Box, ByteSource, source_of
 
 MAX_INDEX = 256 * 2**20  # bytes of `moov` that are read into memory
 MIN_TICKS = 10_000  # a second, as ffmpeg has at least
-
-
-class _Box(NamedTuple):
-    kind: bytes
-    start: int  # of its contents
-    end: int
 
 
 def skip_priming(path: Path, ticks: int) -> None:
@@ -24,11 +20,23 @@ def skip_priming(path: Path, ticks: int) -> None:
     ffmpeg has written the delay alone, an empty edit and one that begins with the media: it cannot write both.
 
     Raises:
-        ValueError: the file is not built like that.
-        OSError: it cannot be changed.
+        FileError: the file is not built like that, or it cannot be changed.
     """
-    with _opened(path) as index:
-        _skip_priming(index, ticks)
+    with _opened(path, "put the sound in sync") as index:
+        sound = index.track(b"soun")
+        scale, movie_scale = index.scale(sound, b"mdia", b"mdhd"), index.scale(index.whole, b"mvhd")
+        less = round(Fraction(ticks, index[scale]) * index[movie_scale])
+        elst = index.find(sound, b"edts", b"elst")
+        size = 8 if index.data[elst.start] else 4
+        second = elst.start + 8 + 2 * size + 4
+        delay, media_time = _place(elst.start + 8 + size, size), _place(second + size, size)
+        nothing_is_played = (1 << 8 * size) - 1
+        if index[_place(elst.start + 4)] != 2 or index[delay] != nothing_is_played or index[media_time] != 0:
+            raise ValueError("the sound's edit list is another one")
+        index[media_time] = ticks
+        index[_place(second, size)] -= less
+        index[index.by_version(index.find(sound, b"tkhd"), 20, 28)] -= less
+        index.sum_up()
 
 
 def set_rate(path: Path, rate: Fraction) -> int:
@@ -36,144 +44,99 @@ def set_rate(path: Path, rate: Fraction) -> int:
 
     How many there are. Raises as `skip_priming`.
     """
-    with _opened(path) as index:
-        return _set_rate(index, rate)
+    with _opened(path, "join the pieces") as index:
+        picture = index.track(b"vide")
+        table = index.find(picture, b"mdia", b"minf", b"stbl")
+        stts = index.find(table, b"stts")
+        if index[_place(stts.start + 4)] != 1 or index.has(table, b"ctts"):
+            raise ValueError("the picture's rate is not constant")
+        count = index[_place(stts.start + 8)]
+        factor = max(1, -(-MIN_TICKS // rate.numerator))
+        index[_place(stts.start + 12)] = rate.denominator * factor
+        index[index.scale(picture, b"mdia", b"mdhd")] = rate.numerator * factor
+        media = index.find(picture, b"mdia", b"mdhd")
+        index[index.by_version(media, 16, 24)] = count * rate.denominator * factor
+        length = math.ceil(count / rate * index[index.scale(index.whole, b"mvhd")])
+        index[index.by_version(index.find(picture, b"tkhd"), 20, 28)] = length
+        if index.has(picture, b"edts"):
+            elst = index.find(picture, b"edts", b"elst")
+            if index[_place(elst.start + 4)] != 1 or index[index.by_version(elst, 12, 16)] != 0:
+                raise ValueError("the picture does not begin at 0")
+            index[index.by_version(elst, 8, 8)] = length
+        index.sum_up()
+        return count
+
+
+def _place(start: int, size: int = 4) -> slice:
+    return slice(start, start + size)
+
+
+class _Index:
+    """The contents of the box `moov`, with the numbers in them by place."""
+
+    def __init__(self, data: bytearray) -> None:
+        self.data = data
+        self.whole = Box(b"moov", 0, len(data), 0)
+        # Of the walk only kinds and sizes are used, which never change: what it has kept of the rest may be old.
+        self._source = ByteSource(lambda at, length: bytes(data[at : at + length]), len(data), ON_DISK)
+
+    def __getitem__(self, place: slice) -> int:
+        return int.from_bytes(self.data[place])
+
+    def __setitem__(self, place: slice, number: int) -> None:
+        self.data[place] = max(0, number).to_bytes(place.stop - place.start)
+
+    def find(self, box: Box, *kinds: bytes) -> Box:
+        for kind in kinds:
+            found = child(self._source, box, kind)
+            if found is None:
+                raise ValueError(f"the index has no {kind.decode()}")
+            box = found
+        return box
+
+    def has(self, box: Box, kind: bytes) -> bool:
+        return child(self._source, box, kind) is not None
+
+    def track(self, handler: bytes) -> Box:
+        """The one track of that kind."""
+        handlers = [(track, self.find(track, b"mdia", b"hdlr").start + 8) for track in self._tracks()]
+        found = [track for track, place in handlers if self.data[place : place + 4] == handler]
+        if len(found) != 1:
+            raise ValueError(f"the file has {len(found)} tracks of the kind {handler.decode()}")
+        return found[0]
+
+    def by_version(self, box: Box, short: int, long: int) -> slice:
+        """A number of 4 bytes in version 0 of a box, of 8 in version 1."""
+        return _place(box.start + long, 8) if self.data[box.start] else _place(box.start + short)
+
+    def scale(self, box: Box, *kinds: bytes) -> slice:
+        """The ticks in a second of a header of the movie or of a track's media."""
+        header = self.find(box, *kinds)
+        return _place(header.start + (20 if self.data[header.start] else 12))
+
+    def sum_up(self) -> None:
+        """The movie is as long as its longest track."""
+        lengths = [self[self.by_version(self.find(track, b"tkhd"), 20, 28)] for track in self._tracks()]
+        self[self.by_version(self.find(self.whole, b"mvhd"), 16, 24)] = max(lengths)
+
+    def _tracks(self) -> list[Box]:
+        return [box for box in children(self._source, self.whole) if box.kind == b"trak"]
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[bytearray]:
-    """The contents of the box `moov`, written back at the end of the block."""
-    with path.open("r+b") as file:
-        moov = _find_index(file, path.stat().st_size)
-        file.seek(moov.start)
-        index = bytearray(file.read(moov.end - moov.start))
-        yield index
-        file.seek(moov.start)
-        file.write(index)
-
-
-def _find_index(file: BinaryIO, size: int) -> _Box:
-    position = 0
-    while position + 16 <= size:
-        file.seek(position)
-        length, kind, long_length = struct.unpack(">I4sQ", file.read(16))
-        header = 16 if length == 1 else 8
-        length = long_length if length == 1 else length or size - position
-        if kind == b"moov" and header <= length <= MAX_INDEX:
-            return _Box(kind, position + header, position + length)
-        position += max(length, header)
-    raise ValueError("the file has no index")
-
-
-def _skip_priming(index: bytearray, ticks: int) -> None:
-    sound = _track(index, b"soun")
-    less = round(Fraction(ticks, _scale(index, sound, b"mdia", b"mdhd").value) * _scale(index, None, b"mvhd").value)
-    elst = _find(index, sound, b"edts", b"elst")
-    size = 8 if index[elst.start] else 4
-    second = elst.start + 8 + 2 * size + 4
-    delay, media_time = _Number(index, elst.start + 8 + size, size), _Number(index, second + size, size)
-    if _Number(index, elst.start + 4, 4).value != 2 or not delay.is_empty or media_time.value != 0:
-        raise ValueError("the sound's edit list is another one")
-    media_time.value = ticks
-    _Number(index, second, size).value -= less
-    _duration(index, _find(index, sound, b"tkhd"), 20, 28).value -= less
-    _sum_up(index)
-
-
-def _set_rate(index: bytearray, rate: Fraction) -> int:
-    picture = _track(index, b"vide")
-    table = _find(index, picture, b"mdia", b"minf", b"stbl")
-    stts = _find(index, table, b"stts")
-    if _Number(index, stts.start + 4, 4).value != 1 or any(box.kind == b"ctts" for box in _boxes(index, table)):
-        raise ValueError("the picture's rate is not constant")
-    count = _Number(index, stts.start + 8, 4).value
-    factor = max(1, -(-MIN_TICKS // rate.numerator))
-    _Number(index, stts.start + 12, 4).value = rate.denominator * factor
-    _scale(index, picture, b"mdia", b"mdhd").value = rate.numerator * factor
-    _duration(index, _find(index, picture, b"mdia", b"mdhd"), 16, 24).value = count * rate.denominator * factor
-    length = math.ceil(count / rate * _scale(index, None, b"mvhd").value)
-    _duration(index, _find(index, picture, b"tkhd"), 20, 28).value = length
-    if any(box.kind == b"edts" for box in _boxes(index, picture)):
-        elst = _find(index, picture, b"edts", b"elst")
-        size = 8 if index[elst.start] else 4
-        if _Number(index, elst.start + 4, 4).value != 1 or _Number(index, elst.start + 8 + size, size).value != 0:
-            raise ValueError("the picture does not begin at 0")
-        _duration(index, elst, 8, 8).value = length
-    _sum_up(index)
-    return count
-
-
-def _sum_up(index: bytearray) -> None:
-    """The movie is as long as its longest track."""
-    lengths = [_duration(index, _find(index, track, b"tkhd"), 20, 28).value for track in _tracks(index)]
-    _duration(index, _find(index, _whole(index), b"mvhd"), 16, 24).value = max(lengths)
-
-
-def _whole(index: bytearray) -> _Box:
-    return _Box(b"moov", 0, len(index))
-
-
-def _tracks(index: bytearray) -> list[_Box]:
-    return [box for box in _boxes(index, _whole(index)) if box.kind == b"trak"]
-
-
-def _track(index: bytearray, handler: bytes) -> _Box:
-    """The one track of that kind."""
-    found = [track for track in _tracks(index) if _handler(index, track) == handler]
-    if len(found) != 1:
-        raise ValueError(f"the file has {len(found)} tracks of the kind {handler.decode()}")
-    return found[0]
-
-
-def _scale(index: bytearray, box: _Box | None, *kinds: bytes) -> "_Number":
-    """The ticks in a second of a header of the movie or of a track's media."""
-    header = _find(index, box or _whole(index), *kinds)
-    return _Number(index, header.start + (20 if index[header.start] else 12), 4)
-
-
-class _Number:
-    """A number of `size` bytes inside the index."""
-
-    def __init__(self, index: bytearray, start: int, size: int) -> None:
-        self._index, self._start, self._size = index, start, size
-
-    @property
-    def value(self) -> int:
-        return int.from_bytes(self._index[self._start : self._start + self._size])
-
-    @value.setter
-    def value(self, number: int) -> None:
-        self._index[self._start : self._start + self._size] = max(0, number).to_bytes(self._size)
-
-    @property
-    def is_empty(self) -> bool:
-        """True of a media time of -1, which means that nothing is played."""
-        return self.value == (1 << 8 * self._size) - 1
-
-
-def _duration(index: bytearray, box: _Box, short: int, long: int) -> _Number:
-    return _Number(index, box.start + long, 8) if index[box.start] else _Number(index, box.start + short, 4)
-
-
-def _handler(index: bytearray, track: _Box) -> bytes:
-    hdlr = _find(index, track, b"mdia", b"hdlr")
-    return bytes(index[hdlr.start + 8 : hdlr.start + 12])
-
-
-def _find(index: bytearray, box: _Box, *kinds: bytes) -> _Box:
-    for kind in kinds:
-        found = next((inner for inner in _boxes(index, box) if inner.kind == kind), None)
-        if found is None:
-            raise ValueError(f"the index has no {kind.decode()}")
-        box = found
-    return box
-
-
-def _boxes(index: bytearray, outer: _Box) -> Iterator[_Box]:
-    position = outer.start
-    while position + 8 <= outer.end:
-        length, kind = struct.unpack_from(">I4s", index, position)
-        if not 8 <= length <= outer.end - position:
-            raise ValueError("the index is damaged")
-        yield _Box(kind, position + 8, position + length)
-        position += length
+def _opened(path: Path, doing: str) -> Iterator[_Index]:
+    """The index of a file, written back at the end of the block."""
+    try:
+        with path.open("r+b") as file:
+            moov = next((box for box in boxes(source_of(file), 0, FAR) if box.kind == b"moov"), None)
+            if moov is None or moov.end - moov.start > MAX_INDEX:
+                raise ValueError("the file has no index")
+            file.seek(moov.start)
+            index = _Index(bytearray(file.read(moov.end - moov.start)))
+            yield index
+            file.seek(moov.start)
+            file.write(index.data)
+    except OSError as error:
+        raise FileError(f"cannot write {path.name}: {reason(error)}") from error
+    except ValueError as error:
+        raise FileError(f"cannot {doing}: {error}") from error

@@ -2,13 +2,14 @@
 
 import logging
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 from luma_cli.errors import FileError, LumaError, reason
 from luma_cli.video import headers, movie_index
-from luma_cli.video.encode import SEEKABLE, can_decode, sound_of
+from luma_cli.video.encode import SEEKABLE, SOUND_BITS, can_decode, ratio, sound_filters, sound_of
 from luma_cli.video.ffmpeg import Ffmpeg, OnSeconds, kind_of, on_progress, read_from, run
 from luma_cli.video.frames import Stream, beginning_of_sound, first_frame, list_streams, look
 
@@ -23,7 +24,6 @@ PCM = frozenset(
     f"pcm_{name}"
     for name in "s8 u8 s16le s16be s24le s24be s32le s32be f32le f32be f64le f64be alaw mulaw".split()  # noqa: SIM905
 )
-AAC_BITS = 192_000
 # Half a sample of 16 bits, in dB: all codecs decode digital silence to nothing, but AC-3 to -101.5 dB (measured); the
 # dither of a recording in 16 bits, which is sound, is at -90.3 dB.
 SILENCE = 20 * math.log10(0.5 / 32768)
@@ -145,39 +145,14 @@ def with_sound(
     picture = read_from(result, footage.kind, *shift)
     length = timeline.start - timeline.shown_from + (timeline.duration if footage.is_variable else footage.seconds)
     maps = ["-map", f"0:{footage.picture.index}", "-c:v", "copy"]
-    for is_copied in ways_of(sound, footage.kind):
-        laid = lay(sound, footage.kind, length, timeline.unit, is_copied=is_copied)
-        arguments = ["-copyts", *picture, *laid.source, *maps, *laid.arguments, *_container(footage.kind)]
-        try:
-            doing = f"put the sound of {source.name} under {result.name}"
-            run(ffmpeg, [*arguments, f"file:{target}"], doing, on_line=on_progress(on_seconds, float(length)))
-            laid.correct(target)
-            check_written(target)
-            return SoundReport(sound.stream.codec, is_copied, sound.left_out)
-        except LumaError:
-            if not is_copied:
-                raise
-            log.info("the sound of %s cannot be copied, it is encoded", source.name)
-    return None
+    container = ["-map_chapters", "-1", "-dn", "-sn", "-write_tmcd", "0", "-f", footage.kind, "-movflags", "+faststart"]
 
+    def write(laid: Laid) -> None:
+        arguments = ["-progress", "pipe:1", "-y", "-copyts", *picture, *laid.source, *maps, *laid.arguments, *container]
+        doing = f"put the sound of {source.name} under {result.name}"
+        run(ffmpeg, [*arguments, f"file:{target}"], doing, on_line=on_progress(on_seconds, float(length)))
 
-def check_written(target: Path) -> None:
-    """ffmpeg may end well although the last bytes did not get onto a full disk."""
-    try:
-        headers.check_whole(target)
-    except headers.MediaError as error:
-        raise FileError(f"cannot write {target.name}: {error}") from error
-    except OSError as error:
-        raise FileError(f"cannot write {target.name}: {reason(error)}") from error
-
-
-def ways_of(sound: Sound, container: str) -> tuple[bool, ...]:
-    """Copy if the container takes the codec, and encode if it does not, or if copying fails."""
-    is_cut = sound.first < sound.zero - 2 * LEAD
-    can_copy = sound.stream.codec in COPIED[container] and (not is_cut or sound.kind in SEEKABLE)
-    # Measured: of MP3 in MP4 players begin with a whole packet, up to 24 ms off, wherever the edit list says.
-    can_copy &= sound.stream.codec != "mp3" or sound.heard >= sound.zero
-    return (True, False) if can_copy else (False,)
+    return lay(sound, target, footage.kind, length, timeline.unit, write)
 
 
 class Laid(NamedTuple):
@@ -190,35 +165,58 @@ class Laid(NamedTuple):
     arguments: list[str]
     priming: int = 0
 
-    def correct(self, target: Path) -> None:
-        """Correct the edit list of the finished file.
 
-        Raises:
-            FileError: it is not as it should be, or cannot be written.
-        """
+def lay(
+    sound: Sound, target: Path, container: str, length: Fraction, unit: Fraction, write: Callable[[Laid], None]
+) -> SoundReport:
+    """Have `write` make `target` with `sound` under a picture of `length` seconds from 0 on, with ticks of `unit`.
+
+    Copied if the container takes the codec, and encoded if it does not, or if copying fails.
+
+    Raises:
+        LumaError: what `write` raises, or the file cannot be finished.
+    """
+    if _can_copy(sound, container):
         try:
-            if self.priming:
-                movie_index.skip_priming(target, self.priming)
-        except OSError as error:
-            raise FileError(f"cannot write {target.name}: {reason(error)}") from error
-        except ValueError as error:
-            raise FileError(f"cannot put the sound in sync: {error}") from error
+            _finish(_copied(sound, length, unit), target, write)
+            return SoundReport(sound.stream.codec, True, sound.left_out)
+        except LumaError:
+            log.info("the sound of %s cannot be copied, it is encoded", sound.path.name)
+    _finish(_encoded(sound, container, length), target, write)
+    return SoundReport(sound.stream.codec, False, sound.left_out)
 
 
-def lay(sound: Sound, container: str, length: Fraction, unit: Fraction, *, is_copied: bool) -> Laid:
-    """How `sound` goes under a picture of `length` seconds that begins at 0 and has ticks of `unit` seconds."""
-    if is_copied:
-        return _copied(sound, length, unit)
+def _finish(laid: Laid, target: Path, write: Callable[[Laid], None]) -> None:
+    write(laid)
+    if laid.priming:
+        movie_index.skip_priming(target, laid.priming)
+    check_written(target)
+
+
+def check_written(target: Path) -> None:
+    """ffmpeg may end well although the last bytes did not get onto a full disk."""
+    try:
+        headers.check_whole(target)
+    except headers.MediaError as error:
+        raise FileError(f"cannot write {target.name}: {error}") from error
+    except OSError as error:
+        raise FileError(f"cannot write {target.name}: {reason(error)}") from error
+
+
+def _can_copy(sound: Sound, container: str) -> bool:
+    is_cut = sound.first < sound.zero - 2 * LEAD
+    can_copy = sound.stream.codec in COPIED[container] and (not is_cut or sound.kind in SEEKABLE)
+    # Measured: of MP3 in MP4 players begin with a whole packet, up to 24 ms off, wherever the edit list says.
+    return can_copy and (sound.stream.codec != "mp3" or sound.heard >= sound.zero)
+
+
+def _encoded(sound: Sound, container: str, length: Fraction) -> Laid:
     cut = ["-ss", _seconds(sound.zero - LEAD)] if sound.kind in SEEKABLE and sound.zero > 2 * LEAD else []
-    filters = [
-        f"asetpts=round(PTS-{sound.zero.numerator}/{sound.zero.denominator}/TB)",
-        f"atrim=start=0:end={_seconds(length)}",
-        "aresample=async=1:first_pts=0",
-    ]
     is_pcm = container == "mov" and sound.stream.codec in PCM
-    codec = [sound.stream.codec] if is_pcm else ["aac", "-b:a", str(AAC_BITS)]
+    codec = [sound.stream.codec] if is_pcm else ["aac", "-b:a", str(SOUND_BITS)]
     source = read_from(sound.path, sound.kind, *cut, "-noaccurate_seek")
-    return Laid(source, ["-map", f"1:{sound.stream.index}", "-af", ",".join(filters), "-c:a", *codec])
+    filters = sound_filters(sound.zero, length)
+    return Laid(source, ["-map", f"1:{sound.stream.index}", "-af", filters, "-c:a", *codec])
 
 
 def _copied(sound: Sound, length: Fraction, unit: Fraction) -> Laid:
@@ -234,16 +232,11 @@ def _copied(sound: Sound, length: Fraction, unit: Fraction) -> Laid:
     source = read_from(sound.path, sound.kind, *cut, "-itsoffset", _seconds(shift))
     end = length + late
     # A packet that plays on after the picture's end is made to end with it.
-    shortened = f"setts=ts=TS:duration=min(DURATION\\,max(1\\,floor({end.numerator}/{end.denominator}/TB-TS)))"
+    shortened = f"setts=ts=TS:duration=min(DURATION\\,max(1\\,floor({ratio(end)}/TB-TS)))"
     arguments = ["-map", f"1:{sound.stream.index}", "-c:a", "copy", "-bsf:a", shortened, "-t", _seconds(end)]
     scale = math.lcm(sound.unit.denominator, unit.denominator)
     scale = scale if scale < MAX_TIMESCALE else sound.unit.denominator
     return Laid(source, [*arguments, "-movie_timescale", str(scale)], round(late / sound.unit))
-
-
-def _container(kind: str) -> list[str]:
-    clean = ["-map_chapters", "-1", "-dn", "-sn", "-write_tmcd", "0"]
-    return [*clean, "-progress", "pipe:1", "-y", "-f", kind, "-movflags", "+faststart"]
 
 
 def _seconds(value: Fraction) -> str:

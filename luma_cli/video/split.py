@@ -2,18 +2,16 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from luma_cli.api.models import Limits
 from luma_cli.errors import UsageError
-from luma_cli.video.encode import Range, encode_within
-from luma_cli.video.ffmpeg import Ffmpeg, Need, OnSeconds, read_from, run
+from luma_cli.video.encode import Range, encode, ratio
+from luma_cli.video.ffmpeg import Ffmpeg, OnSeconds, read_from, run
 from luma_cli.video.fit import shape_of
 from luma_cli.video.frames import Footage
 
-NEEDS = frozenset({Need.H264, Need.AAC, Need.TIMING})
 # Visually lossless: the model sees what the source has.
 QUALITY = 14
 # A cut may come this much earlier than it must, if the scene changes there.
@@ -22,16 +20,7 @@ WINDOW = 3
 SCENE_SCORE = 10.0
 
 
-@dataclass(frozen=True)
-class Piece:
-    """`frame_count` frames from `first_frame` on, both at the rate of the clip's constant-rate version."""
-
-    index: int
-    first_frame: int
-    frame_count: int
-
-
-def plan_cuts(frame_count: int, rate: Fraction, limits: Limits, scenes: Iterable[int] = ()) -> tuple[Piece, ...]:
+def plan_cuts(frame_count: int, rate: Fraction, limits: Limits, scenes: Iterable[int] = ()) -> tuple[Range, ...]:
     """The fewest pieces within the model's lengths. `scenes` are the first frames of scenes.
 
     Each cut is at the last scene change in its piece's last 3 s, if that costs no piece more.
@@ -55,7 +44,7 @@ def plan_cuts(frame_count: int, rate: Fraction, limits: Limits, scenes: Iterable
         least = max(shortest, rest - left * longest, math.ceil(most - WINDOW * rate))
         found = [scene - first for scene in changes if least <= scene - first <= most]
         length = (found[-1] if found else most) if left else rest
-        pieces.append(Piece(number - 1 - left, first, length))
+        pieces.append(Range(first, length))
         first += length
     return tuple(pieces)
 
@@ -83,10 +72,9 @@ def find_scenes(ffmpeg: Ffmpeg, footage: Footage, on_seconds: OnSeconds | None =
         elif name == b"lavfi.scd.score" and float(value) >= SCENE_SCORE and frame:
             found.append(frame)
 
-    start, rate = footage.timeline.start, footage.rate
     filters = [
-        f"setpts=round(PTS-{start.numerator}/{start.denominator}/TB)",
-        f"fps={rate.numerator}/{rate.denominator}",
+        f"setpts=round(PTS-{ratio(footage.timeline.start)}/TB)",
+        f"fps={ratio(footage.rate)}",
         "scale=160:90:flags=fast_bilinear,format=yuv420p,scdet=threshold=100,metadata=mode=print:file=-",
     ]
     arguments = ["-copyts", *read_from(footage.path, footage.kind), "-map", f"0:{footage.picture.index}"]
@@ -96,21 +84,13 @@ def find_scenes(ffmpeg: Ffmpeg, footage: Footage, on_seconds: OnSeconds | None =
 
 
 def cut_piece(
-    ffmpeg: Ffmpeg,
-    footage: Footage,
-    piece: Piece,
-    limits: Limits,
-    target: Path,
-    *,
-    on_seconds: OnSeconds | None = None,
+    ffmpeg: Ffmpeg, footage: Footage, cut: Range, limits: Limits, target: Path, *, on_seconds: OnSeconds | None = None
 ) -> None:
-    """Write the frames of `piece` to `target`, an MP4 without sound that the model takes.
+    """Write the frames of `cut` to `target`, an MP4 without sound that the model takes.
 
     Raises:
         UsageError: ffmpeg cannot read the clip, or the frames are not exact.
         FileError: the disk is full.
     """
-    shape = shape_of(footage, limits, quality=QUALITY)
-    cut = Range(piece.first_frame, piece.frame_count)
-    doing = f"cut piece {piece.index + 1} of {footage.path.name}"
-    encode_within(ffmpeg, footage, cut, shape, target, doing, max_bytes=limits.max_upload_bytes, on_seconds=on_seconds)
+    shape, doing = shape_of(footage, limits, quality=QUALITY), f"cut a piece of {footage.path.name}"
+    encode(ffmpeg, footage, cut, shape, target, doing, max_bytes=limits.max_upload_bytes, on_seconds=on_seconds)

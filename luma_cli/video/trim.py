@@ -7,11 +7,10 @@ from pathlib import Path
 from luma_cli.errors import UsageError
 from luma_cli.video import headers
 from luma_cli.video.encode import Range, Shape, encode, sound_of
-from luma_cli.video.ffmpeg import Ffmpeg, Need, OnSeconds
+from luma_cli.video.ffmpeg import Ffmpeg, OnSeconds
 from luma_cli.video.frames import Footage, first_frame, look
 from luma_cli.video.trim_range import Trim
 
-NEEDS = frozenset({Need.H264, Need.AAC, Need.TIMING})
 # Higher than x264's own: what is cut is edited, and then encoded anew at kie.ai.
 QUALITY = 17
 

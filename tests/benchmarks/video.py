@@ -26,7 +26,7 @@ from luma_cli.sandbox import Sandbox
 from luma_cli.video.ffmpeg import find_ffmpeg
 from luma_cli.video.frames import look
 from luma_cli.video.join import join
-from luma_cli.video.match import Goal, bring_back
+from luma_cli.video.match import Goal, match
 from luma_cli.video.sound import find_sound
 from luma_cli.video.split import cut_piece, plan_cuts
 
@@ -47,10 +47,10 @@ def ours(folder: Path, source: Path) -> None:
     os.utime(source)
     footage = look(FFMPEG, source)
     back = []
-    for piece in plan_cuts(footage.frame_count, footage.rate, LUMA.limits):
-        cut, path = folder / f"cut-{piece.index}.mp4", folder / f"back-{piece.index}.h264"
+    for number, piece in enumerate(plan_cuts(footage.frame_count, footage.rate, LUMA.limits)):
+        cut, path = folder / f"cut-{number}.mp4", folder / f"back-{number}.h264"
         cut_piece(FFMPEG, footage, piece, LUMA.limits, cut)
-        bring_back(FFMPEG, cut, Goal(footage.rate, piece.frame_count, SIZE), path)
+        match(FFMPEG, cut, Goal(footage.rate, piece.count, SIZE), path, is_joinable=True)
         back.append(path)
     sound = find_sound(FFMPEG, source)
     join(FFMPEG, back, footage.rate, footage.frame_count, folder / "ours.mp4", sound=sound)
@@ -60,12 +60,12 @@ def theirs(folder: Path, source: Path) -> None:
     """The same with ffmpeg's own means, by someone who knows all numbers beforehand."""
     script = folder / "list.txt"
     pieces = plan_cuts(COUNT, RATE, LUMA.limits)
-    script.write_text("".join(f"file bare-back-{piece.index}.mp4\n" for piece in pieces))
-    for piece in pieces:
-        cut, path = folder / f"bare-cut-{piece.index}.mp4", folder / f"bare-back-{piece.index}.mp4"
-        start = ["-ss", float(piece.first_frame / RATE), "-i", source, "-an", "-frames:v", piece.frame_count]
+    script.write_text("".join(f"file bare-back-{number}.mp4\n" for number in range(len(pieces))))
+    for number, piece in enumerate(pieces):
+        cut, path = folder / f"bare-cut-{number}.mp4", folder / f"bare-back-{number}.mp4"
+        start = ["-ss", float(piece.first / RATE), "-i", source, "-an", "-frames:v", piece.count]
         bare(*start, *X264, "-crf", "14", "-movflags", "+faststart", cut)
-        bare("-i", cut, "-vf", f"fps={RATE}", "-frames:v", piece.frame_count, *X264, "-crf", "16", "-bf", "0", path)
+        bare("-i", cut, "-vf", f"fps={RATE}", "-frames:v", piece.count, *X264, "-crf", "16", "-bf", "0", path)
     concat = ["-f", "concat", "-i", script, "-i", source, "-map", "0:v", "-map", "1:a", "-c", "copy"]
     bare(*concat, "-movflags", "+faststart", folder / "bare.mp4")
 

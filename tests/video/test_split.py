@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from luma_cli.api.models import LUMA
 from luma_cli.errors import UsageError
+from luma_cli.video.encode import Range
 from luma_cli.video.ffmpeg import Ffmpeg, find_ffmpeg
 from luma_cli.video.frames import RATES, look
-from luma_cli.video.split import Piece, cut_piece, find_scenes, plan_cuts
+from luma_cli.video.split import cut_piece, find_scenes, plan_cuts
 from support.footage import X264, clip, ffmpeg, frame_times, picture
 
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
@@ -24,8 +25,8 @@ def program() -> Ffmpeg:
     return find_ffmpeg(None)
 
 
-def lengths(pieces: tuple[Piece, ...]) -> list[int]:
-    return [piece.frame_count for piece in pieces]
+def lengths(pieces: tuple[Range, ...]) -> list[int]:
+    return [piece.count for piece in pieces]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_pieces_are_all_frames_and_no_length_is_left_out(
     pieces = plan_cuts(count, rate, limits, scenes)
 
     assert sum(lengths(pieces)) == count
-    assert [piece.first_frame for piece in pieces] == [sum(lengths(pieces)[:number]) for number in range(len(pieces))]
+    assert [piece.first for piece in pieces] == [sum(lengths(pieces)[:number]) for number in range(len(pieces))]
     assert all(1 <= length / rate <= longest for length in lengths(pieces))
     assert len(pieces) == -(-count // int(longest * rate))
 
@@ -113,7 +114,7 @@ def test_a_piece_has_exactly_its_frames(
     footage = look(program, tmp_path / name)
     assert footage.frame_count == 150
     for first, count in ((0, 60), (60, 65), (125, 25)):
-        cut_piece(program, footage, Piece(0, first, count), LUMA.limits, tmp_path / "piece.mp4")
+        cut_piece(program, footage, Range(first, count), LUMA.limits, tmp_path / "piece.mp4")
 
         assert numbers(tmp_path / "piece.mp4") == [number % 50 for number in range(first, first + count)]
         assert frame_times(tmp_path / "piece.mp4") == [number / Fraction(rate) for number in range(count)]
@@ -122,7 +123,7 @@ def test_a_piece_has_exactly_its_frames(
 @needs_ffmpeg
 def test_a_variable_rate_is_cut_as_its_constant_version(program: Ffmpeg, tmp_path: Path) -> None:
     footage = look(program, clip("two-rates.mp4"))
-    cut_piece(program, footage, Piece(0, 40, 60), LUMA.limits, tmp_path / "a.mp4")
+    cut_piece(program, footage, Range(40, 60), LUMA.limits, tmp_path / "a.mp4")
 
     assert frame_times(tmp_path / "a.mp4") == [Fraction(number, 50) for number in range(60)]
 
@@ -131,7 +132,7 @@ def test_a_variable_rate_is_cut_as_its_constant_version(program: Ffmpeg, tmp_pat
 def test_a_large_picture_becomes_one_that_the_model_takes(program: Ffmpeg, tmp_path: Path) -> None:
     ffmpeg(*picture("5", 1, "2160x3840"), *X264, tmp_path / "a.mp4")
     footage = look(program, tmp_path / "a.mp4")
-    cut_piece(program, footage, Piece(0, 0, 5), LUMA.limits, tmp_path / "piece.mp4")
+    cut_piece(program, footage, Range(0, 5), LUMA.limits, tmp_path / "piece.mp4")
     found = look(program, tmp_path / "piece.mp4").picture
 
     assert (found.width, found.height) == (1080, 1920)

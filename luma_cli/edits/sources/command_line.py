@@ -34,8 +34,7 @@ from luma_cli.edits.sources.pieces import check_split, counted, is_new_repeat
 from luma_cli.edits.sources.task_clips import find_task_clip
 from luma_cli.errors import Declined, KeyRejected, LumaError, UsageError
 from luma_cli.journal.submissions import BeingSent, InQuestion
-from luma_cli.video import fit
-from luma_cli.video.ffmpeg import find_ffmpeg
+from luma_cli.video.ffmpeg import ENCODING, find_ffmpeg
 
 MAX_PROMPT_SHOWN = 40
 
@@ -92,7 +91,7 @@ def make_ready(run: Run, plan: Plan, requests: Sequence[EditRequest], *, makes: 
         if watermark and not takes_watermark(model):
             run.report(Warned(f"{model.name} takes no text as watermark: the setting is left out"))
     if any(request.fit for request in requests):
-        find_ffmpeg(run.settings.ffmpeg, fit.NEEDS, option="--fit")
+        find_ffmpeg(run.settings.ffmpeg, ENCODING, option="--fit")
     if any(request.is_split for request in requests):
         check_split(run, plan, requests)
     requests = prepare(run, plan, requests)

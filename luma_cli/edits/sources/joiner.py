@@ -23,12 +23,12 @@ from luma_cli.edits.poll import Inbox
 from luma_cli.edits.request import KEEP, SILENT, EditRequest, Entry, PieceOf
 from luma_cli.edits.run import Finishing, Plan, Run
 from luma_cli.edits.sources.piece_rows import PieceFacts, facts_of
-from luma_cli.edits.sources.pieces import NEEDS, footage_to_cut, own_key, plan_pieces, recorded_split
+from luma_cli.edits.sources.pieces import footage_to_cut, own_key, plan_pieces, recorded_split
 from luma_cli.errors import FileError, LumaError, MixedOutcomes, reason
 from luma_cli.journal.splits import Split, SplitState
 from luma_cli.video import join, match
 from luma_cli.video.encode import even
-from luma_cli.video.ffmpeg import Ffmpeg, find_ffmpeg
+from luma_cli.video.ffmpeg import ENCODING, Ffmpeg, find_ffmpeg
 from luma_cli.video.frames import Footage, look
 from luma_cli.video.sound import Sound, find_sound
 
@@ -238,7 +238,7 @@ class Joiner:
 
     @property
     def _tool(self) -> Ffmpeg:
-        return find_ffmpeg(self._run.settings.ffmpeg, NEEDS, option="--split")
+        return find_ffmpeg(self._run.settings.ffmpeg, ENCODING, option="--split")
 
     def _bring_back(self, whole: Whole, index: int, task: Task, size: tuple[int, int]) -> Path:
         """The piece at exactly the frames that it had, in the pool's thread."""
@@ -250,7 +250,7 @@ class Joiner:
             goal = match.Goal(whole.footage.rate, piece.frames, size, whole.footage.is_variable)
             label = f"bring back piece {index} of {len(whole.split.pieces)}"
             with transferring(self._run.report, label, "seconds") as on_seconds:
-                match.bring_back(self._tool, delivered, goal, part, on_seconds=on_seconds)
+                match.match(self._tool, delivered, goal, part, is_joinable=True, on_seconds=on_seconds)
             os.replace(part, made)
         return made
 

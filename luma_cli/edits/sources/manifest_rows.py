@@ -32,8 +32,7 @@ from luma_cli.edits.sources.manifest_file import (
 )
 from luma_cli.edits.sources.pieces import check_tools
 from luma_cli.errors import Finding, UsageError
-from luma_cli.video import fit
-from luma_cli.video.ffmpeg import find_ffmpeg
+from luma_cli.video.ffmpeg import ENCODING, find_ffmpeg
 from luma_cli.video.trim_range import Trim, parse_trim
 
 MAX_ID = 200
@@ -104,7 +103,7 @@ def _with_checked_finishing(run: Run, row: ManifestEntry) -> ManifestEntry:
     audio = expand_home(row.audio.strip()) if row.audio is not None else None
     checked = check_finishing(run, Finishing(audio or None, row.match))
     if row.fit:
-        find_ffmpeg(run.settings.ffmpeg, fit.NEEDS, option="fit")
+        find_ffmpeg(run.settings.ffmpeg, ENCODING, option="fit")
     if row.split:
         check_tools(run, "split")
     return row._replace(audio=checked.audio)

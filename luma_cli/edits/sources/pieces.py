@@ -15,15 +15,12 @@ from luma_cli.edits.run import STDOUT, Plan, Run
 from luma_cli.edits.sources.piece_rows import newest_of
 from luma_cli.errors import UsageError
 from luma_cli.journal.splits import Piece, Split, SplitState
-from luma_cli.video import headers, join, match
-from luma_cli.video.ffmpeg import find_ffmpeg
+from luma_cli.video import headers
+from luma_cli.video.ffmpeg import ENCODING, find_ffmpeg
 from luma_cli.video.frames import Footage, look
-from luma_cli.video.split import NEEDS as CUT_NEEDS
 from luma_cli.video.split import find_scenes, plan_cuts
 
 log = logging.getLogger(__name__)
-
-NEEDS = CUT_NEEDS | match.NEEDS | join.NEEDS
 
 
 def check_split(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None:
@@ -49,7 +46,7 @@ def check_tools(run: Run, option: str) -> None:
     """Raises UsageError without what every edit in pieces needs: a journal, and an ffmpeg that can do it."""
     if journal_is_off():
         raise UsageError("without the journal nobody knows which pieces are paid", hint="unset LUMA_JOURNAL")
-    find_ffmpeg(run.settings.ffmpeg, NEEDS, option=option)
+    find_ffmpeg(run.settings.ffmpeg, ENCODING, option=option)
 
 
 def check_clip(request: EditRequest) -> None:
@@ -102,7 +99,7 @@ def footage_to_cut(run: Run, request: EditRequest) -> Footage | None:
         raise request.error
     check_clip(request)
     assert request.clip.path is not None  # noqa: S101
-    footage = look(find_ffmpeg(run.settings.ffmpeg, NEEDS, option="--split"), request.clip.path, verb="split")
+    footage = look(find_ffmpeg(run.settings.ffmpeg, ENCODING, option="--split"), request.clip.path, verb="split")
     # What the model takes is the whole file's length: of a sound that plays on, only its picture is sent, as one piece.
     if max(float(footage.seconds), footage.container_seconds) <= request.model.limits.max_seconds + headers.ROUNDING:
         log.info("%s needs no cut", request.clip.name)
@@ -111,14 +108,14 @@ def footage_to_cut(run: Run, request: EditRequest) -> Footage | None:
 
 
 def plan_pieces(run: Run, request: EditRequest, footage: Footage) -> list[Piece]:
-    tool = find_ffmpeg(run.settings.ffmpeg, NEEDS, option="--split")
+    tool = find_ffmpeg(run.settings.ffmpeg, ENCODING, option="--split")
     if footage.is_variable:
         rate = f"{float(footage.rate):.6g}"
         run.report(Note(f"the frame rate of {footage.path.name} varies: it is cut and joined at {rate} a second"))
     with transferring(run.report, f"find the scenes of {footage.path.name}", "seconds") as on_seconds:
         scenes = find_scenes(tool, footage, on_seconds)
     planned = plan_cuts(footage.frame_count, footage.rate, request.model.limits, scenes)
-    return [Piece(piece.index + 1, piece.first_frame, piece.frame_count) for piece in planned]
+    return [Piece(number, cut.first, cut.count) for number, cut in enumerate(planned, 1)]
 
 
 def recorded_split(run: Run, request: EditRequest, output: str | None) -> Split | None:

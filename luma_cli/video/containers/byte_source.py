@@ -1,10 +1,11 @@
 """The bytes of a file by offset, fetched a piece at a time and within limits."""
 
+import os
 import struct
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from luma_cli.video.media import MediaError
 
@@ -113,3 +114,12 @@ class ByteSource:
             self.size = offset + len(data)
         self._pieces.appendleft((offset, data))
         return data
+
+
+def source_of(file: BinaryIO) -> ByteSource:
+    """The bytes of an open file."""
+
+    def read(offset: int, length: int) -> bytes:
+        return file.read(length) if file.seek(offset) == offset else b""
+
+    return ByteSource(read, os.fstat(file.fileno()).st_size, ON_DISK)

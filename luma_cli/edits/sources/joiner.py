@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 from luma_cli import files
@@ -99,9 +98,7 @@ class Joiner:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self, stopped_by: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, stopped_by: object, *_: object) -> None:
         # What is being written is ended before the claim is given up: else the next run writes the same file.
         self._pool.shutdown(wait=stopped_by is None, cancel_futures=True)
         for whole in list(self._open):
@@ -192,9 +189,18 @@ class Joiner:
                 finishing=Finishing(),
             )
             name = f"piece {piece.index} of {count}" if entry.entry_id is None else f"{entry.name} piece {piece.index}"
-            naming = Naming(f"piece-{piece.index:03}")
-            made = Entry(name, naming, one, output=f"{whole.folder}/", is_checked=True, whole=whole)
-            found.append(replace(made, entry_id=entry.entry_id, line=entry.line))
+            found.append(
+                Entry(
+                    name,
+                    Naming(f"piece-{piece.index:03}"),
+                    one,
+                    output=f"{whole.folder}/",
+                    is_checked=True,
+                    whole=whole,
+                    entry_id=entry.entry_id,
+                    line=entry.line,
+                )
+            )
         return found
 
     def _submits_again(self, split: Split, index: int) -> bool:
@@ -298,26 +304,23 @@ class Joiner:
             LumaError: it was not joined, or cannot be saved.
         """
         self._joining -= 1
-        try:
-            return self._published(joined)
-        finally:
-            self.close(joined.whole)
-
-    def _published(self, joined: Joined) -> SavedFile:
-        if joined.error is not None:
-            raise joined.error
         whole, journal = joined.whole, self._run.journal
-        size, digest = part_file.measure(joined.path)
-        file = SavedFile(str(whole.target), size, digest, "")
-        for task in whole.tasks.values():
-            journal.save_file(task.task_id, file)
-        files.give_name(joined.path, whole.target, overwrite=self._plan.overwrite or whole.replaces)
-        journal.splits.set_state(whole.split.number, SplitState.FINISHED, str(whole.target))
-        if not self._plan.keeps_pieces:
-            with suppress(FileError):
-                journal.forget_files([one.path for task in whole.tasks.values() for one in task.files])
-            shutil.rmtree(whole.folder, ignore_errors=True)
-        return file
+        try:
+            if joined.error is not None:
+                raise joined.error
+            size, digest = part_file.measure(joined.path)
+            file = SavedFile(str(whole.target), size, digest, "")
+            for task in whole.tasks.values():
+                journal.save_file(task.task_id, file)
+            files.give_name(joined.path, whole.target, overwrite=self._plan.overwrite or whole.replaces)
+            journal.splits.set_state(whole.split.number, SplitState.FINISHED, str(whole.target))
+            if not self._plan.keeps_pieces:
+                with suppress(FileError):
+                    journal.forget_files([one.path for task in whole.tasks.values() for one in task.files])
+                shutil.rmtree(whole.folder, ignore_errors=True)
+            return file
+        finally:
+            self.close(whole)
 
     def close(self, whole: Whole) -> None:
         """Nothing more is done for it by this run: another process may."""
@@ -349,33 +352,33 @@ def _index_of(entry: Entry) -> int:
 
 
 def _make_folder(folder: Path) -> None:
+    """Raises FileError if it cannot be made, or is not ours alone.
+
+    In a shared folder it may be somebody else's wish for where our pieces go, with links in it.
+    """
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         facts = folder.lstat()
-    except OSError as error:
-        raise FileError(f"cannot make the folder {folder}: {reason(error)}") from error
-    # In a shared folder it may be somebody else's wish for where our pieces go, with links in it.
-    if not stat.S_ISDIR(facts.st_mode):
-        raise files.refused_link(folder)
-    if not files.is_ours(facts, folder.parent):
-        raise FileError(
-            f"{folder} belongs to another user",
-            hint="remove it, or use -o with another name or in a folder of your own",
-        )
-    _close_to_others(folder)
-
-
-def _close_to_others(folder: Path) -> None:
-    """Nobody else may write in it from now on, and no link that is there already leads what we write elsewhere."""
-    try:
-        folder.chmod(0o700)
-    except OSError as error:
-        if not files.is_unsupported(error):
-            raise FileError(f"cannot use the folder {folder}: {reason(error)}") from error
-        log.info("the mode of %s stays as it is: %s", folder, reason(error))
-    try:
+        if not stat.S_ISDIR(facts.st_mode):
+            raise files.refused_link(folder)
+        if not files.is_ours(facts, folder.parent):
+            raise FileError(
+                f"{folder} belongs to another user",
+                hint="remove it, or use -o with another name or in a folder of your own",
+            )
+        _close_to_others(folder)
         for path in folder.iterdir():
             if path.is_symlink():
                 files.remove(path)
     except OSError as error:
         raise FileError(f"cannot use the folder {folder}: {reason(error)}") from error
+
+
+def _close_to_others(folder: Path) -> None:
+    """Nobody else may write in it from now on."""
+    try:
+        folder.chmod(0o700)
+    except OSError as error:
+        if not files.is_unsupported(error):
+            raise
+        log.info("the mode of %s stays as it is: %s", folder, reason(error))

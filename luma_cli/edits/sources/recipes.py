@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from luma_cli import __version__, files
 from luma_cli.api.canonical import canonical_link
-from luma_cli.api.task import SavedFile, Task, as_text
+from luma_cli.api.task import DEFAULT_MODEL, SavedFile, Task, as_text
 from luma_cli.edits.events import Warned
 from luma_cli.edits.run import Run
-from luma_cli.errors import FileError, LumaError, UsageError
-from luma_cli.journal.records import Row
+from luma_cli.errors import FileError, LumaError, UsageError, reason
+from luma_cli.journal.records import Details, Row
 
 RECIPE = "luma-recipe/1"
 RECIPE_SUFFIX = ".json"
@@ -20,26 +20,16 @@ MAX_RECIPE = 1 << 20
 
 
 class Made(NamedTuple):
-    """The facts of an edit that was made. `source` is a link, or the absolute path of a file with the hash `sha256`.
-
-    `uploaded` is the link that a local clip was uploaded to; `beside` is the folder of its recipe.
-    """
+    """The facts of an edit that was made."""
 
     label: str
     prompt: str
-    source: str
+    source: str  # a link, or the absolute path of a file
+    details: Details
     watermark: str | None = None
-    trim: str | None = None
-    model: str = "luma"
-    options: Mapping[str, Any] = {}
-    sha256: str | None = None
-    parent_task_id: str | None = None
-    uploaded: str | None = None
-    audio: str | None = None
-    match: bool | None = None
-    fit: bool = False
+    uploaded: str | None = None  # the link that a local clip was uploaded to
     is_split: bool = False
-    beside: Path | None = None
+    beside: Path | None = None  # the folder of its recipe
     row: Row | None = None
 
 
@@ -70,30 +60,25 @@ def load_recipe(path: Path) -> Made:
         UsageError: it cannot be read, or is not a recipe.
     """
     facts = _read_recipe(path)
-    source = facts.get("source")
-    source = source if isinstance(source, dict) else {}
-    texts = {name: as_text(facts.get(name)) for name in ("prompt", "watermark", "trim", "model", "taskId")}
-    names = [as_text(source.get(name)) for name in ("path", "url", "taskId", "name")]
-    name = next(filter(None, names), None)
-    if texts["prompt"] is None or name is None:
+    source = facts["source"] if isinstance(facts.get("source"), dict) else {}
+    prompt, model = as_text(facts.get("prompt")), as_text(facts.get("model")) or DEFAULT_MODEL
+    place = source.get("path")  # what is not UTF-8 in it stands there as surrogates
+    if not isinstance(place, str) or not place or "\0" in place:
+        place = next(filter(None, (as_text(source.get(name)) for name in ("path", "url", "taskId", "name"))), None)
+    if prompt is None or place is None:
         raise UsageError(f"{path} does not say what to make", hint="a recipe has a prompt and a source")
-    options = facts.get("set")
-    return Made(
-        label=str(path),
-        prompt=texts["prompt"],
-        source=_path_text(source.get("path")) or name,
-        watermark=texts["watermark"],
-        trim=texts["trim"],
-        model=texts["model"] or "luma",
-        options=options if isinstance(options, dict) else {},
-        sha256=as_text(source.get("sha256")),
-        parent_task_id=as_text(source.get("taskId")),
+    details = Details(
+        model=model,
+        options=facts["set"] if isinstance(facts.get("set"), dict) else {},
+        trim=as_text(facts.get("trim")),
+        fit=model if facts.get("fit") is True else None,
         audio=as_text(facts.get("audio")),
         match=facts["match"] if isinstance(facts.get("match"), bool) else None,
-        fit=facts.get("fit") is True,
-        is_split=facts.get("split") is True,
-        beside=path.absolute().parent,
+        source_sha256=as_text(source.get("sha256")),
+        parent_task_id=as_text(source.get("taskId")),
     )
+    is_split, folder = facts.get("split") is True, path.absolute().parent
+    return Made(str(path), prompt, place, details, as_text(facts.get("watermark")), is_split=is_split, beside=folder)
 
 
 def _recipe_of(row: Row, task: Task, file: SavedFile) -> dict[str, Any]:
@@ -134,11 +119,6 @@ def _time(when: Any) -> str | None:
     return None if when is None else when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _path_text(value: object) -> str | None:
-    """A path as text; what is not UTF-8 in it stands there as surrogates."""
-    return value if isinstance(value, str) and value and "\0" not in value else None
-
-
 def _is_recipe(path: Path) -> bool:
     try:
         return bool(_read_recipe(path))
@@ -149,12 +129,11 @@ def _is_recipe(path: Path) -> bool:
 def _read_recipe(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_RECIPE + 1)
-        facts = json.loads(content[:MAX_RECIPE])
+            facts = json.loads(file.read(MAX_RECIPE))
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {(error.strerror or 'error').lower()}") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not a recipe", hint="luma modify --recipe writes one") from error
+        raise UsageError(f"cannot read {path}: {reason(error)}") from error
+    except (ValueError, RecursionError):
+        facts = None
     if not isinstance(facts, dict) or facts.get("schema") != RECIPE:
         raise UsageError(f"{path} is not a recipe", hint="luma modify --recipe writes one")
     return facts

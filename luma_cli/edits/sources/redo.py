@@ -28,7 +28,7 @@ from luma_cli.edits.sources.task_clips import clip_of_task
 from luma_cli.edits.sources.task_references import find_row
 from luma_cli.edits.uploads import still_answers
 from luma_cli.errors import UsageError
-from luma_cli.journal.records import Outcome
+from luma_cli.journal.records import Details, Outcome, Row
 from luma_cli.journal.submissions import unknown_outcome_of
 from luma_cli.video.trim_range import parse_trim
 
@@ -49,29 +49,13 @@ def find_made(run: Run, word: str) -> Made:
     task = row.task
     if not task.prompt or not (row.source or task.video_url):
         raise UsageError(f"the journal does not know what made {row.label}", hint="luma modify VIDEO -p TEXT")
-    details = row.details
-    made = Made(
-        label=row.label,
-        prompt=task.prompt,
-        source=row.source or task.video_url or "",
-        watermark=task.watermark,
-        trim=details.trim,
-        model=task.model,
-        options=details.options,
-        sha256=details.source_sha256,
-        parent_task_id=details.parent_task_id,
-        uploaded=task.video_url,
-        audio=details.audio,
-        match=details.match,
-        fit=details.fit is not None,
-        row=row,
-    )
+    details, source = row.details, row.source or task.video_url or ""
     split = run.journal.splits.get(details.piece_of) if details.piece_of is not None else None
     if split is None:
-        return made
+        return Made(row.label, task.prompt, source, details, task.watermark, uploaded=task.video_url, row=row)
     # Of a piece the whole is made again. What was uploaded is only a part of its clip.
-    audio, match = split.settings.get("audio"), split.settings.get("match")
-    return made._replace(is_split=True, uploaded=None, audio=audio, match=match)
+    details = details._replace(audio=split.settings.get("audio"), match=split.settings.get("match"))
+    return Made(row.label, task.prompt, source, details, task.watermark, is_split=True, row=row)
 
 
 def make_redo(run: Run, made: Made, changes: Asked) -> list[EditRequest]:
@@ -81,60 +65,57 @@ def make_redo(run: Run, made: Made, changes: Asked) -> list[EditRequest]:
         UsageError: what made it is not there any more, or cannot be changed so.
         OutcomeUnknown: nobody knows whether it has a task already.
     """
-    model = changes.model or find_model(made.model)
-    options = _options_of(made, model, changes.settings)
-    trim = changes.trim or (None if made.trim is None else parse_trim(made.trim))
+    details, model = made.details, changes.model or find_model(made.details.model)
+    trim = changes.trim or (None if details.trim is None else parse_trim(details.trim))
     watermark = _watermark_of(run, made, model, changes)
+    callback_url = changes.callback_url or run.settings.callback_url
     prompts = list(changes.prompts) or [made.prompt]
     for prompt in prompts:
-        check_texts(prompt, watermark, changes.callback_url, changes.key)
-    base = EditRequest(Clip(""), "", watermark, changes.callback_url or run.settings.callback_url, model, options, trim)
-    clip = _source_of(run, made, replace(base, prompt=made.prompt), may_cut=changes.trim is None)
-    if trim is not None and clip.origin is None:
-        check_local(clip, "--trim")
-    if changes.fit:
-        check_local(clip, "--fit")
+        check_texts(prompt, watermark, callback_url, changes.key)
     if changes.key == AUTO:
         raise UsageError("redo means another take: auto cannot stand for it", hint="a key of your own, or none")
     if changes.key is not None and len(prompts) * changes.takes > 1:
         raise UsageError("one idempotency key cannot stand for several edits", hint="leave it out: redo means a repeat")
-    how: dict[str, Any] = {
-        "trim": part_of(clip, trim, model),
-        "typed_trim": trim,
-        "fit": changes.fit or (made.fit and clip.path is not None),
-        "is_split": changes.is_split or made.is_split,
-        "redo_piece": changes.redo_piece,
-    }
+    options = _options_of(details, model, changes.settings)
+    plain = EditRequest(Clip(""), made.prompt, watermark, callback_url, model, options, trim, typed_trim=trim)
+    clip = _source_of(run, made, plain, may_cut=changes.trim is None)
+    if trim is not None and clip.origin is None:
+        check_local(clip, "--trim")
+    if changes.fit:
+        check_local(clip, "--fit")
+    request = replace(
+        plain,
+        clip=clip,
+        trim=part_of(clip, trim, model),
+        fit=changes.fit or (details.fit is not None and clip.path is not None),
+        is_split=changes.is_split or made.is_split,
+        redo_piece=changes.redo_piece,
+        key=changes.key,
+        resubmit=changes.resubmit,
+        repeats=changes.key is None and changes.redo_piece is None,
+        finishing=_finishing_of(run, details, changes.finishing),
+        names_prompt=len(changes.prompts) > 1 or changes.takes > 1,
+    )
     return [
-        _as_repeat(run, made, replace(base, clip=clip, prompt=prompt, **how), number, changes)
+        _as_take(run, made.row, replace(request, prompt=prompt), number)
         for prompt in prompts
         for number in range(changes.takes)
     ]
 
 
-def _as_repeat(run: Run, made: Made, request: EditRequest, number: int, changes: Asked) -> EditRequest:
-    """Another take of the same edit; the key of one that failed passes to it."""
-    take = 1 + number + len(run.journal.look_up(request.submission()).same)
-    key = changes.key
-    row = made.row
-    is_same = row is not None and request.submission().is_same_edit(row.identity, row.digest)
-    if row is not None and is_same and row.outcome_now is Outcome.UNKNOWN and not changes.resubmit:
+def _as_take(run: Run, row: Row | None, request: EditRequest, number: int) -> EditRequest:
+    """Another take of the same edit; the key of one that failed passes to the first."""
+    submission = request.submission()
+    take = 1 + number + len(run.journal.look_up(submission).same)
+    if row is None or not submission.is_same_edit(row.identity, row.digest):
+        return replace(request, take=take)
+    if row.outcome_now is Outcome.UNKNOWN and not request.resubmit:
         raise unknown_outcome_of(row)
-    if key is None and number == 0 and row is not None and row.task.has_failed:
-        key = row.idempotency_key if is_same else None
-    several = len(changes.prompts) > 1 or changes.takes > 1
-    return replace(
-        request,
-        take=take,
-        key=key,
-        resubmit=changes.resubmit,
-        repeats=changes.key is None and changes.redo_piece is None,
-        finishing=_finishing_of(run, made, changes.finishing),
-        names_prompt=several,
-    )
+    passes = request.key is None and number == 0 and row.task.has_failed
+    return replace(request, take=take, key=row.idempotency_key if passes else request.key)
 
 
-def _finishing_of(run: Run, made: Made, asked: Finishing) -> Finishing:
+def _finishing_of(run: Run, made: Details, asked: Finishing) -> Finishing:
     """Raises UsageError, before anything is sent, if a file of sound is not there any more."""
     if asked.as_delivered:
         return asked
@@ -142,14 +123,14 @@ def _finishing_of(run: Run, made: Made, asked: Finishing) -> Finishing:
     return check_finishing(run, asked._replace(audio=audio, match=match))
 
 
-def _options_of(made: Made, model: Model, settings: Sequence[str]) -> dict[str, Any]:
+def _options_of(made: Details, model: Model, settings: Sequence[str]) -> dict[str, Any]:
     """Those of the edit, if it is the same model, with those of the command line instead of them."""
     before = check_options(model, made.options) if model.name == made.model else {}
     return dict(sorted({**before, **parse_options(model, settings)}.items()))
 
 
 def _watermark_of(run: Run, made: Made, model: Model, changes: Asked) -> str | None:
-    if changes.watermark is not None or made.model == model.name:
+    if changes.watermark is not None or made.details.model == model.name:
         wanted = made.watermark if changes.watermark is None else changes.watermark
         return choose_watermark(run.settings._replace(watermark=None), model, wanted)
     return made.watermark if model.watermark == "text" else None
@@ -161,8 +142,8 @@ def _source_of(run: Run, made: Made, request: EditRequest, *, may_cut: bool) -> 
     Raises:
         UsageError: it is not there any more; FileError for the result of a task.
     """
-    if made.parent_task_id is not None:
-        return clip_of_task(run, made.parent_task_id)
+    if made.details.parent_task_id is not None:
+        return clip_of_task(run, made.details.parent_task_id)
     if "://" in made.source:
         return parse_clip(made.source)
     problem = f"{made.source} is not there any more"
@@ -178,7 +159,7 @@ def _source_of(run: Run, made: Made, request: EditRequest, *, may_cut: bool) -> 
     link = made.uploaded
     if link is not None and is_link(link) and may_cut and still_answers(link, run.client):
         run.report(Note(f"{problem}: the clip that was uploaded for {made.label} is taken"))
-        return Clip(link, sha256=made.sha256, origin=made.source)
+        return Clip(link, sha256=made.details.source_sha256, origin=made.source)
     raise UsageError(
         f"{problem}, and what was uploaded of it is gone from kie.ai",
         hint="put the clip back as it was, or edit the new one: luma modify VIDEO -p TEXT",
@@ -191,7 +172,7 @@ def _beside(made: Made) -> list[Path]:
 
 
 def _is_same_clip(made: Made, request: EditRequest, clip: Clip) -> bool:
-    if made.sha256 is not None:
-        return clip.sha256 == made.sha256
+    if made.details.source_sha256 is not None:
+        return clip.sha256 == made.details.source_sha256
     digest = made.row.digest if made.row is not None else None  # of a journal that did not keep the hash itself
     return digest is not None and replace(request, clip=clip).legacy_digest == digest

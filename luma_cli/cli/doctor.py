@@ -1,6 +1,5 @@
 """`luma config check`: is everything there that an edit will need, and if not, what to do."""
 
-import functools
 import os
 import tempfile
 import time
@@ -24,18 +23,15 @@ OK, WARNING, ERROR = "ok", "warning", "error"
 # TLS certificates and signed links begin to fail at about this difference.
 MAX_CLOCK_SKEW = 300.0
 
+# Name, verdict and explanation of a check.
+Finding = tuple[str, str, str]
 
-class Check(NamedTuple):
-    """One finding; `fix` says what to do about it."""
 
-    name: str
-    verdict: str
+class Doubt(NamedTuple):
+    """Something that may stand in the way; `fix` says what to do about it."""
+
     message: str
     fix: str = ""
-
-    @property
-    def row(self) -> tuple[str, str, str]:
-        return self.name, self.verdict, self.message + (f"; fix: {self.fix}" if self.fix else "")
 
 
 class Doctor:
@@ -44,47 +40,45 @@ class Doctor:
     def __init__(self, open_client: "Callable[[], Client]") -> None:
         self.first: LumaError | None = None
         self._reported: dict[str, str] = {}
-        self._connect = functools.cache(open_client)  # a command that gives the key is asked once
+        self._open_client = open_client
+        self._client: Client | None = None
 
-    def findings(self) -> Iterator[Check]:
+    def findings(self) -> Iterator[Finding]:
         yield from _installation()
-        yield self._try("current folder", _current_folder)
-        yield self._try("settings", _settings)
-        yield self._try("config folder", lambda: _writable(settings.config_dir(), "LUMA_CONFIG_DIR"))
-        yield self._try("output folder", _output_folder)
-        yield self._try("journal", _journal)
-        yield self._try("certificates", _certificates)
-        yield self._try("proxy", _proxy)
-        yield self._try("ffmpeg", _ffmpeg)
-        yield self._try("key", self._key)
-        if self._client() is not None:
-            yield self._clock()
-            yield self._endpoint()
+        looks: dict[str, Callable[[], str | Doubt]] = {
+            "current folder": _current_folder,
+            "settings": _settings,
+            "config folder": lambda: _writable(settings.config_dir(), "LUMA_CONFIG_DIR"),
+            "output folder": _output_folder,
+            "journal": _journal,
+            "certificates": _certificates,
+            "proxy": _proxy,
+            "ffmpeg": _ffmpeg,
+            "key": self._key,
+        }
+        for name, look in looks.items():
+            yield self._finding(name, look)
+        if (client := self._client) is not None:
+            yield self._finding("clock", lambda: _clock(client))
+            yield self._finding("endpoint", lambda: _endpoint(client))
 
-    def _try(self, name: str, look: Callable[[], str | Check]) -> Check:
+    def _finding(self, name: str, look: Callable[[], str | Doubt]) -> Finding:
         try:
             found = look()
-            return Check(name, OK, found) if isinstance(found, str) else found
+            return (name, OK, found) if isinstance(found, str) else (name, WARNING, _with_fix(*found))
         except LumaError as error:
             if error.message in self._reported:
-                return Check(name, WARNING, f"cannot be determined: see {self._reported[error.message]}")
+                return name, WARNING, f"cannot be determined: see {self._reported[error.message]}"
+            fault = error
             self._reported[error.message] = name
-            self.first = self.first or error
-            return Check(name, ERROR, error.message, error.hint or "")
         except ImportError as error:
             fault = installation.explain(error)
-            self.first = self.first or fault
-            return Check(name, ERROR, fault.message, fault.hint or "")
-
-    def _client(self) -> "Client | None":
-        try:
-            return self._connect()
-        except (LumaError, ImportError):
-            return None  # the key's own check says so
+        self.first = self.first or fault
+        return name, ERROR, _with_fix(fault.message, fault.hint)
 
     def _key(self) -> str:
         origin = key_store.find_origin(settings.load_settings())
-        client = self._connect()
+        client = self._client = self._open_client()
         try:
             balance = client.patiently(client.credits)
         except LumaError as error:
@@ -92,54 +86,50 @@ class Doctor:
             raise
         return f"from {origin}, accepted; {balance:.12g} credits"
 
-    def _endpoint(self) -> Check:
-        """Asks for the record of a task that cannot exist: nothing is submitted."""
-        try:
-            model = settings.load_settings().model
-            if self._connect().endpoint_answers(model):
-                return Check("endpoint", OK, f"that of {model} answers")
-        except LumaError as error:
-            return Check("endpoint", WARNING, f"cannot be determined: {error.message}")
-        return Check(
-            "endpoint", WARNING, f"kie.ai no longer offers {model}", "--model NAME; luma help models lists them"
-        )
 
-    def _clock(self) -> Check:
-        try:
-            date = self._connect().server_date()
-            skew = time.time() - parsedate_to_datetime(date or "").timestamp()
-        except LumaError:
-            return Check("clock", WARNING, "cannot be determined: no reply")
-        except (ValueError, TypeError, OverflowError):
-            return Check("clock", WARNING, "cannot be determined: the service names no time")
-        if abs(skew) > MAX_CLOCK_SKEW:
-            fix = "set this machine's clock: TLS and signed links fail without it"
-            return Check("clock", WARNING, f"differs from the service's by {skew:.0f} s", fix)
-        return Check("clock", OK, f"within {abs(skew):.0f} s of the service's")
+def _with_fix(message: str, fix: str | None) -> str:
+    return f"{message}; fix: {fix}" if fix else message
 
 
-def findings(open_client: "Callable[[], Client]") -> tuple[list[tuple[str, str, str]], LumaError | None]:
-    """Name, verdict and explanation of each check, and the first error among them."""
-    doctor = Doctor(open_client)
-    return [check.row for check in doctor.findings()], doctor.first
+def _clock(client: "Client") -> str | Doubt:
+    try:
+        skew = time.time() - parsedate_to_datetime(client.server_date() or "").timestamp()
+    except LumaError:
+        return Doubt("cannot be determined: no reply")
+    except (ValueError, TypeError, OverflowError):
+        return Doubt("cannot be determined: the service names no time")
+    if abs(skew) > MAX_CLOCK_SKEW:
+        fix = "set this machine's clock: TLS and signed links fail without it"
+        return Doubt(f"differs from the service's by {skew:.0f} s", fix)
+    return f"within {abs(skew):.0f} s of the service's"
 
 
-def _installation() -> Iterator[Check]:
-    yield Check("versions", OK, installation.describe())
+def _endpoint(client: "Client") -> str | Doubt:
+    """Asks for the record of a task that cannot exist: nothing is submitted."""
+    try:
+        model = settings.load_settings().model
+        if client.endpoint_answers(model):
+            return f"that of {model} answers"
+    except LumaError as error:
+        return Doubt(f"cannot be determined: {error.message}")
+    return Doubt(f"kie.ai no longer offers {model}", "--model NAME; luma help models lists them")
+
+
+def _installation() -> Iterator[Finding]:
+    yield "versions", OK, installation.describe()
     libraries = installation.read_libraries()
-    yield Check("libraries", OK, " ".join(f"{library.name} {library.version}" for library in libraries))
+    yield "libraries", OK, " ".join(f"{library.name} {library.version}" for library in libraries)
     for library in libraries:
         if not library.is_usable:
-            yield Check(library.name, ERROR, library.fault, library.fix)
+            yield library.name, ERROR, _with_fix(library.fault, library.fix)
     if (archive := installation.archive()) is not None:
         fix = f"pip install {installation.DISTRIBUTION}, if a file of luma's own is not found"
-        yield Check("zip file", WARNING, f"luma runs from {archive}", fix)
+        yield "zip file", WARNING, _with_fix(f"luma runs from {archive}", fix)
     for path in installation.other_commands():
-        yield Check("luma on PATH", WARNING, f"another one: {path}", "kie-luma is always this one")
+        yield "luma on PATH", WARNING, _with_fix(f"another one: {path}", "kie-luma is always this one")
     for path in installation.other_packages():
-        yield Check(
-            "luma_cli", WARNING, f"another package of this name: {path}", "rename it, or work in another folder"
-        )
+        fix = "rename it, or work in another folder"
+        yield "luma_cli", WARNING, _with_fix(f"another package of this name: {path}", fix)
 
 
 def _current_folder() -> str:
@@ -196,7 +186,7 @@ def _proxy() -> str:
     return "; ".join(found) or "none"
 
 
-def _ffmpeg() -> Check:
+def _ffmpeg() -> str | Doubt:
     named = settings.load_ffmpeg()
     try:
         found = find_ffmpeg(named)
@@ -204,9 +194,9 @@ def _ffmpeg() -> Check:
         if named is not None:
             raise
         text = "not found: results keep no sound, and --trim, --fit, --match and --split need it"
-        return Check("ffmpeg", WARNING, text, error.hint or "")
+        return Doubt(text, error.hint or "")
     if found.version is None:
         raise LumaError(f"{found.path} does not run", hint="install it again, or name another one: LUMA_FFMPEG")
     if lacks := found.lacks(Need):
-        return Check("ffmpeg", WARNING, f"{found.path} {found.version} lacks {'; '.join(lacks)}", INSTALL)
-    return Check("ffmpeg", OK, f"{found.path} {found.version}")
+        return Doubt(f"{found.path} {found.version} lacks {'; '.join(lacks)}", INSTALL)
+    return f"{found.path} {found.version}"

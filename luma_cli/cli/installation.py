@@ -99,24 +99,20 @@ def other_packages() -> list[str]:
 
 
 def _library(name: str, lowest: str) -> Library:
-    folder = _folder_of(name.replace("-", "_"))
-    if folder is None:
-        return Library(name, None, lowest, "")
-    try:
-        distribution = metadata.distribution(name)
-        if str(distribution.locate_file("")) == folder:
-            return Library(name, distribution.version, lowest, folder)
-    except metadata.PackageNotFoundError:
-        pass
-    return Library(name, _own_version(name.replace("-", "_")), lowest, folder)
-
-
-def _folder_of(module: str) -> str | None:
+    module = name.replace("-", "_")
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
-        return None
-    return None if spec is None or spec.origin is None else str(Path(spec.origin).parent.parent)
+        spec = None
+    if spec is None or spec.origin is None:
+        return Library(name, None, lowest, "")
+    folder = str(Path(spec.origin).parent.parent)
+    try:
+        distribution = metadata.distribution(name)
+        version = distribution.version if str(distribution.locate_file("")) == folder else _own_version(module)
+    except metadata.PackageNotFoundError:
+        version = _own_version(module)
+    return Library(name, version, lowest, folder)
 
 
 def _own_version(module: str) -> str:

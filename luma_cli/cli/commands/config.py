@@ -120,11 +120,12 @@ def edit() -> None:
 @options.common
 def check() -> None:
     """Check key, credits, clock, folders and installation."""
-    from luma_cli.cli import doctor
+    from luma_cli.cli.doctor import Doctor
     from luma_cli.output import tables
 
     with client_when_asked() as connect:
-        findings, error = doctor.findings(connect)
+        doctor = Doctor(connect)
+        findings = list(doctor.findings())
     tables.show_table(findings, {"check": "CHECK", "verdict": "VERDICT", "message": ""})
-    if error is not None:
-        raise error
+    if doctor.first is not None:
+        raise doctor.first

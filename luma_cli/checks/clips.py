@@ -4,6 +4,7 @@ import logging
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from luma_cli.api.models import LUMA, Limits
 from luma_cli.checks.findings import (
@@ -38,40 +39,39 @@ def check_file(
     try:
         with path.open("rb") as file:
             head, size = file.read(headers.HEAD), path.stat().st_size
-        found = list(_Look(path, limits, trim, fit=fit, split=split).findings(head, size))
+        found = list(_Look(path, limits, trim, fit, split).findings(head, size))
     except OSError as error:
         hint = "check the name and who may read it"
         found = [Finding("not-readable", ERROR, f"cannot be read: {reason(error)}", hint)]
     return [finding._replace(video=str(path)) for finding in found]
 
 
-class _Look:
+class _Look(NamedTuple):
     """A look at one file, with what is to be done with it before it is sent."""
 
-    def __init__(self, path: Path, limits: Limits, trim: Trim | None, *, fit: bool, split: bool) -> None:
-        self._path = path
-        self._limits = limits
-        self._trim = trim
-        self._fit = fit
-        self._split = split
+    path: Path
+    limits: Limits
+    trim: Trim | None
+    fit: bool
+    split: bool
 
     def findings(self, head: bytes, size: int) -> Iterator[Finding]:
         kind = headers.sniff(head)
         is_opened = kind in _FITTED
-        is_converted = self._fit or self._split or self._trim is not None
+        is_converted = self.fit or self.split or self.trim is not None
         if is_opened and is_converted and kind not in headers.CONTAINERS:
-            _log.info("%s is %s: its length is known when ffmpeg has opened it", self._path.name, headers.name_of(kind))
+            _log.info("%s is %s: its length is known when ffmpeg has opened it", self.path.name, headers.name_of(kind))
             return
         hint = self._convert(is_opened=is_opened)
         if wrong := find_kind(kind, is_empty=not head, hint=hint):
             yield wrong
             return
         try:
-            media = headers.probe_file(self._path)
-            for warning in headers.check_whole(self._path):
+            media = headers.probe_file(self.path)
+            for warning in headers.check_whole(self.path):
                 if warning == headers.HOLLOW:
                     raise headers.MediaError(warning)
-                _log.info("%s: %s", self._path.name, warning)
+                _log.info("%s: %s", self.path.name, warning)
         except LimitReachedError as error:
             yield Finding("duration-unknown", WARNING, f"its length cannot be determined: {error}")
             return
@@ -85,23 +85,23 @@ class _Look:
             yield wrong
             return
         is_made_anew = self._is_made_anew(media.duration)
-        if not is_made_anew and size > self._limits.max_upload_bytes:
-            most = self._limits.max_upload_bytes / 10**6
+        if not is_made_anew and size > self.limits.max_upload_bytes:
+            most = self.limits.max_upload_bytes / 10**6
             yield Finding("too-large", ERROR, f"{size / 10**6:.0f} MB, an upload takes {most:.0f} MB", FIT)
-        if self._trim is not None:
-            yield from self._look_at_range(media.duration, self._trim)
+        if self.trim is not None:
+            yield from self._look_at_range(media.duration, self.trim)
         else:
-            yield from find_length(media, self._limits, may_be_longer=self._split, hint=self._cut())
-        yield from find_sides(media, self._limits, is_fitted=self._fit)
+            yield from find_length(media, self.limits, may_be_longer=self.split, hint=self._cut())
+        yield from find_sides(media, self.limits, is_fitted=self.fit)
         if not is_made_anew:
-            yield from find_doubts(media, self._limits, FIT)
+            yield from find_doubts(media, self.limits, FIT)
 
     def _is_made_anew(self, duration: float | None) -> bool:
         """True if ffmpeg encodes what is sent; a clip that needs no cut is sent as it is."""
-        is_long = duration is not None and duration > self._limits.max_seconds + headers.ROUNDING
-        if self._fit or (self._split and is_long):
+        is_long = duration is not None and duration > self.limits.max_seconds + headers.ROUNDING
+        if self.fit or (self.split and is_long):
             return True
-        trim = self._trim
+        trim = self.trim
         if trim is None or duration is None:
             return trim is not None
         return is_long or trim.start > 0 or (trim.end is not None and trim.end < duration)
@@ -118,24 +118,24 @@ class _Look:
             message = f"it ends before {trim.end:g} s: it is {duration:.1f} s long"
             yield Finding("trim-end", ERROR, message, f"--trim {trim.start:g} cuts from there to its end")
         rest = duration - trim.start
-        wanted = rest if trim.end is None and self._split else min(rest, trim.duration or self._limits.max_seconds)
-        if not self._split and wanted > self._limits.max_seconds + headers.ROUNDING:
-            message = f"{wanted:g} s are to be cut out, kie.ai takes {self._limits.max_seconds:g} s"
+        wanted = rest if trim.end is None and self.split else min(rest, trim.duration or self.limits.max_seconds)
+        if not self.split and wanted > self.limits.max_seconds + headers.ROUNDING:
+            message = f"{wanted:g} s are to be cut out, kie.ai takes {self.limits.max_seconds:g} s"
             yield Finding("too-long", ERROR, message, "--trim a shorter part, or --split it into pieces")
-        if too_short := find_too_short(wanted, self._limits):
+        if too_short := find_too_short(wanted, self.limits):
             yield too_short
 
     def _cut(self) -> str:
         """How a clip that is too long fits, safe to paste."""
-        seconds = f"{self._limits.max_seconds:g}"
-        return f"--trim or --split, or: {self._command(f'{self._path.stem}-{seconds}s.mp4', '-t', seconds)}"
+        seconds = f"{self.limits.max_seconds:g}"
+        return f"--trim or --split, or: {self._command(f'{self.path.stem}-{seconds}s.mp4', '-t', seconds)}"
 
     def _convert(self, *, is_opened: bool) -> str:
         """How a clip in another container fits. What our ffmpeg may not open is converted by the user's."""
-        command = self._command(f"{self._path.stem}-converted.mp4")
+        command = self._command(f"{self.path.stem}-converted.mp4")
         return f"--fit or --trim, or: {command}" if is_opened else f"convert it first: {command}"
 
     def _command(self, name: str, *options: str) -> str:
         # `file:` keeps ffmpeg from taking a name like `-x` for an option, and one like `a:b` for a protocol.
-        source, target = (shlex.quote(f"file:{path}") for path in (self._path, self._path.with_name(name)))
+        source, target = (shlex.quote(f"file:{path}") for path in (self.path, self.path.with_name(name)))
         return " ".join(("ffmpeg -i", source, *options, target))

@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from luma_cli import files
-from luma_cli.api import response_headers
 from luma_cli.api.hosts import without_query
 from luma_cli.api.task import SavedFile
 from luma_cli.api.transport import Session
@@ -21,11 +19,8 @@ Finish = Callable[[Path], Path | None]
 
 
 class Download(NamedTuple):
-    """What came of a download. `resumed_from` bytes were there from an earlier run."""
-
     file: SavedFile
     warnings: tuple[str, ...] = ()
-    resumed_from: int = 0
 
 
 def download(
@@ -63,33 +58,27 @@ def download(
 
     Source: the vendor's pages "Get Download URL" (a fresh link lives 20 minutes) and "Getting Started" (media 14 days).
     """
-    response_headers.check_result_link(url, public_only=session.public_only, allows_plain=allows_plain)
     check_path(target)
-
-    def transfer(part: PartFile) -> Transfer:
-        run = Transfer(url, part, session, fresh_link, on_progress, sleep, limits, allows_plain=allows_plain)
-        run.run()
-        return run
-
     before = stamp(target)
     with part_file.locked(target, deadline, on_wait) as turn:
-        file = _there_already(target, identity, before, turn, overwrite=overwrite)
-        if file is not None:
-            done = Download(_saved(file, target, url))
-        else:
+        file, warnings = _there_already(target, identity, before, turn, overwrite=overwrite), []
+        if file is None:
             check_target(target, overwrite=overwrite)
             with PartFile(target, identity) as part:
-                run = transfer(part)
-                warnings = (*run.warnings, *_check_whole(part, check_whole), *_settle(part, is_alone=turn.is_alone))
+                transfer = Transfer(
+                    url, part, session, fresh_link, on_progress, sleep, limits, allows_plain=allows_plain
+                )
+                transfer.run()
+                warnings = [
+                    *transfer.warnings,
+                    *_check_whole(part, check_whole),
+                    *_settle(part, is_alone=turn.is_alone),
+                ]
                 file = _publish(part, finish, overwrite=overwrite)
-            done = Download(_saved(file, target, url), warnings, run.resumed_from)
         if not keep_sidecar:
             part_file.tidy(target)
-    return done
-
-
-def _saved(file: Finished, target: Path, url: str) -> SavedFile:
-    return SavedFile(str(real_target(target)), file.bytes, file.sha256, without_query(url), file.delivered_sha256)
+    path, link = str(real_target(target)), without_query(url)
+    return Download(SavedFile(path, file.bytes, file.sha256, link, file.delivered_sha256), tuple(warnings))
 
 
 def _there_already(
@@ -105,12 +94,11 @@ def _there_already(
 
 def _check_whole(part: PartFile, check_whole: Check) -> Sequence[str]:
     try:
-        return check_whole(part.path) or ()
+        with part_file.saving(part.target):
+            return check_whole(part.path) or ()
     except ValueError as error:
         part.forget()  # the same bytes would fail again
         raise FileError(f"{part.target.name}: {error}", hint=f"what was received is kept as {part.path}") from error
-    except OSError as error:
-        raise files.file_error(part.target, error) from error
 
 
 def _settle(part: PartFile, *, is_alone: bool) -> list[str]:
@@ -124,9 +112,6 @@ def _settle(part: PartFile, *, is_alone: bool) -> list[str]:
 
 def _publish(part: PartFile, finish: Finish | None, *, overwrite: bool) -> Finished:
     try:
-        made = finish(part.path) if finish is not None else None
-        if made is None:
-            return part.publish(overwrite=overwrite)
-        return part.publish_made(made, overwrite=overwrite)
+        return part.publish(finish(part.path) if finish is not None else None, overwrite=overwrite)
     finally:
         remove_siblings(part.path)

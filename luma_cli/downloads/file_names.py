@@ -26,7 +26,10 @@ PATTERN, PATTERN_WITH_PROMPT = "{stem}-{id}", "{stem}-{prompt}-{id}"
 
 
 class Naming(NamedTuple):
-    """What the default names of a task's files are made of, beside its id; see `default_name`."""
+    """What the default names of a task's files are made of, beside its id; see `default_name`.
+
+    `prompt_words` is a prompt, given if a command makes several edits of a clip; `trim_start` is in seconds.
+    """
 
     stem: str = "video"
     prompt_words: str | None = None
@@ -34,28 +37,20 @@ class Naming(NamedTuple):
 
 
 def default_name(
-    task_id: str,
-    stem: str,
-    extension: str,
-    *,
-    index: int = 0,
-    of: int = 1,
-    prompt_words: str | None = None,
-    trim_start: float | None = None,
-    others: Iterable[str] = (),
+    task_id: str, naming: Naming, extension: str, *, index: int = 0, of: int = 1, others: Iterable[str] = ()
 ) -> str:
     """`<stem>[-<prompt's first words>][-from-<start>]-<task id>[-n].<ext>` for result `index` (from 0) of `of`.
 
-    Of the task id the first 8 characters, and more if one of the `others` shares them. `prompt_words` is a prompt,
-    given if a command makes several edits of a clip; `trim_start` is in seconds. Every piece may come from outside.
+    Of the task id the first 8 characters, and more if one of the `others` shares them. Every piece may come from
+    outside.
     The id in the middle keeps the name off device names and hidden files.
     """
-    words = first_words(prompt_words) if prompt_words else ""
-    start = f"from-{_format_start(trim_start)}" if trim_start else ""
+    words = first_words(naming.prompt_words) if naming.prompt_words else ""
+    start = f"from-{_format_start(naming.trim_start)}" if naming.trim_start else ""
     number = str(index + 1) if of > 1 else ""
     suffix = extension.lower() if extension.lower() in VIDEO_EXTENSIONS else VIDEO_EXTENSIONS[0]
     rest = "".join(f"-{piece}" for piece in (words, start, _short_id(task_id, others), number) if piece) + suffix
-    return safe_piece(stem, "video", limit=min(MAX_STEM, MAX_NAME - len(rest.encode()))) + rest
+    return safe_piece(naming.stem, "video", limit=min(MAX_STEM, MAX_NAME - len(rest.encode()))) + rest
 
 
 def first_words(prompt: str) -> str:

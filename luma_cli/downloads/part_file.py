@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from luma_cli import files
@@ -72,6 +71,15 @@ class Finished(NamedTuple):
 
 
 @contextmanager
+def saving(target: Path) -> Iterator[None]:
+    """What goes wrong with the files in here is an error about `target`."""
+    try:
+        yield
+    except OSError as error:
+        raise files.file_error(target, error) from error
+
+
+@contextmanager
 def locked(target: Path, deadline: float | None = None, on_wait: Callable[[str], None] | None = None) -> Iterator[Turn]:
     """Keep other downloads to `target` out.
 
@@ -122,11 +130,8 @@ def tidy(target: Path) -> None:
 
 def measure(path: Path) -> tuple[int, str]:
     """Bytes and SHA-256 of a file."""
-    try:
-        with path.open("rb") as file:
-            return os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise files.file_error(path, error) from error
+    with saving(path), path.open("rb") as file:
+        return os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class PartFile:
@@ -157,21 +162,18 @@ class PartFile:
 
     def __enter__(self) -> Self:
         try:
-            if is_leftover_link(self.path, self.target):
-                files.remove(self.path)
-            self._file = _opened(self.path, 0o666)
-            self._sidecar = _opened(beside(self.target, SIDECAR), 0o600)
-            self._load()
-        except BaseException as error:
+            with saving(self.target):
+                if is_leftover_link(self.path, self.target):
+                    files.remove(self.path)
+                self._file = _opened(self.path, 0o666)
+                self._sidecar = _opened(beside(self.target, SIDECAR), 0o600)
+                self._load()
+        except BaseException:
             self._close()
-            if isinstance(error, OSError):
-                raise files.file_error(self.target, error) from error
             raise
         return self
 
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._file == -1:
             return  # published
         try:
@@ -207,26 +209,22 @@ class PartFile:
         digest = self._certain[1].copy()
         digest.update(chunk)
         rest = memoryview(chunk)
-        try:
+        with saving(self.target):
             while rest:
                 rest = rest[os.write(self._file, rest) :]
             self._certain = (self.offset + len(chunk), digest)
             if time.monotonic() - self._saved_at > CHECKPOINT:
                 self._save()
-        except OSError as error:
-            raise files.file_error(self.target, error) from error
 
     def tail(self, count: int) -> bytes:
         """The last `count` bytes of the certain prefix."""
-        try:
+        with saving(self.target):
             os.lseek(self._file, self.offset - count, os.SEEK_SET)
             found = b""
             while len(found) < count and (chunk := os.read(self._file, count - len(found))):
                 found += chunk
             os.lseek(self._file, self.offset, os.SEEK_SET)
             return found
-        except OSError as error:
-            raise files.file_error(self.target, error) from error
 
     def check_bytes(self) -> None:
         """Raise FileError if the file is not what was written to it: somebody else wrote, too."""
@@ -246,40 +244,27 @@ class PartFile:
             self.forget()  # pages that failed to reach the disk count as clean from now on
             raise files.file_error(self.target, error) from error
 
-    def publish(self, *, overwrite: bool) -> Finished:
-        """Give the file its name; `sync` comes first. The sidecar stays until `tidy`.
+    def publish(self, made: Path | None, *, overwrite: bool) -> Finished:
+        """Give the name to the file, or to one that was `made` from it; `sync` comes first.
+
+        The sidecar stays until `tidy`.
 
         Raises:
             FileError: it cannot be saved, or the name is taken (without `overwrite`).
         """
         size, digest = self._certain
-        self._give_name(self.path, overwrite)
-        return Finished(size, digest.hexdigest(), digest.hexdigest())
-
-    def publish_made(self, made: Path, *, overwrite: bool) -> Finished:
-        """Give the name to a file that was made from the part file, which goes.
-
-        Raises:
-            FileError: it cannot be saved, or the name is taken (without `overwrite`).
-        """
-        self._saved = measure(made)
-        try:
-            self._save()
-        except OSError as error:
-            raise files.file_error(self.target, error) from error
-        delivered = self._certain[1].hexdigest()
-        self._give_name(made, overwrite)
-        files.remove(self.path)
-        return Finished(*self._saved, delivered)
-
-    def _give_name(self, path: Path, overwrite: bool) -> None:
-        try:
+        saved = delivered = size, digest.hexdigest()
+        with saving(self.target):
+            if made is not None:
+                saved = self._saved = measure(made)
+                self._save()
             if not os.path.samestat(os.fstat(self._file), os.lstat(self.path)):
                 raise files.refused_link(self.path)
-        except OSError as error:
-            raise files.file_error(self.target, error) from error
         self._close()  # Windows renames no open file
-        files.give_name(path, self.target, overwrite=overwrite, is_synced=path == self.path)
+        files.give_name(made or self.path, self.target, overwrite=overwrite, is_synced=made is None)
+        if made is not None:
+            files.remove(self.path)
+        return Finished(*saved, delivered[1])
 
     def _load(self) -> None:
         """Take over what the sidecar vouches for, if the bytes agree and can be continued or are all."""
@@ -295,12 +280,10 @@ class PartFile:
             self._certain = (record.bytes, digest)
 
     def _cut_to(self, offset: int) -> None:
-        try:
+        with saving(self.target):
             os.ftruncate(self._file, offset)
             os.lseek(self._file, offset, os.SEEK_SET)
             self._save()
-        except OSError as error:
-            raise files.file_error(self.target, error) from error
 
     def _save(self) -> None:
         """Rewrite the sidecar in place: that needs no room on a full disk. A torn one is not readable."""
@@ -330,22 +313,12 @@ def _opened(path: Path, mode: int) -> int:
 
 
 def _parse(content: bytes) -> Record | None:
+    kinds = (str, str | None, int | None, int, str, int | None, str | None)
     try:
-        fields = json.loads(content)
-        record = Record(**fields)
+        record = Record(**json.loads(content))
     except (ValueError, TypeError, RecursionError):
         return None
-    kinds = {
-        "identity": str,
-        "etag": str | None,
-        "length": int | None,
-        "bytes": int,
-        "sha256": str,
-        "saved_bytes": int | None,
-        "saved_sha256": str | None,
-    }
-    fits = all(isinstance(getattr(record, name), kind) for name, kind in kinds.items())
-    return record if fits and record.bytes >= 0 else None
+    return record if all(map(isinstance, record, kinds)) and record.bytes >= 0 else None
 
 
 def read_record(target: Path) -> Record | None:

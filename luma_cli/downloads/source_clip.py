@@ -1,7 +1,6 @@
 """A source that is a link, fetched once more for what is made from it: its sound, its frame rate."""
 
 import hashlib
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,14 +14,7 @@ CLIP_LIMITS = Limits(idle=15.0, attempts=2, attempts_in_all=10, bytes=500 << 20)
 
 
 def fetch_clip(
-    url: str,
-    folder: Path,
-    session: Session,
-    limits: Limits = CLIP_LIMITS,
-    *,
-    deadline: float | None = None,
-    on_wait: Callable[[str], None] | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    url: str, folder: Path, session: Session, limits: Limits = CLIP_LIMITS, *, sleep: Callable[[float], None]
 ) -> Path:
     """Save the clip behind a public link as a file in `folder`, for the caller to remove. Its content is not checked.
 
@@ -40,8 +32,6 @@ def fetch_clip(
         session=session,
         check_whole=lambda _part: (),
         overwrite=True,
-        deadline=deadline,
-        on_wait=on_wait,
         sleep=sleep,
         limits=limits,
         allows_plain=True,

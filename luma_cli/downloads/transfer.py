@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import requests
@@ -59,56 +60,46 @@ class _LinkRefused(Exception):
         self.status = status
 
 
+@dataclass(eq=False, repr=False)
 class Transfer:
-    """The attempts to bring every byte of one file into its part file, of which `resumed_from` were there before.
+    """The attempts to bring every byte of one file into its part file.
 
     A part file that is whole already is compared with what the file host has; `warnings` say if it could not be.
     With `allows_plain` a link without TLS will do: that of a source, which its owner has named.
     """
 
-    def __init__(
-        self,
-        link: str,
-        part: PartFile,
-        session: Session,
-        fresh_link: Callable[[], str] | None,
-        on_progress: Progress,
-        sleep: Callable[[float], None],
-        limits: Limits,
-        *,
-        allows_plain: bool = False,
-    ) -> None:
-        self.resumed_from = part.offset
+    link: str
+    part: PartFile
+    session: Session
+    fresh_link: Callable[[], str] | None
+    on_progress: Progress
+    sleep: Callable[[float], None]
+    limits: Limits
+    allows_plain: bool = False
+
+    def __post_init__(self) -> None:
         self.warnings: list[str] = []
-        self._link = link
-        self._is_unproven = part.is_complete
-        self._allows_plain = allows_plain
-        self._part = part
-        self._session = session
-        self._fresh_link = fresh_link
-        self._on_progress = on_progress
-        self._sleep = sleep
-        self._limits = limits
+        self._is_unproven = self.part.is_complete
 
     def run(self) -> None:
-        best, fruitless, attempts = self._part.offset, 0, 0
+        best, fruitless, attempts = self.part.offset, 0, 0
         while not self._is_done and (failure := self._try_once()) is not None:
-            log.info("%s: %s", self._part.target.name, failure)
-            gained = self._part.offset - best
-            best = max(best, self._part.offset)
-            has_gained = gained >= (self._limits.min_bytes if failure.is_slow else 1)
+            log.info("%s: %s", self.part.target.name, failure)
+            gained = self.part.offset - best
+            best = max(best, self.part.offset)
+            has_gained = gained >= (self.limits.min_bytes if failure.is_slow else 1)
             fruitless, attempts = 0 if has_gained else fruitless + 1, attempts + 1
-            if fruitless == self._limits.attempts or attempts == self._limits.attempts_in_all:
+            if fruitless == self.limits.attempts or attempts == self.limits.attempts_in_all:
                 raise self._given_up(failure) from failure
-            self._sleep(min(max(2.0 ** (fruitless - 1), failure.pause), MAX_PAUSE))
+            self.sleep(min(max(2.0 ** (fruitless - 1), failure.pause), MAX_PAUSE))
 
     @property
     def _is_done(self) -> bool:
-        return self._part.is_complete and not self._is_unproven
+        return self.part.is_complete and not self._is_unproven
 
     def _try_once(self) -> _AttemptFailed | None:
-        if self._part.offset:
-            log.info("%s: goes on after %d bytes", self._part.target.name, self._part.offset)
+        if self.part.offset:
+            log.info("%s: goes on after %d bytes", self.part.target.name, self.part.offset)
         try:
             self._attempt()
         except _AttemptFailed as failure:
@@ -116,19 +107,19 @@ class Transfer:
         except _LinkRefused as refusal:
             if self._has_renewed(refusal.status):
                 return self._try_once()
-            if not self._part.is_complete:
+            if not self.part.is_complete:
                 raise self._expired(refusal.status) from refusal
             self.warnings.append(UNCOMPARED)  # rather than to lose what is paid for and nowhere else
             self._is_unproven = False
         return None
 
     def _has_renewed(self, status: int) -> bool:
-        log.info("%s refused the link (HTTP %d)", host_of(self._link), status)
-        ask, self._fresh_link = self._fresh_link, None
+        log.info("%s refused the link (HTTP %d)", host_of(self.link), status)
+        ask, self.fresh_link = self.fresh_link, None
         try:
             if ask is not None:
-                self._link = ask()
-                log.info("the link is replaced by a fresh one at %s", host_of(self._link))
+                self.link = ask()
+                log.info("the link is replaced by a fresh one at %s", host_of(self.link))
                 return True
         except Rejected as error:
             log.info("there is no fresh link: %s", error.message)
@@ -136,36 +127,36 @@ class Transfer:
 
     def _expired(self, status: int) -> FileError:
         return FileError(
-            f"result expired: {without_query(self._link)} answered HTTP {status}",
+            f"result expired: {without_query(self.link)} answered HTTP {status}",
             hint="kie.ai keeps results for 14 days, and their links for about a day",
             http_status=status,
         )
 
     def _given_up(self, failure: _AttemptFailed) -> Unavailable:
-        kept = f"; {self._part.offset} bytes of it are kept" if self._part.offset and self._part.etag else ""
+        kept = f"; {self.part.offset} bytes of it are kept" if self.part.offset and self.part.etag else ""
         return Unavailable(
-            f"could not download {self._part.target.name}: {failure}", hint=f"run the same command again later{kept}"
+            f"could not download {self.part.target.name}: {failure}", hint=f"run the same command again later{kept}"
         )
 
     def _attempt(self) -> None:
-        link, before = self._link, ""
+        link, before = self.link, ""
         for _ in range(MAX_REDIRECTS + 1):
             response_headers.check_result_link(
-                link, public_only=self._session.public_only, before=before, allows_plain=self._allows_plain
+                link, public_only=self.session.public_only, before=before, allows_plain=self.allows_plain
             )
             location = self._ask(link)
             if location is None:
                 return
             before, link = link, response_headers.joined(link, location)
             log.info("%s redirects to %s", host_of(before), without_query(link))
-        raise FileError(f"too many redirects from {without_query(self._link)}")
+        raise FileError(f"too many redirects from {without_query(self.link)}")
 
     def _ask(self, link: str) -> str | None:
         """Take in what the host of a link sends, or give the address that it sends us on to."""
-        limits = self._limits
+        limits = self.limits
         try:
             with opened(
-                self._session,
+                self.session,
                 "GET",
                 link,
                 budget=limits.window,
@@ -187,32 +178,32 @@ class Transfer:
         return None
 
     def _range(self) -> dict[str, str]:
-        part = self._part
+        part = self.part
         if not self._is_unproven and (not part.offset or part.etag is None):
             return {}
         start = max(0, part.offset - COMPARED) if self._is_unproven else part.offset
         return {"Range": f"bytes={start}-", **({"If-Range": part.etag} if part.etag is not None else {})}
 
     def _receive(self, exchange: Exchange) -> None:
-        part, response = self._part, exchange.response
+        part, response = self.part, exchange.response
         if self._is_unproven and self._is_proven_by(response):
             self._is_unproven = False
             return
         end = self._begin(response.status_code, response.headers)
-        limit = self._limits.bytes if end is None else end
+        limit = self.limits.bytes if end is None else end
         while chunk := response.raw.read1(part_file.CHUNK, decode_content=False):
             if part.offset + len(chunk) > limit:
                 raise self._too_long(end)
             part.append(chunk)
             exchange.received += len(chunk)
-            self._on_progress(part.offset, part.length)
+            self.on_progress(part.offset, part.length)
         if exchange.expired:
             raise TimeoutError  # a connection that we cut looks like one that has ended
         if part.offset < (end or 0):
             raise _AttemptFailed("the connection broke off")
         if end is None and not response_headers.is_chunked(response.headers):
             raise FileError(
-                f"length not proven: {host_of(self._link)} does not say how long {part.target.name} is",
+                f"length not proven: {host_of(self.link)} does not say how long {part.target.name} is",
                 hint=f"what was received is kept as {part.path}: it may be whole",
             )
         if part.length is None:
@@ -222,7 +213,7 @@ class Transfer:
 
     def _is_proven_by(self, response: requests.Response) -> bool:
         """Whether the file host has the very file that an earlier run left whole. False: here begins another one."""
-        part, headers = self._part, response.headers
+        part, headers = self.part, response.headers
         self._check_status(response.status_code, headers)
         is_same = part.etag is not None and response_headers.strong_etag(headers) == part.etag
         if response.status_code == 200:  # no ranges there, or another version
@@ -242,13 +233,13 @@ class Transfer:
         raise _AttemptFailed("the file host has another file by now")
 
     def _forget(self) -> None:
-        self._part.forget()
+        self.part.forget()
         self._is_unproven = False
 
     def _begin(self, status: int, headers: response_headers.Headers) -> int | None:
         """Point the part file to where this response's bytes go. Gives the offset where they must end, if known."""
         self._check_status(status, headers)
-        part, length = self._part, response_headers.content_length(headers)
+        part, length = self.part, response_headers.content_length(headers)
         if status == 200:
             self._check_room(length)
             part.restart(response_headers.strong_etag(headers), length)
@@ -265,34 +256,34 @@ class Transfer:
 
     def _check_status(self, status: int, headers: response_headers.Headers) -> None:
         """Return if a 200 or 206 has begun that may be the file itself."""
-        host = host_of(self._link)
+        host = host_of(self.link)
         if status in response_headers.GONE:
             raise _LinkRefused(status)
         if response_headers.may_pass(status):
             raise _AttemptFailed(f"{host} answered HTTP {status}", pause=parse_retry_after(headers) or 0.0)
-        if status == 416 and self._part.offset:
+        if status == 416 and self.part.offset:
             self._forget()
             raise _AttemptFailed(f"{host} has no more of this version")
         if status not in (200, 206):
-            raise FileError(f"{without_query(self._link)} answered HTTP {status}", http_status=status)
+            raise FileError(f"{without_query(self.link)} answered HTTP {status}", http_status=status)
         if response_headers.is_encoded(headers):
             raise _AttemptFailed(f"{host} encodes the file although it was asked not to")
         if response_headers.is_page(headers):
-            raise FileError(f"not a video: {without_query(self._link)} is a web page or an error message")
+            raise FileError(f"not a video: {without_query(self.link)} is a web page or an error message")
 
     def _check_room(self, length: int | None) -> None:
-        target, needed = self._part.target, (length or 0) - self._part.offset
+        target, needed = self.part.target, (length or 0) - self.part.offset
         free = free_bytes(target)
         if needed > free:
             raise FileError(
                 f"disk full in {target.parent}: {target.name} needs {needed} bytes, {free} are free",
                 hint="free some space, or use -o to save elsewhere",
             )
-        if (length or 0) > self._limits.bytes:
+        if (length or 0) > self.limits.bytes:
             raise self._too_long(None)
 
     def _too_long(self, end: int | None) -> Exception:
         if end is not None:
-            self._part.forget()
+            self.part.forget()
             return _AttemptFailed("the file host sent more than it said")
-        return FileError(f"{without_query(self._link)} is larger than the limit of {self._limits.bytes} bytes")
+        return FileError(f"{without_query(self.link)} is larger than the limit of {self.limits.bytes} bytes")

@@ -131,16 +131,7 @@ def _name(task: Task, naming: Naming, index: int, others: Iterable[str]) -> str:
     extension = extension_of(task.result_urls[index])
     if not task.task_id:
         return safe_piece(naming.stem, "video") + extension
-    return default_name(
-        task.task_id,
-        naming.stem,
-        extension,
-        index=index,
-        of=len(task.result_urls),
-        prompt_words=naming.prompt_words,
-        trim_start=naming.trim_start,
-        others=others,
-    )
+    return default_name(task.task_id, naming, extension, index=index, of=len(task.result_urls), others=others)
 
 
 def _ids_alike(journal: Journal, task_id: str) -> list[str]:

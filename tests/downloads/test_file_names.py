@@ -4,9 +4,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from luma_cli.downloads import file_names
 from luma_cli.downloads.file_names import (
     MAX_NAME,
-    default_name,
+    Naming,
     extension_of,
     first_words,
     safe_piece,
@@ -15,6 +16,11 @@ from luma_cli.downloads.file_names import (
 )
 
 TASK_ID = "774d9a7dd608a0e49293903095e45a4c"
+
+
+def default_name(task_id, stem, extension, *, prompt_words=None, trim_start=None, **more):
+    return file_names.default_name(task_id, Naming(stem, prompt_words, trim_start), extension, **more)
+
 
 HOSTILE_LINKS = [
     "https://h/..",

@@ -5,6 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,32 +55,25 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, repr=False)  # no text of it: that would show the key
 class Client:
     """One account at one service address. The key goes to these two hosts and nowhere else.
 
     `on_pause` hears why we wait, if that takes longer than a person would put up with silently.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        upload_url: str,
-        api_key: str,
-        *,
-        ca_bundle: str | None = None,
-        on_pause: Callable[[str], None] = lambda _: None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.base_url = base_url
-        self.upload_url = upload_url
-        self.api_key = api_key
-        self._auth = Bearer(api_key)
-        self._ca_bundle = ca_bundle
-        self._session = Session(ca_bundle=ca_bundle)
-        self._on_pause = on_pause
-        self._clock = clock
-        self._sleep = sleep
+    base_url: str
+    upload_url: str
+    api_key: str
+    _: KW_ONLY
+    ca_bundle: str | None = None
+    on_pause: Callable[[str], None] = lambda _: None
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        self._auth = Bearer(self.api_key)
+        self._session = Session(ca_bundle=self.ca_bundle)
         self._attempt = 1  # of a read, for the log
 
     def close(self) -> None:
@@ -92,7 +86,7 @@ class Client:
 
     def file_session(self) -> Session:
         """A session for file hosts: it shares nothing with ours and knows no key."""
-        return Session(ca_bundle=self._ca_bundle, public_only=not self.is_local)
+        return Session(ca_bundle=self.ca_bundle, public_only=not self.is_local)
 
     def submit(self, edit: Edit) -> str:
         """Send the one request that costs money and return the task id.
@@ -105,12 +99,12 @@ class Client:
             OutcomeUnknown: sent, and no reply says that nothing was created; `raw` has what came back.
             KeyRejected, OutOfCredits, Rejected, Unavailable: nothing was created.
         """
-        started = self._clock()
+        started = self.clock()
         for attempt in itertools.count(1):
             try:
                 return self._submit_once(edit, attempt)
             except TransportError as error:
-                is_patient = self._clock() - started < CONNECT_PATIENCE and attempt < MAX_CONNECT_RETRIES
+                is_patient = self.clock() - started < CONNECT_PATIENCE and attempt < MAX_CONNECT_RETRIES
                 if error.fault not in ("connect", "dns") or not is_patient:
                     raise _unreachable(error, "; nothing was sent") from error
                 signals.release()
@@ -249,15 +243,15 @@ class Client:
         """Leave the service alone for some seconds, and say so if that is for long."""
         log.info("%s: trying again in %.0f s", why, pause)
         if pause > MAX_SILENCE:
-            self._on_pause(f"{why}: trying again in {pause:.0f} s")
-        self._sleep(pause)
+            self.on_pause(f"{why}: trying again in {pause:.0f} s")
+        self.sleep(pause)
 
     def _submit_once(self, edit: Edit, attempt: int) -> str:
         """Raises TransportError only when nothing was sent."""
         model = find_model(edit.model)
         try:
             # A session of its own: a connection kept from before may be dead, and would leave the outcome unknown.
-            with Session(ca_bundle=self._ca_bundle) as session:
+            with Session(ca_bundle=self.ca_bundle) as session:
                 reply = exchange(
                     session,
                     "POST",

@@ -176,7 +176,8 @@ class _Marking(HTTPConnection):
             return super()._new_conn()
         failure: Exception = PrivateAddress("the host has a private address")
         for address in _resolve(name, self.port)[:MAX_ADDRESSES]:
-            if exchange.public_only and not _is_global(address):
+            found = parse_address(address)
+            if exchange.public_only and (found is None or not found.is_global):
                 continue
             if exchange.expired:
                 raise TimeoutError
@@ -197,11 +198,6 @@ def _resolve(name: str, port: int) -> list[str]:
     except UnicodeError:
         raise urllib3.exceptions.LocationParseError(name) from None
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-def _is_global(address: str) -> bool:
-    found = parse_address(address)
-    return found is not None and found.is_global
 
 
 class _MarkingTLS(_Marking, HTTPSConnection):

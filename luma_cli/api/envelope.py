@@ -79,7 +79,12 @@ def parse_envelope(body: bytes, secret: str = "") -> Envelope:
         NotAnEnvelope: anything else.
     """
     try:
-        reply = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique, parse_int=_int, parse_constant=_absent)
+        reply = json.loads(
+            body.decode("utf-8-sig"),
+            object_pairs_hook=_unique,
+            parse_int=lambda digits: int(digits) if len(digits) <= MAX_DIGITS else None,
+            parse_constant=lambda _: None,
+        )
         reply = scrub(reply, secret)
     except RecursionError:
         raise NotAnEnvelope("nested too deeply") from None
@@ -160,11 +165,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise NotAnEnvelope("a key appears twice")
     return members
-
-
-def _int(digits: str) -> int | None:
-    return int(digits) if len(digits) <= MAX_DIGITS else None
-
-
-def _absent(_: str) -> None:
-    return None

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from luma_cli.api.hosts import without_query
@@ -84,13 +84,19 @@ def _closing(text: str) -> str:
     return found[0] if found is not None else ""
 
 
-def _cut(text: str, secret: str, min_prefix: int) -> str:
-    """The text with each long enough beginning of the secret replaced."""
+def _cut(
+    text: str, secret: str, min_prefix: int, plain: str | None = None, spans: Sequence[tuple[int, int]] = ()
+) -> str:
+    """The text with each long enough beginning of the secret replaced.
+
+    `plain` is the text without its escapes, `spans` is where each character of that stands.
+    """
     parts, done = [], 0
-    for start, end in _find(text, secret, min_prefix):
+    for first, end in _find(text if plain is None else plain, secret, min_prefix):
+        start, stop = (first, end) if plain is None else (spans[first][0], spans[end - 1][1])
         parts += [text[done:start], MARK]
-        done = end
-    return "".join([*parts, text[done:]]) if parts else text
+        done = stop
+    return "".join([*parts, text[done:]])
 
 
 def _cut_escaped(text: str, secret: str) -> str:
@@ -108,11 +114,7 @@ def _cut_escaped(text: str, secret: str) -> str:
     plain = "".join(characters)
     if "\\" in secret:
         return MARK if secret.replace("\\", "")[:MIN_PREFIX] in plain else text
-    parts, done = [], 0
-    for start, end in _find(plain, secret, MIN_PREFIX):
-        parts += [text[done : spans[start][0]], MARK]
-        done = spans[end - 1][1]
-    return "".join([*parts, text[done:]]) if parts else text
+    return _cut(text, secret, MIN_PREFIX, plain, spans)
 
 
 def _find(text: str, secret: str, min_prefix: int) -> Iterator[tuple[int, int]]:
@@ -136,10 +138,11 @@ def _common(text: str, at: int, secret: str) -> int:
 
 def _encodings(secret: str) -> Iterator[str]:
     """The secret in hexadecimal digits, and inside of Base64, where it depends on what stands before it."""
-    yield secret.encode("utf-8", "surrogatepass").hex()
+    content = secret.encode("utf-8", "surrogatepass")
+    yield content.hex()
     for shift in range(3):
-        encoded = base64.b64encode(b"\0" * shift + secret.encode("utf-8", "surrogatepass")).decode().rstrip("=")
-        whole = encoded[(0, 2, 3)[shift] : (len(secret.encode("utf-8", "surrogatepass")) + shift) * 8 // 6]
+        encoded = base64.b64encode(b"\0" * shift + content).decode().rstrip("=")
+        whole = encoded[(0, 2, 3)[shift] : (len(content) + shift) * 8 // 6]
         if len(whole) > MIN_PREFIX + 1:
             yield whole
             if "+" in whole or "/" in whole:

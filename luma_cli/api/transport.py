@@ -101,9 +101,10 @@ class Session(requests.Session):
                 adapter.close_connections()
         super().close()
 
-    def proxies_for(self, url: str) -> dict[str, str]:
-        """The proxies of the environment. Loopback is never proxied: the proxy would see the key in plain text."""
-        return {} if is_loopback(host_of(url)) else get_environ_proxies(url)
+
+def proxy_for(url: str) -> str | None:
+    """The environment's proxy for a link. Loopback is never proxied: the proxy would see the key in plain text."""
+    return None if is_loopback(host_of(url)) else select_proxy(url, get_environ_proxies(url))
 
 
 def exchange(
@@ -168,11 +169,10 @@ def opened(
     Raises:
         TransportError: the request or, inside the block, the reading of the response failed.
     """
-    started, is_proxied = time.monotonic(), False
+    started, proxy = time.monotonic(), None
     done = Exchange(budget, on_sending, session.public_only, min_bytes)
     try:
-        proxies = session.proxies_for(url)
-        is_proxied = select_proxy(url, proxies) is not None
+        proxy = proxy_for(url)
         with done:
             response = session.request(
                 method,
@@ -180,7 +180,7 @@ def opened(
                 stream=True,
                 allow_redirects=False,
                 timeout=(CONNECT_TIMEOUT, read_timeout),
-                proxies=proxies,
+                proxies={"all": proxy} if proxy is not None else {},
                 **request,
             )
             done.response, done.outcome = response, f"HTTP {response.status_code}"
@@ -193,7 +193,7 @@ def opened(
         raise
     except (requests.RequestException, u3.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
         # ValueError: about 1 % of mutated responses leave the RequestException family (measured).
-        done.outcome, fault = _explain(error, url, done, is_proxied=is_proxied)
+        done.outcome, fault = _explain(error, url, done, is_proxied=proxy is not None)
         raise TransportError(done.outcome, sent=done.sent, fault=fault) from error
     finally:
         connection = "reused connection" if done.reused else "new connection"

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -72,7 +73,7 @@ def check_link(
     found = check_address(url, allow_local=allow_local)
     if not found and not (allow_local and not is_loopback(host_of(url))):
         try:
-            remote = _Remote(url, session, clock, allow_local=allow_local)
+            remote = _Remote(url, session, clock, allow_local)
             found = [*_check_host(url), *remote.findings(limits)]
         except _EndedError as error:
             found = [*_check_host(url), error.finding]
@@ -121,27 +122,29 @@ class _EndedError(Exception):
         self.finding = Finding(name, level, message, hint)
 
 
+@dataclass(eq=False)
 class _Remote:
     """A file behind a link, read by ranges: in bounded time, and not much of it."""
 
-    def __init__(self, url: str, session: Session, clock: Callable[[], float], *, allow_local: bool) -> None:
-        self._url = url
-        self._session = session
-        self._allow_local = allow_local
-        self._clock = clock
-        self._deadline = clock() + BUDGET
+    url: str
+    session: Session
+    clock: Callable[[], float]
+    allow_local: bool
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        self._deadline = self.clock() + BUDGET
         self._left = MAX_READ
         self._head = b""
         self._gives_parts = True
         self._is_page = False
         self._is_cut = False  # a reply ended before the bytes that it promised
-        self.size: int | None = None
 
     def findings(self, limits: Limits) -> Iterator[Finding]:
         self._head = self._first(headers.PROBE_WINDOW)
         kind = headers.sniff(self._head)
         if kind == "html" or (self._is_page and kind not in headers.CONTAINERS):
-            yield _share_page(host_of(self._url))
+            yield _share_page(host_of(self.url))
             return
         if wrong := find_kind(kind, is_empty=not self._head, hint=_FITTED):
             yield wrong
@@ -166,14 +169,14 @@ class _Remote:
             head, location = self._get(0, length)
             if location is None:
                 return head
-            self._url = response_headers.joined(self._url, location)
-            for finding in check_address(self._url, allow_local=self._allow_local):
+            self.url = response_headers.joined(self.url, location)
+            for finding in check_address(self.url, allow_local=self.allow_local):
                 raise _EndedError(
                     finding.name, finding.level, f"it leads on to another address: {finding.message}", finding.hint
                 )
-            if self._allow_local and not is_loopback(host_of(self._url)):
+            if self.allow_local and not is_loopback(host_of(self.url)):
                 raise _EndedError(
-                    "url-unchecked", WARNING, f"it leads to {host_of(self._url)}, and a sandbox stays here"
+                    "url-unchecked", WARNING, f"it leads to {host_of(self.url)}, and a sandbox stays here"
                 )
         raise _EndedError("url-unreachable", ERROR, "too many redirects")
 
@@ -194,12 +197,12 @@ class _Remote:
 
     def _get(self, offset: int, length: int) -> tuple[bytes, str | None]:
         """Some bytes, or where the host sends us on to."""
-        remaining = self._deadline - self._clock()
+        remaining = self._deadline - self.clock()
         if remaining <= 0 or length > self._left:
-            raise _EndedError("url-unreachable", WARNING, f"{host_of(self._url)} is too slow or sends too much")
+            raise _EndedError("url-unreachable", WARNING, f"{host_of(self.url)} is too slow or sends too much")
         wanted = {"Range": f"bytes={offset}-{offset + length - 1}"}
         try:
-            with opened(self._session, "GET", self._url, budget=remaining, headers=wanted) as exchange:
+            with opened(self.session, "GET", self.url, budget=remaining, headers=wanted) as exchange:
                 response = exchange.response
                 if response.status_code in response_headers.REDIRECTS:
                     return b"", response.headers.get("Location", "")
@@ -214,10 +217,10 @@ class _Remote:
         """Judge a reply's head, and learn the size."""
         if status not in (200, 206):
             level = ERROR if 400 <= status < 500 and not response_headers.may_pass(status) else WARNING
-            where = without_query(self._url)
+            where = without_query(self.url)
             raise _EndedError("url-unreachable", level, f"{where} replied HTTP {status}", "can anybody open the link?")
         if response_headers.is_encoded(headers):
-            raise _EndedError("url-unchecked", WARNING, f"{host_of(self._url)} encodes it: it cannot be looked into")
+            raise _EndedError("url-unchecked", WARNING, f"{host_of(self.url)} encodes it: it cannot be looked into")
         self._is_page = headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/html"
         part = response_headers.content_range(headers) if status == 206 else None
         self._gives_parts = part is not None and part[0] == offset

@@ -180,10 +180,12 @@ def _certificates() -> str:
 
 
 def _proxy() -> str:
+    from luma_cli.api.transport import proxy_for
+
     ours = settings.load_settings()
-    proxies = {url: addresses.proxy_for(url) for url in (ours.base_url, ours.upload_url)}
-    found = [f"{url} through {proxy}" for url, proxy in proxies.items() if proxy is not None]
-    return "; ".join(found) or "none"
+    proxies = {url: proxy_for(url) for url in (ours.base_url, ours.upload_url)}
+    found = [f"{url} through {proxy.rpartition('@')[2]}" for url, proxy in proxies.items() if proxy is not None]
+    return "; ".join(found) or "none"  # without a login
 
 
 def _ffmpeg() -> str | Doubt:

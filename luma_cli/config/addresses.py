@@ -80,16 +80,3 @@ def check_ca_bundle(path: str, name: str) -> None:
         raise UsageError(f"{name}: {path} holds no certificates in PEM form", hint=hint) from error
     except OSError as error:
         raise UsageError(f"{name}: cannot read {path}: {reason(error)}", hint=hint) from error
-
-
-def proxy_for(url: str) -> str | None:
-    """The proxy that a request to this address goes through, without its login; None if it goes straight there."""
-    from urllib.request import getproxies, proxy_bypass
-
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if is_loopback(host) or proxy_bypass(host):
-        return None
-    proxies = getproxies()
-    found = proxies.get(parts.scheme) or proxies.get("all")
-    return None if found is None else found.rpartition("@")[2].removeprefix(f"{parts.scheme}://")

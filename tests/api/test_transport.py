@@ -21,7 +21,16 @@ from hypothesis import strategies as st
 
 from luma_cli.api import transport
 from luma_cli.api.envelope import NotAnEnvelope, parse_envelope
-from luma_cli.api.transport import MAX_JSON, Bearer, Reply, Session, TransportError, exchange, parse_retry_after
+from luma_cli.api.transport import (
+    MAX_JSON,
+    Bearer,
+    Reply,
+    Session,
+    TransportError,
+    exchange,
+    parse_retry_after,
+    proxy_for,
+)
 from support.commands import KEY
 from support.fault_server import (
     Action,
@@ -123,12 +132,12 @@ def test_this_machine_is_never_reached_through_a_proxy(
         assert proxy.connections == 0
 
 
-def test_a_host_that_needs_no_proxy_gets_none(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_needs_no_proxy_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "service.example")
 
-    assert session.proxies_for("https://service.example/") == {}
-    assert session.proxies_for("https://other.example/")["https"] == "http://127.0.0.1:1"
+    assert proxy_for("https://service.example/") is None
+    assert proxy_for("https://other.example/") == "http://127.0.0.1:1"
 
 
 # --- redirects ---

@@ -70,13 +70,8 @@ def _origin(url: str) -> str:
     login, at, _ = parts.netloc.rpartition("@")
     if not host.isascii():
         host = host.encode("idna").decode()
-    bracketed = f"[{_plain_address(host)}]" if ":" in host else host
+    bracketed = f"[{ipaddress.IPv6Address(host.partition('%')[0]).compressed}]" if ":" in host else host
     return f"{parts.scheme}://{login}{at}{bracketed}" + ("" if port in (None, _PORTS[parts.scheme]) else f":{port}")
-
-
-def _plain_address(host: str) -> str:
-    """An IPv6 address in its shortest spelling. Raises ValueError."""
-    return ipaddress.IPv6Address(host.partition("%")[0]).compressed
 
 
 def _encoded(text: str) -> str:

@@ -1,6 +1,5 @@
 """The client of kie.ai's HTTP API: addresses, judgement of replies, and what may be sent twice."""
 
-import itertools
 import logging
 import secrets
 import time
@@ -34,8 +33,8 @@ DOWNLOAD_URL = "/api/v1/common/download-url"
 STREAM_UPLOAD = "/api/file-stream-upload"
 
 MAX_PAUSE = 60.0
-# A connection that was never made may be tried again, this often and this long.
-MAX_CONNECT_RETRIES = 3
+# After these a connection that was never made is tried again, if no more than so much time has passed.
+CONNECT_PAUSES = (1.0, 2.0)
 CONNECT_PATIENCE = 10.0
 READ_PAUSES = (1.0, 2.0)
 MAX_SILENCE = 5.0
@@ -74,7 +73,6 @@ class Client:
     def __post_init__(self) -> None:
         self._auth = Bearer(self.api_key)
         self._session = Session(ca_bundle=self.ca_bundle)
-        self._attempt = 1  # of a read, for the log
 
     def close(self) -> None:
         self._session.close()
@@ -99,17 +97,16 @@ class Client:
             OutcomeUnknown: sent, and no reply says that nothing was created; `raw` has what came back.
             KeyRejected, OutOfCredits, Rejected, Unavailable: nothing was created.
         """
-        started = self.clock()
-        for attempt in itertools.count(1):
+        started, pauses = self.clock(), iter(CONNECT_PAUSES)
+        while True:
             try:
-                return self._submit_once(edit, attempt)
+                return self._submit_once(edit)
             except TransportError as error:
-                is_patient = self.clock() - started < CONNECT_PATIENCE and attempt < MAX_CONNECT_RETRIES
-                if error.fault not in ("connect", "dns") or not is_patient:
+                pause, is_over = next(pauses, None), self.clock() - started >= CONNECT_PATIENCE
+                if error.fault not in ("connect", "dns") or pause is None or is_over:
                     raise _unreachable(error, "; nothing was sent") from error
                 signals.release()
-                self.wait(2.0 ** (attempt - 1), error.message)
-        raise AssertionError  # the loop has no end of its own
+                self.wait(pause, error.message)
 
     def task(self, task_id: str, model: str = DEFAULT_MODEL) -> Task:
         """Ask once how a task of a model stands.
@@ -226,18 +223,14 @@ class Client:
         Raises:
             Unavailable: it did not pass. Other errors at once.
         """
-        try:
-            for attempt, pause in enumerate(READ_PAUSES, start=2):
-                try:
-                    return read()
-                except Unavailable as error:
-                    if (error.retry_after or 0.0) > MAX_PAUSE:
-                        raise
-                    self.wait(max(pause, error.retry_after or 0.0), error.message)
-                self._attempt = attempt
-            return read()
-        finally:
-            self._attempt = 1
+        for pause in READ_PAUSES:
+            try:
+                return read()
+            except Unavailable as error:
+                if (error.retry_after or 0.0) > MAX_PAUSE:
+                    raise
+                self.wait(max(pause, error.retry_after or 0.0), error.message)
+        return read()
 
     def wait(self, pause: float, why: str) -> None:
         """Leave the service alone for some seconds, and say so if that is for long."""
@@ -246,7 +239,7 @@ class Client:
             self.on_pause(f"{why}: trying again in {pause:.0f} s")
         self.sleep(pause)
 
-    def _submit_once(self, edit: Edit, attempt: int) -> str:
+    def _submit_once(self, edit: Edit) -> str:
         """Raises TransportError only when nothing was sent."""
         model = find_model(edit.model)
         try:
@@ -258,7 +251,6 @@ class Client:
                     self.base_url + model.family.submit_path,
                     json=payload_of(edit),
                     auth=self._auth,
-                    attempt=attempt,
                     on_sending=signals.hold,
                 )
         except TransportError as error:
@@ -273,7 +265,7 @@ class Client:
         """One exchange that may be repeated: its envelope if the code is 200, else the error it stands for."""
         try:
             url = (base or self.base_url) + path
-            reply = exchange(self._session, method, url, auth=self._auth, attempt=self._attempt, **request)
+            reply = exchange(self._session, method, url, auth=self._auth, **request)
         except TransportError as error:
             raise _unreachable(error) from error
         result = _judge(reply, self.api_key, model)

@@ -29,15 +29,6 @@ def is_host(host: str) -> bool:
     return is_plain and host.isprintable() and re.fullmatch(_NAME, host) is not None
 
 
-def address_of(url: str) -> str:
-    """The host of a link, with its port if it names one."""
-    try:
-        port = urlsplit(url).port
-    except ValueError:
-        port = None
-    return host_of(url) + (f":{port}" if port is not None else "")
-
-
 def without_query(url: str) -> str:
     """A link as it may be shown: signed links carry their secret in the query, logins stand before the host."""
     try:

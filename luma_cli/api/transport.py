@@ -27,7 +27,7 @@ from urllib3 import exceptions as u3
 
 from luma_cli import __version__
 from luma_cli.api.connection import Adapter, Exchange, NoThread, PrivateAddress
-from luma_cli.api.hosts import address_of, host_of, is_loopback, without_query
+from luma_cli.api.hosts import host_of, is_loopback, without_query
 from luma_cli.api.redaction import redact, scrub_links
 
 # Cloudflare in front of both hosts answers Python's default agent with 403 "error code: 1010" (observed).
@@ -115,13 +115,12 @@ def exchange(
     budget: float = EXCHANGE_BUDGET,
     idle: float | None = None,
     max_bytes: int = MAX_JSON,
-    attempt: int = 1,
     on_sending: Callable[[], None] | None = None,
     **request: Any,
 ) -> Reply:
     """Send one request and read the whole reply, within `budget` seconds and `max_bytes`.
 
-    `idle` bounds one wait for bytes, in seconds; the attempt's number is for the log.
+    `idle` bounds one wait for bytes, in seconds.
 
     Raises:
         TransportError: no whole reply.
@@ -132,7 +131,6 @@ def exchange(
         url,
         budget=budget,
         read_timeout=idle or budget,
-        attempt=attempt,
         on_sending=on_sending,
         **request,
     ) as done:
@@ -157,7 +155,6 @@ def opened(
     budget: float,
     min_bytes: float = math.inf,
     read_timeout: float = 30.0,
-    attempt: int = 1,
     on_sending: Callable[[], None] | None = None,
     **request: Any,
 ) -> Iterator[Exchange]:
@@ -197,9 +194,8 @@ def opened(
         raise TransportError(done.outcome, sent=done.sent, fault=fault) from error
     finally:
         connection = "reused connection" if done.reused else "new connection"
-        again = f", attempt {attempt}" if attempt > 1 else ""
         milliseconds = (time.monotonic() - started) * 1000
-        log.info("%s %s: %s, %.0f ms, %s%s", method, without_query(url), done.outcome, milliseconds, connection, again)
+        log.info("%s %s: %s, %.0f ms, %s", method, without_query(url), done.outcome, milliseconds, connection)
 
 
 def _code_of(body: bytes) -> str:
@@ -273,20 +269,15 @@ def _decode(body: bytes, encoding: str, max_bytes: int) -> bytes:
 
 
 # In this order: the first class found in the chain of causes names the reason.
-_REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
+_REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, str], ...] = (
     (NoThread, "this machine starts no more threads", "machine"),
     (PrivateAddress, "{host} leads to a private address", "private"),
-    (u3.NameResolutionError, "cannot find the host {host}", "dns"),
-    (socket.gaierror, "cannot find the host {host}", "dns"),
+    ((u3.NameResolutionError, socket.gaierror), "cannot find the host {host}", "dns"),
     (u3.NewConnectionError, "cannot connect to {address}", "connect"),  # urllib3 derives it from the next one
-    (u3.ConnectTimeoutError, "connecting to {address} timed out", "connect"),
-    (requests.ConnectTimeout, "connecting to {address} timed out", "connect"),
-    (u3.ReadTimeoutError, "{host} did not reply in time", "timeout"),
-    (requests.ReadTimeout, "{host} did not reply in time", "timeout"),
-    (TimeoutError, "{host} did not reply in time", "timeout"),
+    ((u3.ConnectTimeoutError, requests.ConnectTimeout), "connecting to {address} timed out", "connect"),
+    ((u3.ReadTimeoutError, requests.ReadTimeout, TimeoutError), "{host} did not reply in time", "timeout"),
     (ssl.SSLError, "TLS with {host} failed", "tls"),
-    (u3.LocationParseError, "the address of {host} is not readable", "address"),
-    (requests.exceptions.InvalidURL, "the address of {host} is not readable", "address"),
+    ((u3.LocationParseError, requests.exceptions.InvalidURL), "the address of {host} is not readable", "address"),
     (requests.exceptions.InvalidSchema, "the proxy for {host} is of a kind that is not supported", "proxy"),
     (requests.exceptions.InvalidProxyURL, "the proxy address for {host} is not readable", "proxy"),
 )
@@ -307,7 +298,8 @@ def _explain(error: BaseException, url: str, done: Exchange, *, is_proxied: bool
         if any(isinstance(cause, kind) for cause in chain):
             if is_proxied and fault == "address":  # ours was read before
                 return f"the proxy address for {host} is not readable", "proxy"
-            return sentence.format(host=host, address=address_of(url)), fault
+            address = without_query(url).rpartition("://")[2].partition("/")[0]
+            return sentence.format(host=host, address=address), fault
     return f"the connection to {host} broke", "broken"
 
 

@@ -20,6 +20,7 @@ class ClipReader(BufferedReader):
 
     def __init__(self, path: Path) -> None:
         super().__init__(FileIO(path))
+        self._path = path
         self.size, self._stamp = self._stat()
         self._left = self.size
 
@@ -32,7 +33,7 @@ class ClipReader(BufferedReader):
         try:
             chunk = super().read(wanted)
         except OSError as error:
-            raise FileError(f"cannot read {self._file_name}: {reason(error)}") from error
+            raise FileError(f"cannot read {self._path.name}: {reason(error)}") from error
         if len(chunk) < wanted:
             raise self._changed()
         self._left -= len(chunk)
@@ -43,17 +44,13 @@ class ClipReader(BufferedReader):
         if self._stat() != (self.size, self._stamp):
             raise self._changed()
 
-    @property
-    def _file_name(self) -> str:
-        return Path(os.fsdecode(self.name)).name
-
     def _stat(self) -> tuple[int, int]:
         stat = os.fstat(self.fileno())
         return stat.st_size, stat.st_mtime_ns
 
     def _changed(self) -> FileError:
         return FileError(
-            f"{self._file_name} changed while it was uploaded; nothing was submitted",
+            f"{self._path.name} changed while it was uploaded; nothing was submitted",
             hint="wait until the file is whole, then run the command again",
         )
 

@@ -227,9 +227,8 @@ class Submitter:
 
         A row of a batch does not wait here, where other tasks would wait with it, but for its next turn.
         """
-        retries = 0 if self._plan.rides_out_limits else MAX_RETRIES
-        is_first = self._limited == 0
-        for left in range(retries, -1, -1):
+        left, is_first = 0 if self._plan.rides_out_limits else MAX_RETRIES, self._limited == 0
+        while True:
             try:
                 return self._run.client.submit(edit)
             except Unavailable as error:
@@ -238,14 +237,14 @@ class Submitter:
                 signals.release()
                 if is_first:
                     self._spending.check_balance(terms.expected)
-                is_first, pause = False, max(SPACING.window, error.retry_after or 0.0)
-                if not left:
+                if left == 0:
                     raise
+                pause = max(SPACING.window, error.retry_after or 0.0)
                 if pause > MAX_PAUSE:
                     what = "kie.ai asks to wait longer than a submission may: nothing was created"
                     raise Unavailable(what, hint="try again later", api_code=429) from error
                 self._run.client.wait(pause, error.message)
-        raise AssertionError  # the last one is raised
+            left, is_first = left - 1, False
 
     def _announce(self, entry: Entry, edit: Edit, task_id: str) -> None:
         """Report an id the moment it is on disk, before a signal that was held back ends the program."""

@@ -302,14 +302,14 @@ def test_each_request_is_one_line_of_the_log_without_key_and_query(caplog: pytes
     assert "of-this-link" not in str(lines)
 
 
-def test_a_read_that_is_tried_again_is_numbered_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_read_that_is_tried_again_uses_the_connection_again(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "luma_cli.api.transport")
     with FaultServer([reply(b"", 503), reply(said(200, "success", 80.0))]) as server:
         client = client_of(server)
         assert client.patiently(client.credits) == 80.0
     first, second = (record.getMessage() for record in caplog.records)
     assert first.endswith("new connection")
-    assert second.endswith("reused connection, attempt 2")
+    assert second.endswith("reused connection")
 
 
 def test_luma_is_sent_as_before_but_for_the_second_spelling() -> None:

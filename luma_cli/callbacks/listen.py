@@ -1,8 +1,9 @@
 """`luma listen`: receive callbacks, confirm what they say, record it, and hand them on."""
 
 import queue
-import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -12,9 +13,9 @@ from luma_cli.api.task import Task
 from luma_cli.api.transport import Session, TransportError, exchange
 from luma_cli.callbacks.server import Receiver
 from luma_cli.callbacks.signature import Callback
-from luma_cli.callbacks.wake import UNVERIFIED_PAUSE, adopt, check_public_url, make_endpoint
+from luma_cli.callbacks.wake import UNVERIFIED_PAUSE, adopt, bracketed, check_public_url, make_endpoint, warn_once
 from luma_cli.edits.engine import Heard, keep_asking
-from luma_cli.edits.events import Note, Report, Warned
+from luma_cli.edits.events import Note, Warned
 from luma_cli.edits.poll import Inbox, Watched
 from luma_cli.edits.run import Plan, Run
 from luma_cli.errors import FileError, UsageError
@@ -27,8 +28,8 @@ MAX_WAITING = 500
 MAX_REPORTED = 50_000
 # After a signal we end within 2 s; this much of it is for what has been accepted already.
 LAST_WORK = 1.2
-TICK = 0.25
 FORWARD_BUDGET = 15.0
+FORWARD_PAUSES = (0.0, 1.0, 2.0)
 
 
 def check_forward_url(url: str) -> str:
@@ -51,19 +52,18 @@ def listen(run: Run, host: str, port: int, public_url: str | None, forward_to: s
     endpoint = make_endpoint(run, host, [check_public_url(run, public_url)] if public_url is not None else [])
     forwarder = Forwarder(run, check_forward_url(forward_to)) if forward_to is not None else None
     run.connect()  # in this thread, which may read the key
-    refused = partial(_warn_once, run.report)
     inbox: Inbox = queue.Queue()
 
     def deliver(callback: Callback) -> bool:
-        if inbox.qsize() >= MAX_WAITING:
-            return False
-        inbox.put(callback)
-        return True
+        has_room = inbox.qsize() < MAX_WAITING
+        if has_room:
+            inbox.put(callback)
+        return has_room
 
     signals.hold()  # until the engine's first event: from now on somebody may call
-    with Receiver(host, port, endpoint, deliver, refused=refused, failed=inbox.put) as receiver:
-        shown = f"[{receiver.address[0]}]" if ":" in receiver.address[0] else receiver.address[0]
-        run.report(Note(f"listening on http://{shown}:{receiver.address[1]}{min(endpoint.paths)}"))
+    with Receiver(host, port, endpoint, deliver, refused=partial(warn_once, run), failed=inbox.put) as receiver:
+        address, port = receiver.address
+        run.report(Note(f"listening on http://{bracketed(address)}:{port}{min(endpoint.paths)}"))
         listener = Listener(run, receiver, forwarder)
         plan = Plan(run.settings.interval, timeout=0.0, only_reports=True)
         try:
@@ -73,28 +73,23 @@ def listen(run: Run, host: str, port: int, public_url: str | None, forward_to: s
             signals.release()
 
 
-def _warn_once(report: Report, text: str) -> None:
-    report(Warned(text))
-
-
+@dataclass
 class Listener:
     """What callbacks name, for the engine to ask for. Used from one thread."""
 
-    def __init__(self, run: Run, receiver: Receiver, forwarder: "Forwarder | None") -> None:
-        self._run = run
-        self._receiver = receiver
-        self._forwarder = forwarder
-        self._reported: dict[str, None] = {}
-        self._deadline = float("inf")
+    _run: Run
+    _receiver: Receiver
+    _forwarder: "Forwarder | None"
+    _reported: dict[str, None] = field(default_factory=dict)  # an ordered set
+    _deadline: float = float("inf")
 
     def take(self, event: object) -> Heard | None:
         """A callback was accepted: have its task asked for, at once if the callback is signed."""
         if not isinstance(event, Callback):
             return None
         if not event.verified and self._run.journal.known(event.task_id) is None:
-            self._run.report(
-                Warned("a callback for a task that is not in the journal was ignored: no webhook_key is set")
-            )
+            what = "a callback for a task that is not in the journal was ignored: no webhook_key is set"
+            warn_once(self._run, what)
             return None
         if self._forwarder is not None:
             self._forwarder.forward(event)
@@ -128,63 +123,49 @@ class Listener:
 class Forwarder:
     """Hands accepted callbacks on to a local application, in a thread of its own. Failures are reported."""
 
-    def __init__(self, run: Run, url: str, pauses: tuple[float, ...] = (1.0, 2.0)) -> None:
+    def __init__(self, run: Run, url: str) -> None:
         self._run = run
         self._url = url
-        self._pauses = pauses
         self._session = Session(ca_bundle=run.settings.ca_bundle)  # it knows no key of ours
-        self._waiting: queue.Queue[Callback] = queue.Queue(MAX_WAITING)
-        self._under_way = 0
-        self._lock = threading.Condition()
-        signals.start_thread(self._work)
+        self._pool = ThreadPoolExecutor(1)
+        self._under_way: set[Future[None]] = set()
 
     def forward(self, callback: Callback) -> None:
         """Queue a callback as it came; one for which there is no room is reported and dropped."""
-        with self._lock:
-            if self._waiting.full():
-                self._run.report(
-                    Warned(
-                        f"{callback.task_id}: not forwarded, {MAX_WAITING} callbacks are waiting for {self._name}",
-                        once=False,
-                    )
-                )
-                return
-            self._under_way += 1
-        self._waiting.put(callback)
+        self._under_way = {one for one in self._under_way if not one.done()}
+        if len(self._under_way) < MAX_WAITING:
+            with signals.kept_from_threads():
+                self._under_way.add(self._pool.submit(self._forward, callback))
+        else:
+            self._warn(f"{callback.task_id}: not forwarded, {MAX_WAITING} callbacks are waiting for {self._name}")
 
     def close(self, deadline: float) -> None:
         """Wait for what is under way until `deadline`, a clock reading, and report what was left."""
-        with self._lock:
-            self._lock.wait_for(lambda: not self._under_way, max(0.0, deadline - time.monotonic()))
-            if self._under_way:
-                self._run.report(
-                    Warned(f"{self._under_way} callback(s) were not forwarded to {self._name}", once=False)
-                )
+        left = wait(self._under_way, max(0.0, deadline - time.monotonic())).not_done
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if left:
+            self._warn(f"{len(left)} callback(s) were not forwarded to {self._name}")
+
+    def _warn(self, text: str) -> None:
+        self._run.report(Warned(text, once=False))
 
     @property
     def _name(self) -> str:
         return without_query(self._url)
 
-    def _work(self) -> None:
-        while True:
-            callback = self._waiting.get()
-            reason = self._send(callback)
-            if reason is not None:
-                self._run.report(Warned(f"{callback.task_id}: not forwarded to {self._name}: {reason}", once=False))
-            with self._lock:
-                self._under_way -= 1
-                self._lock.notify_all()
+    def _forward(self, callback: Callback) -> None:
+        reason = self._send(callback)
+        if reason is not None:
+            self._warn(f"{callback.task_id}: not forwarded to {self._name}: {reason}")
 
     def _send(self, callback: Callback) -> str | None:
         """What went wrong in the last of a few tries; None where the application took it."""
         headers = {name.title(): value for name, value in callback.headers}
-        reason = None
-        for pause in (0.0, *self._pauses):
+        reason, body = None, callback.body
+        for pause in FORWARD_PAUSES:
             time.sleep(pause)
             try:
-                reply = exchange(
-                    self._session, "POST", self._url, data=callback.body, headers=headers, budget=FORWARD_BUDGET
-                )
+                reply = exchange(self._session, "POST", self._url, data=body, headers=headers, budget=FORWARD_BUDGET)
             except TransportError as error:
                 reason = error.message
                 continue

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import NamedTuple
 
 from luma_cli import signals
@@ -111,9 +110,7 @@ class Receiver:
     def __enter__(self) -> "Receiver":
         return self
 
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self, grace: float = 0.5) -> None:
@@ -194,39 +191,38 @@ class Receiver:
     def _serve(self, connection: _Connection) -> None:
         """Read what is there, and answer as soon as that is enough."""
         if connection.sock not in self._connections:
-            return None  # dropped since the selector named it
+            return  # dropped since the selector named it
         try:
             chunk = connection.sock.recv(1 << 16)
         except BlockingIOError:
-            return None
+            return
         except OSError:
             chunk = b""
         if not chunk:
-            return self._drop(connection)
-        if connection.replied:
-            return None
-        connection.received += chunk
-        try:
+            self._drop(connection)
+        elif not connection.replied:
+            connection.received += chunk
             self._read(connection)
+
+    def _read(self, connection: _Connection) -> None:
+        """Take one step with what has been received."""
+        try:
+            if connection.head is None and _has_head(connection.received):
+                self._read_head(connection)
+            if connection.head is not None and len(connection.received) >= connection.head.length:
+                self._admit(connection, connection.head)
         except InvalidCallback as invalid:
             if invalid.reason is not None:
                 self._refused(invalid.reason)
             self._reply(connection, invalid.status)
-        return None
 
-    def _read(self, connection: _Connection) -> None:
-        """Take one step with what has been received. Raises InvalidCallback."""
-        if connection.head is None:
-            if not _has_head(connection.received):
-                return
-            raw, _, rest = bytes(connection.received).partition(b"\r\n\r\n")
-            connection.head = parse_head(raw)
-            self._check(connection.head)
-            connection.received = bytearray(rest)
-            if "100-continue" in connection.head.headers.get("expect", []):
-                self._send(connection, b"HTTP/1.1 100 Continue\r\n\r\n")
-        if len(connection.received) >= connection.head.length:
-            self._admit(connection, connection.head)
+    def _read_head(self, connection: _Connection) -> None:
+        raw, _, rest = bytes(connection.received).partition(b"\r\n\r\n")
+        head = parse_head(raw)
+        self._check(head)
+        connection.head, connection.received = head, bytearray(rest)
+        if "100-continue" in head.headers.get("expect", []):
+            self._send(connection, b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _check(self, head: _Head) -> None:
         """Everything that a head can be refused for, before its body is read. Raises InvalidCallback."""

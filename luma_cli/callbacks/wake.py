@@ -6,8 +6,8 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from types import TracebackType
 from urllib.parse import urlsplit
 
 from luma_cli import signals
@@ -17,7 +17,7 @@ from luma_cli.callbacks.server import Endpoint, Receiver
 from luma_cli.callbacks.signature import Callback
 from luma_cli.config import key_store
 from luma_cli.edits.engine import see_through
-from luma_cli.edits.events import Report, Warned
+from luma_cli.edits.events import Warned
 from luma_cli.edits.poll import Inbox, Wake
 from luma_cli.edits.request import Entry
 from luma_cli.edits.run import Plan, Run
@@ -57,13 +57,11 @@ def check_public_url(run: Run, url: str) -> str:
     """
     host = host_of(url)
     if not is_link(url) or urlsplit(url).query or urlsplit(url).fragment or urlsplit(url).username:
-        raise UsageError(
-            f"{url[:200]!a} is not a usable public URL", hint="write it like https://hooks.example.net/luma"
-        )
+        hint = "write it like https://hooks.example.net/luma"
+        raise UsageError(f"{url[:200]!a} is not a usable public URL", hint=hint)
     if not is_public(host) and not is_loopback(host_of(run.settings.base_url)):
-        raise UsageError(
-            f"kie.ai cannot reach {host}: it is not public", hint="name your proxy or tunnel: --public-url"
-        )
+        hint = "name your proxy or tunnel: --public-url"
+        raise UsageError(f"kie.ai cannot reach {host}: it is not public", hint=hint)
     if urlsplit(url).scheme == "http" and not is_loopback(host):
         run.report(Warned("the public URL is plain http: callbacks can be read on their way"))
     return url.rstrip("/")
@@ -88,36 +86,31 @@ def pace(listen: str | None, interval: float | None) -> float | None:
     return SAFETY_INTERVAL if interval is None and listen is not None else interval
 
 
+@dataclass
 class CallbackServer:
     """Takes callbacks while a command waits, and wakes its polls. Without an address it takes none.
 
     A context manager: on entering the port is bound, which must be done before money is spent.
     """
 
-    def __init__(
-        self, run: Run, address: tuple[str, int] | None, urls: Iterable[str] = (), callback_url: str | None = None
-    ) -> None:
-        self.inbox: Inbox = queue.Queue()
-        self.urls = tuple(urls)
-        self.callback_url = callback_url
-        self.heard: queue.Queue[str] = queue.Queue(MAX_WAKES)
-        self._run = run
-        self._address = address
-        self._receiver: Receiver | None = None
-        self._woken: dict[str, float] = {}
+    _run: Run
+    _address: tuple[str, int] | None = None
+    _urls: Iterable[str] = ()  # where callbacks are sent to
+    callback_url: str | None = None  # of the submissions to come
+    inbox: Inbox = field(default_factory=queue.Queue)
+    heard: "queue.Queue[str]" = field(default_factory=lambda: queue.Queue(MAX_WAKES))  # ids of tasks
+    _receiver: Receiver | None = None
+    _woken: dict[str, float] = field(default_factory=dict)  # when, a clock reading, in that order
 
     def __enter__(self) -> "CallbackServer":
         if self._address is not None:
             host, port = self._address
-            endpoint = make_endpoint(self._run, host, self.urls)
-            refused = partial(_warn, self._run.report)
+            endpoint, refused = make_endpoint(self._run, host, self._urls), partial(warn_once, self._run)
             self._receiver = Receiver(host, port, endpoint, self._hear, refused=refused, failed=self.inbox.put)
             log.info("listening on %s port %s", host, port)
         return self
 
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._receiver is not None:
             self._receiver.close()
 
@@ -153,14 +146,14 @@ def open_server(
         UsageError: the options do not fit together.
     """
     if listen is None:
-        return _closed(run, public_url, callback_url)
+        _refuse_alone(public_url)
+        return CallbackServer(run, callback_url=callback_url)
     if callback_url is not None:
         raise UsageError("both --callback-url and --listen are given", hint="--listen sends callbacks to --public-url")
     address = parse_address(listen)
-    host = f"[{address[0]}]" if ":" in address[0] else address[0]
     if public_url is None and not is_loopback(host_of(run.settings.base_url)):
         raise UsageError("--listen needs --public-url", hint="the address where your proxy or tunnel takes callbacks")
-    public = check_public_url(run, public_url or f"http://{host}:{address[1]}")
+    public = check_public_url(run, public_url or f"http://{bracketed(address[0])}:{address[1]}")
     url = f"{public}/{secrets.token_hex(8)}"
     return CallbackServer(run, address, [url], url)
 
@@ -172,17 +165,17 @@ def open_server_for(run: Run, task_ids: Iterable[str], listen: str | None, publi
         UsageError: the options do not fit together.
     """
     if listen is None:
-        return _closed(run, public_url)
+        _refuse_alone(public_url)
+        return CallbackServer(run)
     rows = (run.journal.known(task_id) for task_id in task_ids)
     given = {row.task.callback_url for row in rows if row is not None and row.task.callback_url}
     public = [check_public_url(run, public_url)] if public_url else []
     return CallbackServer(run, parse_address(listen), [*public, *sorted(given)])
 
 
-def _closed(run: Run, public_url: str | None, callback_url: str | None = None) -> CallbackServer:
+def _refuse_alone(public_url: str | None) -> None:
     if public_url is not None:
         raise UsageError("--public-url needs --listen", hint="--listen [HOST:]PORT")
-    return CallbackServer(run, None, callback_url=callback_url)
 
 
 def see_through_with_callbacks(run: Run, plan: Plan, entries: Sequence[Entry], server: CallbackServer) -> None:
@@ -196,9 +189,7 @@ def see_through_with_callbacks(run: Run, plan: Plan, entries: Sequence[Entry], s
     now = run.clock.monotonic
     deadline = now() + plan.timeout if plan.timeout else float("inf")
     while lost := [row for row in run.journal.unsettled() if row.task.callback_url == server.callback_url]:
-        run.report(
-            Warned(f"{len(lost)} submission(s) of unknown outcome: waiting for the callback that names the task")
-        )
+        warn_once(run, f"{len(lost)} submission(s) of unknown outcome: waiting for the callback that names the task")
         row = _next_settled(run, server, lost, deadline)
         if row is None:
             return
@@ -234,8 +225,13 @@ def _next_settled(run: Run, server: CallbackServer, lost: Sequence[Row], deadlin
     return None
 
 
-def _warn(report: Report, text: str) -> None:
-    report(Warned(text))
+def warn_once(run: Run, text: str) -> None:
+    run.report(Warned(text))
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands in a link."""
+    return f"[{host}]" if ":" in host else host
 
 
 def adopt(run: Run, task: Task) -> Row | None:

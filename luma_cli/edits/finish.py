@@ -3,10 +3,8 @@
 import logging
 import os
 import shlex
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -101,7 +99,8 @@ def finisher(
     if (wish.audio == SILENT and not wish.match) or (row is not None and row.details.piece_of is not None):
         return None
     found = list(_sources(run, row, request))
-    sources = tuple(source for source in found if source.url is None or _may_fetch(run, source.url))
+    may_fetch_any = not run.client.is_local
+    sources = tuple(it for it in found if it.url is None or may_fetch_any or is_loopback(host_of(it.url)))
     if found and not sources and wish.audio == KEEP:
         log.info("%s is saved as it is delivered: a sandbox asks no other host for the source", path.name)
         return None
@@ -113,10 +112,6 @@ def wish_of(run: Run, *said: Finishing) -> Finishing:
     """What the first says that says it (the entry, the command, the journal), else the setting."""
     audio = next((one.audio for one in said if one.audio), run.settings.audio or KEEP)
     return Finishing(audio, next((one.match for one in said if one.match is not None), False))
-
-
-def _may_fetch(run: Run, url: str) -> bool:
-    return not run.client.is_local or is_loopback(host_of(url))
 
 
 def _file_of(row: Row) -> Iterator[Source]:
@@ -174,23 +169,14 @@ class Finisher:
 
     def __call__(self, delivered: Path) -> Path | None:
         try:
-            with self._folder() as folder:
-                return self._finished(delivered, folder)
+            with tempfile.TemporaryDirectory(prefix="luma-source-", ignore_cleanup_errors=True) as folder:
+                return self._finished(delivered, Path(folder))
         except Exception as error:
             if signals.is_stopping():
                 raise FileError("stopped before it was finished") from error
             log.debug("unexpected", exc_info=error)
             self._warn(error)
             return None
-
-    @contextmanager
-    def _folder(self) -> Iterator[Path]:
-        """For what is fetched to finish with, in the system's folder for such."""
-        folder = tempfile.mkdtemp(prefix="luma-source-")
-        try:
-            yield Path(folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _finished(self, delivered: Path, folder: Path) -> Path | None:
         matched = self._matched(delivered, folder) if self.wish.match else None

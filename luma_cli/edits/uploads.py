@@ -5,15 +5,16 @@ import logging
 import queue
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from luma_cli import signals
 from luma_cli.api.client import Client
 from luma_cli.api.transport import TransportError, exchange
-from luma_cli.edits.events import Failed, Finished, Note, Report, Started, Uploaded, Warned, transferring
+from luma_cli.edits.events import Failed, Finished, Note, Started, Uploaded, Warned, transferring
 from luma_cli.edits.poll import Inbox
-from luma_cli.edits.request import EditRequest, Entry, PieceOf, UploadKey, check_unchanged, parse_clip
+from luma_cli.edits.request import EditRequest, Entry, UploadKey, check_unchanged, parse_clip
 from luma_cli.edits.run import Run
 from luma_cli.errors import ACCOUNT_ERRORS, FileError, LumaError, UsageError, reason
 from luma_cli.video import fit, headers, split
@@ -41,16 +42,18 @@ class UploadEnded(NamedTuple):
     upload: EditRequest | None = None
 
 
+@dataclass
 class Uploads:
     """Uploads, one after the other in a thread, so that running tasks are polled meanwhile. A context manager."""
 
-    def __init__(self, run: Run, inbox: Inbox) -> None:
-        self._run = run
-        self._inbox = inbox
-        self._links: dict[UploadKey, str | None] = {}
-        self._claims: dict[UploadKey, contextlib.ExitStack] = {}
-        self._waiting: queue.SimpleQueue[tuple[UploadKey, EditRequest, str | None] | None] = queue.SimpleQueue()
-        self._is_started = False
+    _run: Run
+    _inbox: Inbox
+    _links: dict[UploadKey, str | None] = field(default_factory=dict)
+    _claims: dict[UploadKey, contextlib.ExitStack] = field(default_factory=dict)
+    _waiting: "queue.SimpleQueue[tuple[UploadKey, EditRequest, str | None] | None]" = field(
+        default_factory=queue.SimpleQueue
+    )
+    _is_started: bool = False
 
     def __enter__(self) -> None:
         pass
@@ -112,7 +115,7 @@ class Uploads:
                     log.info("%s is at kie.ai already", request.clip.name)
                     self._inbox.put(UploadEnded(key, known))
                     continue
-                link = deliver(request, self._run.client, self._run.report, self._run.settings.ffmpeg)
+                link = deliver(self._run, request)
                 self._inbox.put(UploadEnded(key, link, upload=request))
             except LumaError as error:
                 self._inbox.put(UploadEnded(key, error=error))
@@ -130,7 +133,7 @@ def upload_all(run: Run, names: Sequence[str]) -> Iterator[str]:
                 clip = parse_clip(name)
                 if clip.path is None:
                     raise UsageError(f"{name} is a link already", hint="luma modify takes it as it is")
-                yield upload(clip.path, run.client, run.report)
+                yield upload(run, clip.path)
             except LumaError as error:
                 run.fail(Failed(name, error))
                 if isinstance(error, ACCOUNT_ERRORS):
@@ -140,10 +143,8 @@ def upload_all(run: Run, names: Sequence[str]) -> Iterator[str]:
         run.report(Finished())
 
 
-def deliver(request: EditRequest, client: Client, report: Report, ffmpeg: str | None) -> str:
+def deliver(run: Run, request: EditRequest) -> str:
     """Bring a local clip, cut if that was asked for, into kie.ai's temporary store; returns its link. Any thread.
-
-    `ffmpeg` is the program that the user names for it.
 
     Raises:
         UsageError: ffmpeg is missing or cannot read the clip.
@@ -154,12 +155,11 @@ def deliver(request: EditRequest, client: Client, report: Report, ffmpeg: str | 
     assert path is not None  # noqa: S101  a link is not delivered
     why = _reasons(request, path) if request.fit and request.piece is None else ()
     if not why and request.piece is None and request.trim is None:
-        link = upload(path, client, report)
+        link = upload(run, path)
     else:
         number = "" if request.piece is None else f"-{request.piece.index:03}"
         with _folder(path) as folder:
-            target = Path(folder) / f"{path.stem[:MAX_STEM]}{number}.mp4"
-            link = upload(_made(request, path, why, target, report, ffmpeg), client, report)
+            link = upload(run, _made(run, request, path, why, Path(folder) / f"{path.stem[:MAX_STEM]}{number}.mp4"))
     check_unchanged(request.clip)
     return link
 
@@ -170,21 +170,6 @@ def _folder(path: Path) -> "tempfile.TemporaryDirectory[str]":
         return tempfile.TemporaryDirectory(prefix="luma-clip-", ignore_cleanup_errors=True)
     except OSError as error:
         raise FileError(f"no room to work on {path.name}: {reason(error)}") from error
-
-
-def _made(
-    request: EditRequest, path: Path, why: tuple[str, ...], target: Path, report: Report, ffmpeg: str | None
-) -> Path:
-    """What is uploaded: `target`, or the clip itself if it is to be cut and fits as it is."""
-    limits = request.model.limits
-    if request.piece is not None:
-        return _cut(request, request.piece, path, target, report, ffmpeg)
-    if why:
-        return _fitted(request, path, why, target, report, ffmpeg)
-    assert request.trim is not None  # noqa: S101  nothing else is made of a clip
-    tool = find_ffmpeg(ffmpeg, ENCODING, option="--trim")
-    with transferring(report, f"trim {path.name}", "seconds") as on_seconds:
-        return trimmed(tool, path, request.trim, limits.max_seconds, target, on_seconds=on_seconds)
 
 
 def _reasons(request: EditRequest, path: Path) -> tuple[str, ...]:
@@ -200,36 +185,33 @@ def _reasons(request: EditRequest, path: Path) -> tuple[str, ...]:
         return (f"its headers cannot be read: {error}",)
 
 
-def _fitted(
-    request: EditRequest,
-    path: Path,
-    why: tuple[str, ...],
-    target: Path,
-    report: Report,
-    ffmpeg: str | None,
-) -> Path:
+def _made(run: Run, request: EditRequest, path: Path, why: Sequence[str], target: Path) -> Path:
+    """What is uploaded: `target`, or the clip itself if it is to be cut and fits as it is."""
+    limits, piece, ffmpeg = request.model.limits, request.piece, run.settings.ffmpeg
+    if piece is not None:
+        tool = find_ffmpeg(ffmpeg, ENCODING, option="--split")
+        cut = Range(piece.first_frame, piece.frames)
+        with transferring(run.report, f"cut piece {piece.index} of {piece.count}", "seconds") as on_seconds:
+            split.cut_piece(tool, look(tool, path), cut, limits, target, on_seconds=on_seconds)
+        return target
+    if not why:
+        assert request.trim is not None  # noqa: S101  nothing else is made of a clip
+        tool = find_ffmpeg(ffmpeg, ENCODING, option="--trim")
+        with transferring(run.report, f"trim {path.name}", "seconds") as on_seconds:
+            return trimmed(tool, path, request.trim, limits.max_seconds, target, on_seconds=on_seconds)
     tool = find_ffmpeg(ffmpeg, ENCODING, option="--fit")
-    with transferring(report, f"fit {path.name}", "seconds") as on_seconds:
-        limits = request.model.limits
+    with transferring(run.report, f"fit {path.name}", "seconds") as on_seconds:
         done = fit.fitted(tool, path, limits, target, trim=request.trim, on_seconds=on_seconds)
     rate = f", at {float(done.rate):.6g} frames a second" if done.was_variable else ""
-    report(Note(f"{path.name} is made to fit, since {', '.join(why)}: {done.width}x{done.height}{rate}"))
+    run.report(Note(f"{path.name} is made to fit, since {', '.join(why)}: {done.width}x{done.height}{rate}"))
     return target
 
 
-def _cut(request: EditRequest, piece: PieceOf, path: Path, target: Path, report: Report, ffmpeg: str | None) -> Path:
-    tool = find_ffmpeg(ffmpeg, ENCODING, option="--split")
-    cut = Range(piece.first_frame, piece.frames)
-    with transferring(report, f"cut piece {piece.index} of {piece.count}", "seconds") as on_seconds:
-        split.cut_piece(tool, look(tool, path), cut, request.model.limits, target, on_seconds=on_seconds)
-    return target
-
-
-def upload(path: Path, client: Client, report: Report) -> str:
+def upload(run: Run, path: Path) -> str:
     """Put a file into kie.ai's temporary store; returns its link."""
-    with transferring(report, f"upload {path.name}") as on_bytes:
-        link = client.patiently(lambda: client.upload(path, on_bytes))
-    report(Uploaded(path.name))
+    with transferring(run.report, f"upload {path.name}") as on_bytes:
+        link = run.client.patiently(lambda: run.client.upload(path, on_bytes))
+    run.report(Uploaded(path.name))
     return link
 
 

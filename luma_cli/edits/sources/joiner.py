@@ -20,10 +20,10 @@ from luma_cli.edits.events import Warned, transferring
 from luma_cli.edits.finish import wish_of
 from luma_cli.edits.poll import Inbox
 from luma_cli.edits.request import KEEP, SILENT, EditRequest, Entry, PieceOf
-from luma_cli.edits.run import Finishing, Plan, Run
+from luma_cli.edits.run import Finishing, Plan, Run, common_kind
 from luma_cli.edits.sources.piece_rows import PieceFacts, facts_of
 from luma_cli.edits.sources.pieces import footage_to_cut, own_key, plan_pieces, recorded_split
-from luma_cli.errors import FileError, LumaError, MixedOutcomes, reason
+from luma_cli.errors import FileError, LumaError, reason
 from luma_cli.journal.splits import Split, SplitState
 from luma_cli.video import join, match
 from luma_cli.video.encode import even
@@ -76,9 +76,9 @@ class Whole:
     def error(self) -> LumaError:
         """What went wrong with the pieces: of the kind of theirs if all failed alike."""
         found, count = list(self.errors.values()), len(self.split.pieces)
-        alike = len(found) == count and len({error.exit_code for error in found}) == 1
-        kind = type(found[0]) if alike else MixedOutcomes
-        return kind(f"{len(found)} of {count} pieces did not succeed", hint="each has its own line above")
+        return common_kind(found, count)(
+            f"{len(found)} of {count} pieces did not succeed", hint="each has its own line above"
+        )
 
 
 class Joiner:

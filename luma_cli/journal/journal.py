@@ -182,7 +182,7 @@ class Journal(Submissions):
             raise UsageError(f"task {task.task_id} is in the journal already", hint=f"luma status {task.task_id}")
         if row is None:
             return None
-        now = self._row(row.number)  # another process may have settled it meanwhile
+        now = self._numbered(row.number)  # another process may have settled it meanwhile
         if now is None or now.outcome_now is not Outcome.UNKNOWN:
             raise UsageError(f"{row.label} is not a submission of unknown outcome", hint="luma tasks")
         return now
@@ -221,7 +221,7 @@ class Journal(Submissions):
         """
         with self._db.transaction():
             for row in rows:
-                now = self._row(row.number)
+                now = self._numbered(row.number)
                 if now is not None and now.is_in_flight:
                     raise UsageError(f"{row.label} is being sent right now", hint="wait for its response")
             keys = [(row.idempotency_key, row.base_url) for row in rows if row.idempotency_key is not None]

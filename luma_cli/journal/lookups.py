@@ -16,6 +16,7 @@ from luma_cli.journal.records import LATEST, MAX_SUBMISSION, Outcome, Row, file_
 
 PAGE = 1000
 FAILED = "failed"
+EVER = -math.inf
 _FAILED_STATES = (State.CREATE_FAILED, State.GENERATE_FAILED)
 _OURS = "(digest IS NOT NULL OR identity IS NOT NULL)"
 _UNFINISHED = "task_id IS NOT NULL AND state IN ('generating', 'unknown')"
@@ -40,8 +41,7 @@ class Lookups:
 
     def known(self, task_id: str) -> Row | None:
         """The row of this very id, whoever submitted it."""
-        rows = self._rows("task_id = :id", {"id": task_id}) if task_id else []
-        return rows[0] if rows else None
+        return self._row("task_id = :id", {"id": task_id}) if task_id else None
 
     def task(self, task_id: str) -> Task | None:
         """What is known of a task, also of one whose row was pruned and whose key is kept."""
@@ -58,13 +58,11 @@ class Lookups:
     def recent(self, back: int) -> Row | None:
         """The row of the task submitted last (1), of the one before (2), and so on. Only of ours."""
         order = f"ORDER BY number DESC LIMIT 1 OFFSET {int(back) - 1}"
-        rows = self._here(f"task_id IS NOT NULL AND {_OURS} {order}")
-        return rows[0] if rows else None
+        return self._row(f"{self._scope.condition} AND task_id IS NOT NULL AND {_OURS} {order}", self._scope.values)
 
     def nameless(self, number: int) -> Row | None:
         """The submission of this number, if it has no task id."""
-        row = self._row(number)
-        return row if row is not None and not row.task.task_id else None
+        return self._row("number = :number AND task_id IS NULL", {"number": number})
 
     def beginning_with(self, prefix: str) -> list[Row]:
         """The rows whose task id begins so."""
@@ -116,8 +114,7 @@ class Lookups:
         """Submissions that nobody knows the outcome of, the newest first."""
         scope = self._scope
         condition = f"{scope.here} AND {scope.perhaps_mine} AND outcome IN ('sending', 'unknown')"
-        rows = self._rows(condition, scope.values)
-        return [row for row in rows if row.outcome_now is Outcome.UNKNOWN]
+        return [row for row in self._rows(condition, scope.values) if row.outcome_now is Outcome.UNKNOWN]
 
     def pieces_of(self, split: int) -> list[Row]:
         """The tasks of a split edit, the newest first: the first of a piece is the one that counts."""
@@ -134,7 +131,7 @@ class Lookups:
     def foreign_rows(self) -> list[Row]:
         """Tasks at this service, unfinished or unsaved, of which nobody knows whether they are this account's.
 
-        Each is to be asked for once. Whoever has asked calls `claim_for_account` or `deny_for_account`.
+        Each is to be asked for once. Whoever has asked calls `accounts.claim` or `accounts.deny`.
         """
         condition = f"task_id IS NOT NULL AND {self._scope.here} AND {self._scope.in_question}"
         return self._rows(f"{condition} AND (({_UNFINISHED}) OR ({_UNSAVED}))", self._scope.values)
@@ -144,8 +141,7 @@ class Lookups:
         condition = "account = :of AND base_url = :service AND number != :number AND checked_at > :oldest"
         oldest = self._now() - KEPT_DAYS * 86_400
         values = {"of": row.account, "service": row.base_url, "number": row.number, "oldest": oldest}
-        found = self._rows(f"{condition} AND task_id IS NOT NULL ORDER BY number DESC LIMIT 1", values)
-        return found[0] if found else None
+        return self._row(f"{condition} AND task_id IS NOT NULL ORDER BY number DESC LIMIT 1", values)
 
     def file_at(self, path: str) -> tuple[str, SavedFile] | None:
         """The task id and file that were last saved under this absolute path."""
@@ -167,8 +163,11 @@ class Lookups:
         durations = sorted(float(row["seconds"]) for row in found)
         return durations[len(durations) // 2] if len(durations) >= 3 else None
 
-    def _row(self, number: int) -> Row | None:
-        rows = self._rows("number = :number", {"number": number})
+    def _numbered(self, number: int) -> Row | None:
+        return self._row("number = :number", {"number": number})
+
+    def _row(self, condition: str, values: dict[str, Any]) -> Row | None:
+        rows = self._rows(condition, values)
         return rows[0] if rows else None
 
     def _here(self, condition: str, values: dict[str, Any] | None = None) -> list[Row]:

@@ -4,14 +4,16 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from luma_cli.api.task import FIELDS, LATEST_YEAR, SavedFile, State, Task, as_int
 
+T = TypeVar("T")
 # One submission ends well before: 60 s for the answer, at most three pauses of 60 s.
 MAX_SUBMISSION = 600.0
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -78,7 +80,7 @@ class Row:
     @cached_property
     def details(self) -> Details:
         found = {name: self.columns[name] for name in Details._fields if name in self.columns}
-        options, match = _object(found.get("options")), found.get("match")
+        options, match = _json(found.get("options"), dict), found.get("match")
         return Details(**{**found, "options": options, "match": None if match is None else bool(match)})
 
     @property
@@ -114,17 +116,7 @@ class Row:
 
 _STATES = {str(state): state for state in State}
 _OUTCOMES = {str(outcome): outcome for outcome in Outcome}
-_AS_STORED = (
-    "number",
-    "base_url",
-    "digest",
-    "identity",
-    "idempotency_key",
-    "account",
-    "raw",
-    "credits",
-    "credits_source",
-)
+_STORED = [field.name for field in fields(Row) if field.name not in ("task", "is_in_flight", "columns")]
 # What we asked for is ours to say, whatever a service repeats: these are learnt only of tasks from elsewhere.
 ASKED_FOR = ("prompt", "video_url", "watermark", "callback_url")
 
@@ -134,10 +126,8 @@ _WRITTEN_APART = ("task_id", "model", "credits", "parent_task_id")
 
 def columns_of(task: Task) -> dict[str, Any]:
     """None for what the task does not know."""
-    facts = {
-        field.name: (field.kind, getattr(task, field.name)) for field in FIELDS if field.name not in _WRITTEN_APART
-    }
-    return {name: _to_column(kind, value) for name, (kind, value) in facts.items()}
+    facts = [field for field in FIELDS if field.name not in _WRITTEN_APART]
+    return {field.name: _to_column(field.kind, getattr(task, field.name)) for field in facts}
 
 
 def _to_column(kind: str, value: Any) -> Any:
@@ -167,15 +157,13 @@ def _from_column(kind: str, value: Any) -> Any:
 def row_from(columns: Mapping[str, Any], files: tuple[SavedFile, ...], *, is_in_flight: bool = False) -> Row:
     facts = {field.name: _from_column(field.kind, columns[field.name]) for field in FIELDS}
     facts |= {"task_id": columns["task_id"] or "", "state": _STATES.get(columns["state"], State.UNKNOWN)}
-    return Row(
-        outcome=_OUTCOMES.get(columns["outcome"], Outcome.UNKNOWN),
-        task=Task(**facts, files=files),
-        source=path_from(columns["source"] or ""),
-        submitted_at=_when(columns["submitted_at"]) or EPOCH,
-        is_in_flight=is_in_flight,
-        columns=columns,
-        **{name: columns[name] for name in _AS_STORED},
-    )
+    stored = {name: columns[name] for name in _STORED}
+    stored |= {
+        "outcome": _OUTCOMES.get(columns["outcome"], Outcome.UNKNOWN),
+        "source": path_from(columns["source"] or ""),
+        "submitted_at": _when(columns["submitted_at"]) or EPOCH,
+    }
+    return Row(task=Task(**facts, files=files), is_in_flight=is_in_flight, columns=columns, **stored)
 
 
 def task_from(kept: Mapping[str, Any]) -> Task:
@@ -191,14 +179,12 @@ def file_from(columns: Mapping[str, Any]) -> SavedFile:
 
 def stored_path(path: str) -> str | bytes:
     """A path as SQLite can hold it: text, or the bytes of a name that is not UTF-8."""
-    try:
+    with suppress(UnicodeEncodeError):
         path.encode()
-    except UnicodeEncodeError:
-        try:
-            return os.fsencode(path)
-        except UnicodeEncodeError:  # no path of this system
-            return path.encode("utf-8", "backslashreplace").decode()
-    return path
+        return path
+    with suppress(UnicodeEncodeError):
+        return os.fsencode(path)
+    return path.encode("utf-8", "backslashreplace").decode()  # no path of this system
 
 
 def path_from(stored: object) -> str:
@@ -212,23 +198,17 @@ def options_text(options: Mapping[str, Any]) -> str:
 
 
 def _list(text: object) -> tuple[str, ...]:
-    """Links or words; a value that damage or another program made is none."""
-    if text == "[]" or not isinstance(text, str):
-        return ()
-    found = _json(text)
-    return tuple(word for word in found if isinstance(word, str)) if isinstance(found, list) else ()
+    """Links or words."""
+    return tuple(word for word in _json(text, list) if isinstance(word, str))
 
 
-def _object(text: object) -> dict[str, Any]:
-    found = _json(text) if isinstance(text, str) else {}
-    return found if isinstance(found, dict) else {}
-
-
-def _json(text: str) -> object:
+def _json(text: object, kind: type[T]) -> T:
+    """A value that damage or another program made is empty."""
     try:
-        return json.loads(text)
+        found = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
-        return None
+        found = None
+    return found if isinstance(found, kind) else kind()
 
 
 def _when(seconds: object) -> datetime | None:

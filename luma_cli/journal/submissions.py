@@ -89,7 +89,7 @@ class EditRows(NamedTuple):
     """What the journal holds about one submission, the newest first: the rows that it must not repeat, those of the
     same edit that have a task or may have one, and tasks of which nobody knows whether they are this account's.
 
-    Whoever asks the service about the last calls `claim_for_account` or `deny_for_account`.
+    Whoever asks the service about the last calls `accounts.claim` or `accounts.deny`.
     """
 
     alike: Sequence[Row] = ()
@@ -355,11 +355,11 @@ class Submissions(Lookups):
                 f"kie.ai answered with the id of an earlier task, {task_id}: it may have charged for a new one",
                 hint="look at https://kie.ai/logs; then `luma tasks adopt ID` or `luma tasks forget`",
             )
-        if self._row(number) is None:
+        if self._numbered(number) is None:
             number = self._insert(submission, None)  # forgotten while this machine was suspended
         self._take_out_foreign(there, number)
         self._write_id(number, task_id)
-        row = self._row(number)
+        row = self._numbered(number)
         if there is not None and row is not None:
             self._update(row, there.task)
 

@@ -287,7 +287,7 @@ def test_recover_sets_garbage_aside_and_takes_over_what_can_be_read(luma: Luma, 
             book._insert_foreign(Task(f"{number:032}", prompt="Heavy snow"))
     book.close()
     content = bytearray(file.read_bytes())
-    middle = len(content) // 2 // 4096 * 4096
+    middle = content.index(b"Heavy snow", len(content) // 2) // 4096 * 4096
     content[middle : middle + 4096] = bytes(4096)
     file.write_bytes(content)
 

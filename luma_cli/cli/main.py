@@ -23,7 +23,7 @@ from luma_cli.signals import Stopped
 if TYPE_CHECKING:
     from luma_cli.edits.run import Clock
 
-# In the order of the help. Each is a module of cli/commands with an `app`.
+# In the order of the help. Each is a module of cli/commands, with a function of that name or an `app` of its own.
 COMMANDS = (
     "modify",
     "redo",
@@ -60,7 +60,10 @@ class LazyGroup(typer.core.TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         module = importlib.import_module(f"luma_cli.cli.commands.{cmd_name}")
-        command = typer.main.get_command(module.app)
+        if (own := getattr(module, "app", None)) is None:
+            own = typer.Typer(**STYLE)
+            own.command()(getattr(module, cmd_name))
+        command = typer.main.get_command(own)
         command.name = cmd_name
         return command
 

@@ -6,14 +6,10 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli import options
-from luma_cli.cli.groups import STYLE
 from luma_cli.cli.run_opening import check_daily_limit, make_plan, open_run, parse_finishing
 from luma_cli.config.environment import expand_home
 
-app = typer.Typer(**STYLE)
 
-
-@app.command()
 @options.common
 @options.reported
 def batch(

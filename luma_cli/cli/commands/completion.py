@@ -5,12 +5,8 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli import options
-from luma_cli.cli.groups import STYLE
-
-app = typer.Typer(**STYLE)
 
 
-@app.command()
 @options.common
 def completion(
     shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish|powershell", help="Your shell.")],

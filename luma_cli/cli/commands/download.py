@@ -5,14 +5,10 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli import options
-from luma_cli.cli.groups import STYLE
 from luma_cli.cli.run_opening import make_plan, open_run, parse_finishing, show_results
 from luma_cli.errors import UsageError
 
-app = typer.Typer(**STYLE)
 
-
-@app.command()
 @options.common
 @options.reported
 def download(

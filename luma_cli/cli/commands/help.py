@@ -5,12 +5,8 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli import options
-from luma_cli.cli.groups import STYLE
-
-app = typer.Typer(**STYLE)
 
 
-@app.command()
 @options.common
 def help(  # noqa: A001  the command's name
     topic: Annotated[

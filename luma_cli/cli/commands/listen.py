@@ -5,13 +5,9 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli import options
-from luma_cli.cli.groups import STYLE
 from luma_cli.cli.run_opening import open_run
 
-app = typer.Typer(**STYLE)
 
-
-@app.command()
 @options.common
 def listen(
     host: Annotated[str, typer.Option(metavar="HOST", help="Listen on this address of the machine.")] = "127.0.0.1",

@@ -5,14 +5,10 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli import options
-from luma_cli.cli.groups import STYLE
 from luma_cli.cli.run_opening import open_run
 from luma_cli.config.environment import expand_home
 
-app = typer.Typer(**STYLE)
 
-
-@app.command()
 @options.common
 def report(
     file: Annotated[

@@ -5,13 +5,9 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli import options
-from luma_cli.cli.groups import STYLE
 from luma_cli.cli.run_opening import open_run
 
-app = typer.Typer(**STYLE)
 
-
-@app.command()
 @options.common
 def status(
     tasks: options.TaskArgument = None,

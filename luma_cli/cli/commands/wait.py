@@ -5,13 +5,9 @@ from typing import Annotated
 import typer
 
 from luma_cli.cli import options
-from luma_cli.cli.groups import STYLE
 from luma_cli.cli.run_opening import make_plan, open_run, parse_finishing, show_results
 
-app = typer.Typer(**STYLE)
 
-
-@app.command()
 @options.common
 @options.reported
 def wait(

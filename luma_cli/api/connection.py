@@ -72,6 +72,13 @@ class Exchange:
                 self._on_sending()
         self.sent = True
 
+    def read(self, count: int) -> bytes:
+        """The next bytes of the body; fewer where it ends."""
+        found = b""
+        while len(found) < count and (chunk := self.response.raw.read1(count - len(found), decode_content=False)):
+            found += chunk
+        return found
+
     def _watch(self) -> None:
         before = 0
         while not self._over.wait(self.budget):

@@ -14,7 +14,8 @@ MAX_TEXT = 5000
 
 _SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _RATIO = r"[1-9][0-9]{0,3}:[1-9][0-9]{0,3}"
-_UNUSABLE = "[\0\ud800-\udfff]"
+# What no JSON and no journal can hold: it would fail when it is sent or written down.
+UNSENDABLE = "[\0\ud800-\udfff]"
 
 
 class Option(NamedTuple):
@@ -60,7 +61,7 @@ class Option(NamedTuple):
                 parsed = typed
             case "links":
                 parsed = self._links(re.split(r",\s*(?=https?://)", typed) if typed else value)
-            case "text" if typed and len(typed) <= MAX_TEXT and not re.search(_UNUSABLE, typed):
+            case "text" if typed and len(typed) <= MAX_TEXT and not re.search(UNSENDABLE, typed):
                 parsed = typed
         if parsed is not None:
             return parsed

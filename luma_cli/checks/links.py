@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -209,7 +208,9 @@ class _Remote:
                 if response.status_code == 416:  # nothing there: the file is empty, or ends before
                     return b"", None
                 self._take(response.status_code, response.headers, offset)
-                return self._read_bytes(response.raw, length), None
+                data = exchange.read(length)
+                self._left -= len(data)
+                return data, None
         except TransportError as error:
             raise _unreachable(error) from error
 
@@ -230,13 +231,6 @@ class _Remote:
             self.size = part[2]
         elif status == 200 and re.fullmatch("[0-9]{1,18}", headers.get("Content-Length", "")):
             self.size = int(headers["Content-Length"])
-
-    def _read_bytes(self, raw: Any, length: int) -> bytes:
-        found = bytearray()
-        while len(found) < length and (chunk := raw.read1(length - len(found), decode_content=False)):
-            found += chunk
-            self._left -= len(chunk)
-        return bytes(found)
 
 
 def _look_inside(media: headers.Media, size: int | None, limits: Limits) -> Iterator[Finding]:

@@ -186,7 +186,7 @@ class Transfer:
 
     def _receive(self, exchange: Exchange) -> None:
         part, response = self.part, exchange.response
-        if self._is_unproven and self._is_proven_by(response):
+        if self._is_unproven and self._is_proven_by(exchange):
             self._is_unproven = False
             return
         end = self._begin(response.status_code, response.headers)
@@ -211,20 +211,18 @@ class Transfer:
         if not part.is_complete:
             raise _AttemptFailed("the file host sent less than it was asked for")
 
-    def _is_proven_by(self, response: requests.Response) -> bool:
+    def _is_proven_by(self, exchange: Exchange) -> bool:
         """Whether the file host has the very file that an earlier run left whole. False: here begins another one."""
-        part, headers = self.part, response.headers
-        self._check_status(response.status_code, headers)
+        part, status, headers = self.part, exchange.response.status_code, exchange.response.headers
+        self._check_status(status, headers)
         is_same = part.etag is not None and response_headers.strong_etag(headers) == part.etag
-        if response.status_code == 200:  # no ranges there, or another version
+        if status == 200:  # no ranges there, or another version
             self._is_unproven = False
-            return is_same and response_headers.content_length(headers) == part.length
+            return bool(is_same and response_headers.content_length(headers) == part.length)
         start, end, total = response_headers.content_range(headers) or (0, 0, 0)
         count = end - start
         if (part.etag is None or is_same) and total == end == part.length and 0 < count <= COMPARED:
-            found = b""
-            while len(found) < count and (chunk := response.raw.read1(count - len(found), decode_content=False)):
-                found += chunk
+            found = exchange.read(count)
             if len(found) < count:
                 raise _AttemptFailed("the connection broke off")
             if found == part.tail(count):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from luma_cli.api.canonical import canonical_link
 from luma_cli.api.hosts import is_link
 from luma_cli.api.models import LUMA, Model, canonical_options, check_watermark
+from luma_cli.api.options import UNSENDABLE
 from luma_cli.api.task import Edit, Task
 from luma_cli.config.environment import expand_home
 from luma_cli.config.settings import MAX_PROMPT, Settings
@@ -438,5 +439,5 @@ def check_text(name: str, text: str, maximum: int) -> None:
     """
     if len(text) > maximum:
         raise UsageError(f"{name} is longer than {maximum} characters")
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if re.search(UNSENDABLE, text):
         raise UsageError(f"{name} is not valid text")

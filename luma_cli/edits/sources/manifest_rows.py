@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from luma_cli.api.models import check_options, check_watermark, find_model, parse_options
-from luma_cli.api.options import split_settings
+from luma_cli.api.options import UNSENDABLE, split_settings
 from luma_cli.api.task import DEFAULT_MODEL, as_int
 from luma_cli.config.environment import SWITCH, expand_home
 from luma_cli.config.settings import MAX_TAKES
@@ -206,7 +206,7 @@ def _given(values: Any, on_ignored: OnIgnored) -> dict[str, Any]:
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{name} is not a text")
-    if re.search("[\0\ud800-\udfff]", value):
+    if re.search(UNSENDABLE, value):
         raise UsageError(f"{name} is not valid text")
     return value
 

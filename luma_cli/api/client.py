@@ -205,7 +205,7 @@ class Client:
                     STREAM_UPLOAD,
                     base=self.upload_url,
                     budget=UPLOAD_BUDGET + clip.size / MIN_UPLOAD_RATE,
-                    idle=UPLOAD_IDLE,
+                    read_timeout=UPLOAD_IDLE,
                     data=body,
                     headers={"Content-Type": body.content_type},
                 )

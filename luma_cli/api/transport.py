@@ -113,27 +113,15 @@ def exchange(
     url: str,
     *,
     budget: float = EXCHANGE_BUDGET,
-    idle: float | None = None,
     max_bytes: int = MAX_JSON,
-    on_sending: Callable[[], None] | None = None,
     **request: Any,
 ) -> Reply:
-    """Send one request and read the whole reply, within `budget` seconds and `max_bytes`.
-
-    `idle` bounds one wait for bytes, in seconds.
+    """Send one request and read the whole reply, within `budget` seconds and `max_bytes`; the rest is for `opened`.
 
     Raises:
         TransportError: no whole reply.
     """
-    with opened(
-        session,
-        method,
-        url,
-        budget=budget,
-        read_timeout=idle or budget,
-        on_sending=on_sending,
-        **request,
-    ) as done:
+    with opened(session, method, url, budget=budget, **{"read_timeout": budget, **request}) as done:
         response = done.response
         # Nothing of ours stands in a redirect, and its body may be endless (300 MB, or a byte a second).
         body = b"" if response.is_redirect else _read_all(done, max_bytes)

@@ -1,7 +1,6 @@
 """What can be known of a local clip before money is spent. All of it is certain."""
 
 import logging
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -62,7 +61,7 @@ class _Look(NamedTuple):
         if is_opened and is_converted and kind not in headers.CONTAINERS:
             _log.info("%s is %s: its length is known when ffmpeg has opened it", self.path.name, headers.name_of(kind))
             return
-        hint = self._convert(is_opened=is_opened)
+        hint = "--fit or --trim" if is_opened else "convert it to MP4 first"
         if wrong := find_kind(kind, is_empty=not head, hint=hint):
             yield wrong
             return
@@ -91,7 +90,7 @@ class _Look(NamedTuple):
         if self.trim is not None:
             yield from self._look_at_range(media.duration, self.trim)
         else:
-            yield from find_length(media, self.limits, may_be_longer=self.split, hint=self._cut())
+            yield from find_length(media, self.limits, may_be_longer=self.split, hint="--trim or --split")
         yield from find_sides(media, self.limits, is_fitted=self.fit)
         if not is_made_anew:
             yield from find_doubts(media, self.limits, FIT)
@@ -124,18 +123,3 @@ class _Look(NamedTuple):
             yield Finding("too-long", ERROR, message, "--trim a shorter part, or --split it into pieces")
         if too_short := find_too_short(wanted, self.limits):
             yield too_short
-
-    def _cut(self) -> str:
-        """How a clip that is too long fits, safe to paste."""
-        seconds = f"{self.limits.max_seconds:g}"
-        return f"--trim or --split, or: {self._command(f'{self.path.stem}-{seconds}s.mp4', '-t', seconds)}"
-
-    def _convert(self, *, is_opened: bool) -> str:
-        """How a clip in another container fits. What our ffmpeg may not open is converted by the user's."""
-        command = self._command(f"{self.path.stem}-converted.mp4")
-        return f"--fit or --trim, or: {command}" if is_opened else f"convert it first: {command}"
-
-    def _command(self, name: str, *options: str) -> str:
-        # `file:` keeps ffmpeg from taking a name like `-x` for an option, and one like `a:b` for a protocol.
-        source, target = (shlex.quote(f"file:{path}") for path in (self.path, self.path.with_name(name)))
-        return " ".join(("ffmpeg -i", source, *options, target))

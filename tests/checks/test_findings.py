@@ -105,8 +105,7 @@ def test_a_container_that_fit_takes_is_named_with_it(tmp_path: Path, name: str, 
     [finding] = check_file(clip)
 
     assert (finding.name, finding.message) == ("not-a-video", f"not MP4, MOV or AVI but {container}")
-    assert finding.hint is not None
-    assert finding.hint.startswith("--fit or --trim, or: ffmpeg -i ")
+    assert finding.hint == "--fit or --trim"
     assert check_file(clip, fit=True) == check_file(clip, trim=Trim(0.0)) == []
 
 
@@ -125,8 +124,7 @@ def test_another_container_is_named_and_converted_first(
     for fit in (False, True):
         [finding] = check_file(made(tmp_path / name, options), fit=fit)
         assert finding.message == f"not MP4, MOV or AVI but {container}"
-        assert finding.hint is not None
-        assert finding.hint.startswith("convert it first: ffmpeg -i ")
+        assert finding.hint == "convert it to MP4 first"
 
 
 def test_a_git_lfs_pointer_is_known_from_the_clip(tmp_path: Path) -> None:
@@ -151,8 +149,7 @@ def test_a_clip_longer_than_the_model_takes_is_cut_or_split(name: str) -> None:
     [finding] = check_file(DATA / name, limits)
 
     assert (finding.name, finding.level) == ("too-long", "error")
-    assert finding.hint is not None
-    assert finding.hint.startswith("--trim or --split, or: ffmpeg ")
+    assert finding.hint == "--trim or --split"
     assert "kie.ai takes 1.5 s" in finding.message
     assert check_file(DATA / name, limits, split=True) == check_file(DATA / name, limits, trim=Trim(0.0)) == []
 

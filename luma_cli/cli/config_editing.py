@@ -24,17 +24,16 @@ def all_settings() -> list[Entry]:
     return entries
 
 
-def one_setting(name: str, *, reveal: bool) -> tuple[str | None, str]:
-    """The value, and its text for a person ("" where it is not set)."""
+def one_setting(name: str, *, reveal: bool) -> str | None:
+    """The value, None where it is not set."""
     ours = settings.load_settings()
     if name not in settings.SECRETS:
         settings.known_key(name)
-        return ours.text(name), ours.text(name) or ""
+        return ours.text(name)
     key = _secret(name, ours)
     if key is None:
         raise KeyRejected(f"no {name}", hint=f"luma config set {name}")
-    shown = key.value if reveal else key.masked
-    return shown, shown
+    return key.value if reveal else key.masked
 
 
 def check_key_argument(name: str, value: str | None) -> None:
@@ -51,7 +50,8 @@ def check_key_argument(name: str, value: str | None) -> None:
 def store(name: str, value: str) -> None:
     """Raises UsageError, KeyRejected, FileError as `settings.save_setting` and `key_store.save_key`."""
     if name not in settings.SECRETS:
-        return settings.save_setting(name, value)
+        settings.save_setting(name, value)
+        return
     folder, command = settings.config_dir(), None
     if name == "webhook_key":
         tightened = key_store.save_webhook_key(folder, value)
@@ -64,7 +64,6 @@ def store(name: str, value: str) -> None:
     messages.note(f"{name} is stored in {folder / key_store.NAME}")
     if (other := key_store.goes_before(name, command)) is not None:
         messages.warn(f"{other} is set and goes before the stored {name}")
-    return None
 
 
 def remove(name: str) -> None:
@@ -88,7 +87,7 @@ def edit() -> None:
     if editor is None and not streams.can_ask():
         raise UsageError("there is no terminal for an editor", hint=f"set EDITOR, or edit {folder / 'config.toml'}")
     make_folder(folder)
-    editor = editor or _DEFAULT_EDITOR
+    editor = editor or ("notepad" if os.name == "nt" else "vi")
     try:
         words = [*shlex.split(editor), str(folder / "config.toml")]
         status = subprocess.run(words, env=environment_without_keys({}), check=False).returncode
@@ -97,9 +96,6 @@ def edit() -> None:
     if status != 0:
         raise FileError(f"the editor ended with status {status}")
     settings.load_settings()
-
-
-_DEFAULT_EDITOR = "notepad" if os.name == "nt" else "vi"
 
 
 def _secret(name: str, ours: settings.Settings) -> key_store.Key | None:

@@ -37,16 +37,11 @@ def read_bytes(name: str, maximum: int) -> bytes:
     return content
 
 
-def stdin_lines() -> list[str]:
-    """The lines of stdin, none of them blank. Raises UsageError as `read_text`."""
-    return [line.strip() for line in read_text("-").splitlines() if line.strip()]
-
-
 def read_words(words: Iterable[str] | None) -> list[str]:
     """The words as typed, each once, with `-` replaced by the lines of stdin."""
     found: list[str] = []
     for word in words or ():
-        found += stdin_lines() if word == "-" else [word]
+        found += filter(None, map(str.strip, read_text("-").splitlines())) if word == "-" else [word]
     if not found and words:
         note("no task was named on stdin")
     return list(dict.fromkeys(found))
@@ -94,14 +89,12 @@ def _ask(name: str, *, hidden: bool) -> str:
         if hidden:
             return getpass.getpass(question)
         streams.write(question)
-        line = sys.stdin.readline()
-    except EOFError as error:
-        streams.write("\n")
-        raise Declined("no answer: input ended") from error
-    if not line:
-        streams.write("\n")
-        raise Declined("no answer: input ended")
-    return line.rstrip("\r\n")
+        if line := sys.stdin.readline():
+            return line.rstrip("\r\n")
+    except EOFError:
+        pass  # how getpass reports what an empty line reports here
+    streams.write("\n")
+    raise Declined("no answer: input ended")
 
 
 _HOW_TO_GIVE = {

@@ -116,7 +116,7 @@ def write_page(run: Run, rows: Sequence[Row], page: Path, name: str, *, copies: 
     if copies is not None:
         copies.save()
     save_whole(text.encode(), page, overwrite=overwrite)
-    streams.emit_value("path", name, name)
+    streams.emit_value("path", name)
 
 
 def _stills(run: Run) -> Stills | None:

@@ -170,12 +170,12 @@ def ring() -> None:
         write("\a")
 
 
-def emit_value(name: str, value: object, text: str) -> None:
-    """One value: as an object with --json, else as text."""
+def emit_value(name: str, value: object, text: str | None = None) -> None:
+    """One value: as an object with --json, else as `text`, which is the value itself if none is given."""
     if mode.as_json:
         emit_json({name: value})
     else:
-        emit(text)
+        emit(str(value or "") if text is None else text)
 
 
 def emit_fields(*rows: Sequence[str | None]) -> None:

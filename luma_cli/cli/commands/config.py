@@ -63,7 +63,7 @@ def get(
     from luma_cli.cli import config_editing
     from luma_cli.output import streams
 
-    streams.emit_value(key, *config_editing.one_setting(key, reveal=reveal))
+    streams.emit_value(key, config_editing.one_setting(key, reveal=reveal))
 
 
 @app.command("set")
@@ -103,8 +103,7 @@ def path() -> None:
     """Print the path of config.toml."""
     from luma_cli.output import streams
 
-    path = str(settings.config_dir() / "config.toml")
-    streams.emit_value("path", path, path)
+    streams.emit_value("path", str(settings.config_dir() / "config.toml"))
 
 
 @app.command()

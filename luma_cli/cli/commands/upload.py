@@ -31,5 +31,5 @@ def upload(
     with open_run() as run:
         run.results.count = len(files)
         for link in upload_all(run, files):
-            emit_value("url", link, link)
+            emit_value("url", link)
         run.results.conclude()

@@ -6,9 +6,6 @@ from collections.abc import Callable
 from luma_cli.sandbox.tasks import SandboxTask
 
 OPENING = 100_000.0
-LATE_CHARGE = 2.0
-BALANCE_LAG = 5.0
-OTHER_CLIENT = 37.0
 
 # An amount, when it is booked, and when the balance shows it.
 Entry = tuple[float, float, float]
@@ -80,7 +77,7 @@ class Account:
         """What each task has cost so far, by its id."""
         with self._lock:
             now = self._clock()
-            live = {task: -sum(amount for amount, at, _ in self._own(task) if at <= now) for task in self._tasks}
+            live = {task: -sum(amount for amount, at, _ in self._of_task(task) if at <= now) for task in self._tasks}
             return {task.task_id: round(amount, 4) for task, amount in (self._settled | live).items()}
 
     def _book(self, amount: float, lag: float) -> None:
@@ -95,23 +92,12 @@ class Account:
         return round(self._opening + booked - amount * ((self._clock() - self._opened) // interval), 4)
 
     def _of_task(self, task: SandboxTask) -> list[Entry]:
-        entries = self._own(task)
-        if task.scenario == "other-client":
-            # Halfway; a task without an end has no half of its time.
-            at = (task.created + task.ends) / 2 if task.ends != float("inf") else task.created
-            entries.append((-OTHER_CLIENT, at, at + self._lag(task)))
-        return entries
-
-    def _own(self, task: SandboxTask) -> list[Entry]:
-        lag, delay = self._lag(task), LATE_CHARGE if task.scenario == "late-charge" else self._charge_delay
-        if delay is not None:
-            at = task.ends + delay
+        lag = self._balance_lag
+        if self._charge_delay is not None:
+            at = task.ends + self._charge_delay
             return [] if task.failure else [(-task.price, at, at + lag)]
         charged = [(-task.price, task.created, task.created + lag)]
         return [*charged, (task.price, task.ends, task.ends + lag)] if task.failure else charged
-
-    def _lag(self, task: SandboxTask) -> float:
-        return BALANCE_LAG if task.scenario == "balance-lag" else self._balance_lag
 
     def _settle(self) -> None:
         """What nothing can change any more becomes part of the opening, so that a sum stays short."""
@@ -123,13 +109,12 @@ class Account:
             entries = self._of_task(task)
             if self._may_change(task) or any(shown > now for _, _, shown in entries):
                 live.append(task)
-                continue
-            self._opening += sum(amount for amount, _, _ in entries)
-            self._settled[task] = -sum(amount for amount, _, _ in self._own(task))
+            else:
+                self._settled[task] = -sum(amount for amount, _, _ in entries)
+                self._opening -= self._settled[task]
         self._tasks = live
 
     def _may_change(self, task: SandboxTask) -> bool:
         """Whether an entry of the task may still come, go or move; a plain charge stays what it is."""
-        is_plain = task.failure is None and task.scenario not in ("late-charge", "other-client")
-        is_settled = self._clock() >= task.ends or (is_plain and self._charge_delay is None)
-        return task.to_render or not is_settled
+        is_plain = task.failure is None and self._charge_delay is None
+        return task.to_render or not (is_plain or self._clock() >= task.ends)

@@ -52,8 +52,7 @@ class Callbacks:
     def expect(self, task: SandboxTask) -> None:
         """Call back when the task ends, if it asked for that. With `flag4` the delivery is what fails."""
         if task.params.get("callBackUrl") and task.scenario != "flag4":
-            late = task.ends - task.created if task.scenario == "callback-late" else 0.0
-            self._send_after(task.ends + late - self._clock(), task)
+            self._send_after(task.ends - self._clock(), task)
 
     def hurry(self, task: SandboxTask) -> None:
         """The task has ended early."""

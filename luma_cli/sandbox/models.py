@@ -76,24 +76,12 @@ def find_model(family: Family, params: Mapping[str, Any]) -> Model | None:
     return next((model for model in named if model.code == params.get("model")), None)
 
 
-def read_prices(given: Mapping[str, float] | None) -> dict[str, float]:
-    """Prices by the model's name; `given` may call a model by either name.
-
-    Raises:
-        ValueError: there is no such model.
-    """
-    prices = {}
-    for name, price in (given or {}).items():
-        model = next((model for model in MODELS.values() if name in (model.name, model.code)), None)
-        if model is None:
-            raise ValueError(f"no model {name[:40]!a}; models: {' '.join(MODELS)}")
-        prices[model.name] = float(price)
-    return prices
-
-
 def price_of(model: Model, edit: Mapping[str, Any], seconds: float | None, prices: Mapping[str, float]) -> float:
-    """What an edit costs, in credits; a clip of unknown length counts as five seconds."""
-    price = prices.get(model.name, model.price)
+    """What an edit costs, in credits; `prices` may call a model by either name.
+
+    A clip of unknown length counts as five seconds.
+    """
+    price = prices.get(model.name, prices.get(model.code, model.price))
     if model.price_at_1080p is not None and edit.get("resolution") == "1080p":
         price *= model.price_at_1080p / model.price
     return round(price * (seconds or DEFAULT_SECONDS) if model.is_per_second else price, 4)

@@ -11,7 +11,7 @@ from luma_cli.sandbox.account import Account
 from luma_cli.sandbox.callbacks import Callbacks
 from luma_cli.sandbox.files import UPLOADS, FileStore, seconds_of
 from luma_cli.sandbox.handler import Handler, Request, RequestLog, Server
-from luma_cli.sandbox.models import LUMA, SUBMIT_PATHS, Model, price_of, read_prices
+from luma_cli.sandbox.models import LUMA, SUBMIT_PATHS, Model, price_of
 from luma_cli.sandbox.realistic import FfmpegMissing, Renderer, RenderFailed
 from luma_cli.sandbox.scenarios import SUBMIT_ERRORS, ErrorReply, Failure, named_in
 from luma_cli.sandbox.store import TaskStore
@@ -46,14 +46,13 @@ class Sandbox:
 
         Raises:
             FfmpegMissing: realistic results are wanted, and there is no ffmpeg.
-            ValueError: a price for a model that is not there.
             OSError: the port is taken.
         """
         self._ffmpeg = shutil.which(ffmpeg or "ffmpeg")
         self.realistic = realistic or scenario == "realistic"
         if self.realistic and self._ffmpeg is None:
             raise FfmpegMissing("realistic results need ffmpeg")
-        self._prices = read_prices(prices)
+        self._prices = prices or {}
         self.scenario = scenario
         self.api_key = api_key
         self.requests: list[Request] = RequestLog()

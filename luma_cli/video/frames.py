@@ -17,6 +17,7 @@ from luma_cli.video import headers
 from luma_cli.video.containers.timing import RATES, Runs, find_rate, is_lead
 from luma_cli.video.ffmpeg import Ffmpeg, first_reason, kind_of, query, read_from, run
 
+_PACKETS = ("-f", "framecrc", "pipe:1")  # see `_PacketReaders`
 # Anchored at the line's beginning, before what a file says about itself. Streams of a program or group, as versions
 # from 8 on show a picture with its time code, stand further in.
 _STREAM = r"(?m)^ {2,6}Stream #0:(\d+)\S*: (Video|Audio|Subtitle|Data|Attachment|Unknown): (.*)$"
@@ -49,7 +50,6 @@ class Stream:
     width: int = 0
     height: int = 0
     is_squeezed: bool = False  # its pixels are not square
-    rotation: float = 0.0
     hdr: str | None = None
     is_interlaced: bool = False
     dolby_profile: int | None = None
@@ -108,13 +108,9 @@ class Timeline:
 
     def keeps_all(self, rate: Fraction) -> bool:
         """True if at this constant rate each frame has a time of its own."""
-        (top, bottom), first, before = (rate * self.unit).as_integer_ratio(), self.ticks[0], -1
-        for tick in self.ticks:
-            slot = (2 * (tick - first) * top + bottom) // (2 * bottom)
-            if slot <= before:
-                return False
-            before = slot
-        return True
+        (top, bottom), first = (rate * self.unit).as_integer_ratio(), self.ticks[0]
+        slots = ((2 * (tick - first) * top + bottom) // (2 * bottom) for tick in self.ticks)
+        return all(before < after for before, after in itertools.pairwise(slots))
 
     def is_on_grid(self, rate: Fraction) -> bool:
         """True if each frame begins with one of this constant rate, but for a tick of the clock."""
@@ -171,7 +167,7 @@ def first_frame(footage: Footage, start: float) -> int:
     return max(0, math.ceil(exact - Fraction(1, 1000)))
 
 
-class _Survey(NamedTuple):
+class Survey(NamedTuple):
     """What one pass of ffmpeg tells of a file. `timelines` are those of its video streams, if it can copy all of them.
 
     `seconds` is how long the file says that it lasts, 0 if it does not. `complaint` says why there are no streams.
@@ -183,40 +179,24 @@ class _Survey(NamedTuple):
     complaint: str
 
 
-def list_streams(
-    ffmpeg: Ffmpeg, path: Path, kind: str, failure: type[LumaError], verb: str = "read"
-) -> tuple[Stream, ...]:
-    """The streams of a file.
+def survey(ffmpeg: Ffmpeg, path: Path, kind: str, failure: type[LumaError], verb: str = "read") -> Survey:
+    """The streams of a file, and the times of its pictures.
 
     Raises:
         failure: ffmpeg cannot read it.
     """
-    return _surveyed(ffmpeg, path, kind, failure, verb).streams
-
-
-def _surveyed(ffmpeg: Ffmpeg, path: Path, kind: str, failure: type[LumaError], verb: str) -> _Survey:
     file = path.stat()
-    survey = _survey(ffmpeg, path, kind, (file.st_ino, file.st_size, file.st_mtime_ns))
-    if not survey.streams:
-        raise failure(f"ffmpeg cannot {verb} {path.name}: {survey.complaint}")
-    return survey
+    found = _survey(ffmpeg, path, kind, (file.st_ino, file.st_size, file.st_mtime_ns))
+    if not found.streams:
+        raise failure(f"ffmpeg cannot {verb} {path.name}: {found.complaint}")
+    return found
 
 
 @functools.lru_cache(maxsize=4)  # the steps of an edit look at the same few clips, and each look reads the whole file
-def _survey(ffmpeg: Ffmpeg, path: Path, kind: str, _file: tuple[int, int, int]) -> _Survey:
+def _survey(ffmpeg: Ffmpeg, path: Path, kind: str, _file: tuple[int, int, int]) -> Survey:
     # Streams and times at once: to start ffmpeg takes longer than to read a clip of 10 s.
     readers = _PacketReaders()
-    arguments = [
-        "-copyts",
-        *read_from(path, kind, "-threads", "1"),
-        "-map",
-        "0:v?",
-        "-c",
-        "copy",
-        "-f",
-        "framecrc",
-        "pipe:1",
-    ]
+    arguments = ["-copyts", *read_from(path, kind, "-threads", "1"), "-map", "0:v?", "-c", "copy", *_PACKETS]
     said, is_read = query(ffmpeg, arguments, f"read {path.name}", readers.take)
     text = re.split(_OUTPUT, said, maxsplit=1)[0]
     by_index = {int(match[1]): match for match in re.finditer(_STREAM, text)}
@@ -227,7 +207,7 @@ def _survey(ffmpeg: Ffmpeg, path: Path, kind: str, _file: tuple[int, int, int]) 
     timelines = {index: readers.timeline(number) for number, index in enumerate(sorted(pictures))}
     duration = re.search(_DURATION, text)
     seconds = int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3]) if duration else 0.0
-    return _Survey(streams, timelines, seconds, first_reason(text))
+    return Survey(streams, timelines, seconds, first_reason(text))
 
 
 def _stream(match: "re.Match[str]", details: str) -> Stream:
@@ -237,9 +217,8 @@ def _stream(match: "re.Match[str]", details: str) -> Stream:
     rotation, dolby = re.search(_ROTATION, details), re.search(_DOLBY, details)
     width, height = (int(size[1]), int(size[2])) if size else (0, 0)
     squeeze = Fraction(int(shape[1]), int(shape[2])) if shape and int(shape[1]) and int(shape[2]) else Fraction(1)
-    degrees = float(rotation[1]) if rotation else 0.0
     width = round(width * squeeze)
-    if abs(degrees) % 180 == 90:
+    if rotation and abs(float(rotation[1])) % 180 == 90:
         width, height = height, width
     return Stream(
         index,
@@ -250,7 +229,6 @@ def _stream(match: "re.Match[str]", details: str) -> Stream:
         width=width,
         height=height,
         is_squeezed=squeeze != 1,
-        rotation=degrees,
         hdr=next((name for transfer, name in _TRANSFERS.items() if re.search(rf"\b{transfer}\b", text)), None),
         is_interlaced=bool(re.search(r"\b(top|bottom) (first|coded first)", text)),
         dolby_profile=int(dolby[1]) if dolby else None,
@@ -266,14 +244,15 @@ def look(ffmpeg: Ffmpeg, path: Path, *, failure: type[LumaError] = UsageError, v
         FileError: it cannot be opened.
     """
     kind = kind_of(path, verb)
-    survey = _surveyed(ffmpeg, path, kind, failure, verb)
-    pictures = [stream for stream in survey.streams if stream.kind == "video" and not stream.is_cover and stream.width]
-    timelines = [
-        (stream, survey.timelines.get(stream.index) or _times(ffmpeg, path, kind, stream.index, failure))
-        for stream in pictures
-    ]
-    timelines = [(stream, _without_lead(times, kind)) for stream, times in timelines]
-    shown = [(stream, times) for stream, times in timelines if times.count]
+    found = survey(ffmpeg, path, kind, failure, verb)
+    pictures = [stream for stream in found.streams if stream.kind == "video" and not stream.is_cover and stream.width]
+    shown = []
+    for stream in pictures:
+        times = found.timelines.get(stream.index)
+        if times is None:  # the streams of this file cannot be read all at once
+            times = _read(ffmpeg, path, kind, ["-map", f"0:{stream.index}", "-c", "copy"], failure).timeline(0)
+        if times.count:
+            shown.append((stream, _without_lead(times, kind)))
     if not shown:
         raise failure(f"{path.name} has no picture")
     # A still, as cameras and editors store one beside the picture, is none that plays.
@@ -282,7 +261,7 @@ def look(ffmpeg: Ffmpeg, path: Path, *, failure: type[LumaError] = UsageError, v
         raise failure(f"{path.name} has more than {MAX_FRAMES} frames")
     if timeline.duration > MAX_SECONDS:
         raise failure(f"{path.name} is longer than {MAX_SECONDS / 3600:.0f} hours")
-    return Footage(path, kind, survey.streams, picture, timeline, survey.seconds)
+    return Footage(path, kind, found.streams, picture, timeline, found.seconds)
 
 
 def _without_lead(timeline: Timeline, kind: str) -> Timeline:
@@ -301,11 +280,6 @@ def _without_lead(timeline: Timeline, kind: str) -> Timeline:
     else:
         return timeline
     return timeline if without.constant_rate is None else without
-
-
-def _times(ffmpeg: Ffmpeg, path: Path, kind: str, index: int, failure: type[LumaError]) -> Timeline:
-    """When the packets of one stream are shown, of a file whose streams cannot be read all at once."""
-    return _read(ffmpeg, path, kind, ["-map", f"0:{index}", "-c", "copy"], failure).timeline(0)
 
 
 def beginning_of_sound(
@@ -327,7 +301,7 @@ def beginning_of_sound(
 
 def _read(ffmpeg: Ffmpeg, path: Path, kind: str, what: list[str], failure: type[LumaError]) -> "_PacketReaders":
     readers = _PacketReaders()
-    arguments = ["-copyts", *read_from(path, kind), *what, "-f", "framecrc", "pipe:1"]
+    arguments = ["-copyts", *read_from(path, kind), *what, *_PACKETS]
     run(ffmpeg, arguments, f"read {path.name}", failure=failure, on_line=readers.take)
     return readers
 

@@ -11,7 +11,7 @@ from luma_cli.errors import FileError, LumaError, reason
 from luma_cli.video import headers, movie_index
 from luma_cli.video.encode import SEEKABLE, SOUND_BITS, can_decode, ratio, sound_filters, sound_of
 from luma_cli.video.ffmpeg import Ffmpeg, OnSeconds, kind_of, on_progress, read_from, run
-from luma_cli.video.frames import Stream, beginning_of_sound, first_frame, list_streams, look
+from luma_cli.video.frames import Stream, beginning_of_sound, first_frame, look, survey
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def has_sound(ffmpeg: Ffmpeg, path: Path) -> bool:
         LumaError: ffmpeg cannot read the clip.
     """
     kind = kind_of(path)
-    streams = list_streams(ffmpeg, path, kind, FileError)
+    streams = survey(ffmpeg, path, kind, FileError).streams
     return any(_is_heard(ffmpeg, path, kind, stream.index) for stream in streams if stream.kind == "audio")
 
 
@@ -97,7 +97,7 @@ def find_sound(ffmpeg: Ffmpeg, path: Path, *, start: float = 0.0) -> Sound | Non
     None if it has none. Raises LumaError if ffmpeg cannot read it, or can decode none of its sounds.
     """
     kind = kind_of(path)
-    streams = list_streams(ffmpeg, path, kind, FileError)
+    streams = survey(ffmpeg, path, kind, FileError).streams
     stream = sound_of(ffmpeg, path, kind, streams)
     if stream is None:
         if any(other.kind == "audio" for other in streams):

@@ -39,7 +39,7 @@ COMMANDS = [
     ["nosuch"],
 ]
 # These pause for real seconds or for ever, and meet no code that the others do not.
-SLOW = {"rate-limit", "maintenance", "slow", "not-visible", "never-ends", "late-charge", "balance-lag"}
+SLOW = {"rate-limit", "maintenance", "slow", "not-visible", "never-ends"}
 QUICK = [name for name in SCENARIOS if name not in SLOW and not name.startswith("callback-")]
 
 

@@ -62,11 +62,6 @@ def test_prices_may_be_given_by_either_name_of_a_model(clock: Clock) -> None:
         assert spent(box) == pytest.approx(170.01)
 
 
-def test_a_price_for_no_model_is_refused() -> None:
-    with pytest.raises(ValueError, match="no model 'sora'"):
-        Sandbox(prices={"sora": 1})
-
-
 def test_a_charge_stands_in_the_balance_as_soon_as_the_task_is_there(box: Sandbox, clock: Clock) -> None:
     create(box)
 
@@ -90,13 +85,6 @@ def test_a_charge_may_come_after_the_end(clock: Clock, delay: float) -> None:
         assert over_time(box, clock, 0, 2.9 + delay, 3.0 + delay) == [0, 0, 100]
 
 
-def test_a_late_charge_is_a_scenario_of_one_task_too(box: Sandbox, clock: Clock) -> None:
-    create(box, prompt="sandbox:late-charge Snow")
-    create(box)
-
-    assert over_time(box, clock, 0, 4.9, 5) == [100, 100, 200]
-
-
 def test_a_task_that_is_ended_early_is_charged_early(clock: Clock) -> None:
     with Sandbox(duration=3.0, api_key=KEY, clock=clock, charge_delay=1.0) as box:
         box.finish(create(box))
@@ -113,33 +101,20 @@ def test_the_balance_may_lag_behind_what_was_spent(clock: Clock) -> None:
         assert over_time(box, clock, 4.9, 5) == [0, 90]
 
 
-def test_a_lagging_balance_is_a_scenario_of_one_task_too(box: Sandbox, clock: Clock) -> None:
-    create(box, prompt="sandbox:balance-lag Snow")
-
-    assert over_time(box, clock, 4.9, 5) == [0, 100]
-
-
-def test_another_client_spends_while_a_task_runs(box: Sandbox, clock: Clock) -> None:
-    task_id = create(box, prompt="sandbox:other-client Snow")
-
-    assert over_time(box, clock, 0, 1.4, 1.5, 9) == [100, 100, 137, 137]
-    assert box.account.charges() == {task_id: 100}
-
-
 def test_another_client_spends_by_itself(clock: Clock) -> None:
     with Sandbox(api_key=KEY, clock=clock, spend_by_itself=(7, 2.0)) as box:
         assert over_time(box, clock, 0, 1.9, 2, 6) == [0, 0, 7, 21]
 
 
 def test_credits_can_be_read_set_added_and_taken_at_any_time(box: Sandbox, clock: Clock) -> None:
-    create(box, prompt="sandbox:late-charge Snow")
+    create(box, prompt="sandbox:flag3 Snow")
     box.credits = 500
     box.top_up(30)
     box.top_up(-10)
     assert (box.credits, balance(box)) == (520, 520)
 
     clock.now += 5
-    assert (box.credits, balance(box)) == (420, 420)
+    assert (box.credits, balance(box)) == (620, 620)  # the failed task is paid back
 
 
 def test_an_empty_account_refuses(box: Sandbox) -> None:

@@ -154,9 +154,6 @@ CASES = [
 CODES = {
     "not-visible": 0,
     "never-ends": 8,
-    "late-charge": 0,
-    "balance-lag": 0,
-    "other-client": 0,
     "realistic": 0,
 }
 

@@ -7,7 +7,7 @@ import pytest
 
 from luma_cli.errors import FileError
 from luma_cli.video.ffmpeg import Ffmpeg, find_ffmpeg
-from luma_cli.video.frames import list_streams, look
+from luma_cli.video.frames import look, survey
 from luma_cli.video.sound import SoundReport, find_sound, has_sound, with_sound
 from support.footage import clip, ffmpeg, frame_times, heard
 
@@ -133,7 +133,7 @@ def test_time_code_is_left_out_and_named(program: Ffmpeg, tmp_path: Path) -> Non
     report = with_sound(program, clip("result.mp4"), clip("timecode.mov"), tmp_path / "a.mp4")
 
     assert report == SoundReport("aac", True, ("data none",))
-    assert [stream.kind for stream in list_streams(program, tmp_path / "a.mp4", "mp4", FileError)] == [
+    assert [stream.kind for stream in survey(program, tmp_path / "a.mp4", "mp4", FileError).streams] == [
         "video",
         "audio",
     ]

@@ -68,13 +68,9 @@ def sandbox(
       record-408          the record of an ended task is code 408
       record-501          the record of an ended task is code 501
       urls-as-text        result links come as a text that holds a JSON list
-      late-charge         the charge appears two seconds after the task's end
-      balance-lag         the balance shows a charge five seconds late
-      other-client        another client of the account spends while the task runs
       callback-duplicate  each callback is delivered twice
       callback-forged     callbacks carry a wrong signature
       callback-stale      callbacks carry a signature ten minutes old
-      callback-late       callbacks come late
 
     \b
     Examples:

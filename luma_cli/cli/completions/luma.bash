@@ -216,7 +216,7 @@ _luma_value() {
     'report:--verbose') echo '' ;;
     'sandbox:--port') echo '' ;;
     'sandbox:--duration') echo '' ;;
-    'sandbox:--scenario') echo 'ok slow flag2 flag3 flag4 not-visible rate-limit maintenance no-credits bad-key http-200-401 gone cut-transfer expired-link lost-answer server-error garbage realistic moderation never-ends withdrawn validation-500 empty-429 record-408 record-501 urls-as-text late-charge balance-lag other-client callback-duplicate callback-forged callback-stale callback-late' ;;
+    'sandbox:--scenario') echo 'ok slow flag2 flag3 flag4 not-visible rate-limit maintenance no-credits bad-key http-200-401 gone cut-transfer expired-link lost-answer server-error garbage realistic moderation never-ends withdrawn validation-500 empty-429 record-408 record-501 urls-as-text callback-duplicate callback-forged callback-stale' ;;
     'sandbox:--price') echo '' ;;
     'sandbox:-v') echo '' ;;
     'sandbox:--verbose') echo '' ;;

@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from typing import NamedTuple
 
 from luma_cli.video.containers.boxes import child
@@ -66,27 +66,21 @@ def _data_end(source: ByteSource, stbl: Box | None, stsz: Box, offsets: Sequence
 
 def _last_byte(source: ByteSource, stbl: Box | None, offsets: Sequence[int], ends: Sequence[int]) -> int:
     """`ends` are the sizes of all samples added up."""
-    firsts, counts = _samples_of_chunks(source, stbl)
+    stsc = child(source, stbl, b"stsc")
+    count = source.unpack(stsc, ">4xI")[0] if stsc else 0
+    # From which chunk on how many samples are in each.
+    firsts, counts = array("I"), array("I")
+    for first, samples in source.entries(stsc, 8, count, ">II4x") if stsc else ():
+        firsts.append(first)
+        counts.append(samples)
     last = sample = chunk = 0
-    for number, samples in enumerate(counts):
-        until = min(firsts[number + 1] - 1, len(offsets)) if number + 1 < len(firsts) else len(offsets)
-        while chunk < until:
+    for samples, after in zip_longest(counts, firsts[1:], fillvalue=len(offsets) + 1):
+        while chunk < min(after - 1, len(offsets)):
             following = min(sample + samples, len(ends) - 1)
             if following > sample:
                 last = max(last, offsets[chunk] + ends[following] - ends[sample])
             sample, chunk = following, chunk + 1
     return last
-
-
-def _samples_of_chunks(source: ByteSource, stbl: Box | None) -> tuple[Sequence[int], Sequence[int]]:
-    """From which chunk on how many samples are in each."""
-    firsts, counts = array("I"), array("I")
-    if stsc := child(source, stbl, b"stsc"):
-        (count,) = source.unpack(stsc, ">4xI")
-        for first, samples in source.entries(stsc, 8, count, ">II4x"):
-            firsts.append(first)
-            counts.append(samples)
-    return firsts, counts
 
 
 def _is_elsewhere(source: ByteSource, minf: Box | None) -> bool:

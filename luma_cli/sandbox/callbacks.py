@@ -18,6 +18,8 @@ from luma_cli.sandbox.tasks import SandboxTask
 # Vendor page "Luma Modify Callbacks": answer within 15 s, three retries. Their spacing is not documented.
 REPLY_TIMEOUT = 15.0
 RETRIES = 3
+# Seconds that a callback comes after its submission at least, whose reply comes first.
+REPLY_LEAD = 0.2
 STALE = 600
 
 
@@ -52,7 +54,7 @@ class Callbacks:
     def expect(self, task: SandboxTask) -> None:
         """Call back when the task ends, if it asked for that. With `flag4` the delivery is what fails."""
         if task.params.get("callBackUrl") and task.scenario != "flag4":
-            self._send_after(task.ends - self._clock(), task)
+            self._send_after(max(REPLY_LEAD, task.ends - self._clock()), task)
 
     def hurry(self, task: SandboxTask) -> None:
         """The task has ended early."""

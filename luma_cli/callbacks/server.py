@@ -68,6 +68,7 @@ class _Connection:
     replied: bool = False
 
 
+@dataclass
 class Receiver:
     """A listening socket and the thread that serves it; use it as a context manager.
 
@@ -78,28 +79,20 @@ class Receiver:
         FileError: the address cannot be listened on.
     """
 
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        endpoint: Endpoint,
-        deliver: Callable[[Callback], bool],
-        *,
-        refused: Callable[[str], None] = lambda _: None,
-        failed: Callable[[Exception], None] = lambda _: None,
-        limits: Limits | None = None,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._endpoint = endpoint
-        self._deliver = deliver
-        self._refused = refused
-        self._failed = failed
-        self._limits = limits or Limits()
-        self._now = now
-        self._deliveries = Deliveries()
-        self._connections: dict[socket.socket, _Connection] = {}
-        self._closing: float | None = None
-        self._socket = _listen(host, port)
+    _host: str
+    _port: int
+    _endpoint: Endpoint
+    _deliver: Callable[[Callback], bool]
+    refused: Callable[[str], None] = lambda _: None
+    failed: Callable[[Exception], None] = lambda _: None
+    limits: Limits = field(default_factory=Limits)
+    now: Callable[[], float] = time.time
+    _connections: dict[socket.socket, _Connection] = field(default_factory=dict)
+    _deliveries: Deliveries = field(default_factory=Deliveries)
+    _closing: float | None = None  # a clock reading
+
+    def __post_init__(self) -> None:
+        self._socket = _listen(self._host, self._port)
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
         self._waker, self._waker_end = socket.socketpair()
         self._selector = selectors.DefaultSelector()
@@ -131,9 +124,11 @@ class Receiver:
                         self._accept()
                     elif key.fileobj is not self._waker:
                         self._serve(key.data)
-                self._drop_late()
+                now = time.monotonic()
+                for late in [peer for peer in self._connections.values() if peer.deadline <= now]:
+                    self._drop(late)
         except Exception as error:  # noqa: BLE001  a thread must hand its failure on, or nobody learns that it has stopped
-            self._failed(error)
+            self.failed(error)
         finally:
             for connection in list(self._connections.values()):
                 self._drop(connection)
@@ -162,9 +157,9 @@ class Receiver:
             except OSError:  # no more file descriptors, or the caller went away again
                 self._make_room(1)
                 return
-            self._make_room(self._limits.connections)
+            self._make_room(self.limits.connections)
             sock.setblocking(False)
-            connection = _Connection(sock, time.monotonic() + self._limits.request_time)
+            connection = _Connection(sock, time.monotonic() + self.limits.request_time)
             self._connections[sock] = connection
             self._selector.register(sock, selectors.EVENT_READ, connection)
             self._serve(connection)
@@ -182,11 +177,6 @@ class Receiver:
         except (KeyError, ValueError):
             pass  # it was never registered
         connection.sock.close()
-
-    def _drop_late(self) -> None:
-        now = time.monotonic()
-        for connection in [peer for peer in self._connections.values() if peer.deadline <= now]:
-            self._drop(connection)
 
     def _serve(self, connection: _Connection) -> None:
         """Read what is there, and answer as soon as that is enough."""
@@ -213,7 +203,7 @@ class Receiver:
                 self._admit(connection, connection.head)
         except InvalidCallback as invalid:
             if invalid.reason is not None:
-                self._refused(invalid.reason)
+                self.refused(invalid.reason)
             self._reply(connection, invalid.status)
 
     def _read_head(self, connection: _Connection) -> None:
@@ -243,7 +233,7 @@ class Receiver:
 
     def _admit(self, connection: _Connection, head: _Head) -> None:
         body = bytes(connection.received[: head.length])
-        callback = verify(head.headers, body, self._endpoint.webhook_key, self._now())
+        callback = verify(head.headers, body, self._endpoint.webhook_key, self.now())
         if not self._deliveries.is_known(callback):
             if not self._deliver(callback):
                 raise InvalidCallback(503)
@@ -254,7 +244,7 @@ class Receiver:
         """Answer and hang up."""
         connection.replied = True
         connection.received.clear()
-        connection.deadline = time.monotonic() + self._limits.linger_time
+        connection.deadline = time.monotonic() + self.limits.linger_time
         self._send(connection, _REPLIES[status], last=True)
 
     def _send(self, connection: _Connection, words: bytes, *, last: bool = False) -> None:

@@ -9,7 +9,7 @@ somebody else spends, and then nobody knows.
 import logging
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -61,45 +61,36 @@ class _Balances:
         return len(steps) > 1 or any(step < 0 for step in steps)
 
 
+@dataclass
 class Spending:
     """The limits of a run, and the balances around its tasks. Used from one thread."""
 
-    def __init__(self, run: Run, plan: Plan) -> None:
-        self._run = run
-        self._plan = plan
-        self._per_day = run.settings.daily_credits
-        self._uncharged: dict[str, _Balances] = {}
-        self._charged: dict[str, float] = {}  # what those that were charged when they were accepted seem to have cost
-        self._balance: float | None = None  # as it is if nobody else spends
-        self._next: _Balances | None = None
-        self._is_disturbed = False
-        self._running: frozenset[str] = frozenset()  # of other processes, when they were asked last
-        self._next_look: dict[str, float] = {}
-        self._written: dict[str, float | None] = {}  # into the journal, maybe after a row was read there
+    _run: Run
+    _plan: Plan
+    _uncharged: dict[str, _Balances] = field(default_factory=dict)
+    _charged: dict[str, float] = field(default_factory=dict)  # when they were accepted, and what they seem to have cost
+    _balance: float | None = None  # as it is if nobody else spends
+    _next: _Balances | None = None
+    _is_disturbed: bool = False
+    _running: frozenset[str] = frozenset()  # of other processes, when they were asked last
+    _next_look: dict[str, float] = field(default_factory=dict)
+    _written: dict[str, float | None] = field(default_factory=dict)  # into the journal, maybe after its row was read
 
     @property
     def has_limit(self) -> bool:
-        return self._plan.max_credits is not None or self._per_day is not None
+        return self._plan.max_credits is not None or self._run.settings.daily_credits is not None
 
     def terms(self, request: EditRequest, *, others_follow: bool = False) -> Budget:
         """The limits that the next submission must keep, and what it will probably cost."""
         midnight = parse_since("today", datetime.fromtimestamp(self._run.clock.now()).astimezone())
-        return Budget(
-            self._plan.max_credits,
-            self._per_day,
-            midnight.timestamp(),
-            self.expected(request),
-            others_follow,
-            self._running,
-        )
+        limits = (self._plan.max_credits, self._run.settings.daily_credits)
+        return Budget(*limits, midnight.timestamp(), self.expected(request), others_follow, self._running)
 
     def expected(self, request: EditRequest) -> float | None:
         """What such an edit has cost lately, None if nobody knows."""
+        model = request.model
         return self._run.journal.costs.expected_price(
-            request.model.name,
-            request.options,
-            per_second=request.model.is_priced_per_second,
-            seconds=request.seconds,
+            model.name, request.options, per_second=model.is_priced_per_second, seconds=request.seconds
         )
 
     def check(self, request: EditRequest, submission: Submission, *, others_follow: bool) -> None:

@@ -16,7 +16,7 @@ from luma_cli.edits.events import Finished, Note, Polled, Started, StillRunning,
 from luma_cli.edits.outputs import check_row_output, paths_of
 from luma_cli.edits.poll import Add, Inbox, Later, Poll, Stopping, Wake, Watch, Watched
 from luma_cli.edits.refresh import SlowTasks, failure_of, task_now, usual_duration
-from luma_cli.edits.request import EditRequest, Entry
+from luma_cli.edits.request import Entry
 from luma_cli.edits.run import RUN_AGAIN, STDOUT, Plan, Run
 from luma_cli.edits.save import Saved, Saver, all_saved
 from luma_cli.edits.sources.joiner import Joined, Joiner
@@ -282,7 +282,10 @@ class _Engine:
     def _resume(self, entry: Entry, task_id: str) -> None:
         """An entry that has its task: report its end if that is known, else wait for it."""
         row = self._run.journal.known(task_id)
-        task = _with_request(self._run.journal.task(task_id) or Task(task_id), entry.request)
+        task = self._run.journal.task(task_id) or Task(task_id)
+        if entry.request is not None and task.prompt is None:  # the journal has forgotten what was asked for
+            asked = entry.request.asked
+            task = task._replace(prompt=asked.prompt, watermark=asked.watermark, model=asked.model)
         entry.task_id = task_id
         entry.age = max(0.0, row.age) if row is not None else VISIBILITY_GRACE  # what was pruned is not new
         self._run.results.clips.setdefault(task_id, entry.source)
@@ -295,8 +298,7 @@ class _Engine:
             if self._plan.waits and not self._has_ended_saved(entry, task):
                 self._go_on(entry)
             return
-        error = failure_of(task) if task.has_ended else None
-        if error is not None:
+        if task.has_ended and (error := failure_of(task)) is not None:
             self._endings.fail(entry, error, task)
         elif task.has_ended and (entry.output is None or (task := self._saved_before(entry, task)).files):
             self._endings.end(entry, task)
@@ -449,11 +451,3 @@ class _Engine:
             self._leave("could not be awaited", error=error)
             return None
         return error
-
-
-def _with_request(task: Task, request: EditRequest | None) -> Task:
-    """A task with what was asked for, if the journal has forgotten that."""
-    if request is None or task.prompt is not None:
-        return task
-    edit = request.submission().edit
-    return task._replace(prompt=edit.prompt, watermark=edit.watermark, model=request.model.name)

@@ -205,7 +205,7 @@ class Finisher:
 
     def _sounding(self, delivered: Path, picture: Path, folder: Path) -> Path | None:
         """The picture with the sound that it is to have; None if it has none to get."""
-        if picture != delivered and self._may_sound(delivered) and self._sounds(delivered):
+        if picture != delivered and self._sounds(delivered):
             return self._laid(self._tool(), picture, delivered, None)
         if self.wish.audio == SILENT:
             return None
@@ -221,11 +221,11 @@ class Finisher:
         files = [source.path for source in self.sources if source.path is not None and source.path.is_file()]
         if files and not self._may_sound(files[0]):
             return True
-        return self._is_source(delivered) or (self._may_sound(delivered) and self._sounds(delivered))
+        return self._is_source(delivered) or self._sounds(delivered)
 
     def _with_file(self, delivered: Path, picture: Path, sound: Path) -> Path | None:
         tool = self._tool()
-        if self._may_sound(delivered) and self._sounds(delivered):
+        if self._sounds(delivered):
             self.run.report(Warned(f"{self._name} has a sound of its own: {sound.name} is not laid under it"))
             return None
         made = self._laid(tool, picture, sound, None)
@@ -238,6 +238,8 @@ class Finisher:
 
     def _sounds(self, delivered: Path) -> bool:
         """True if it is heard. Without ffmpeg nobody knows how loud a track is: then it counts as heard."""
+        if not self._may_sound(delivered):
+            return False
         try:
             return has_sound(self._tool(), delivered)
         except UsageError as error:
@@ -288,7 +290,8 @@ class Finisher:
 
     def _opened(self, source: Source, folder: Path) -> Path:
         if source.path is None:
-            return self._fetched(source.url or "", folder)
+            with self.run.client.file_session() as session:
+                return fetch_clip(source.url or "", folder, session, sleep=self.run.clock.sleep)
         if not source.path.is_file():
             raise FileError(f"{source.path} is not there any more")
         if source.sha256 is None:
@@ -296,10 +299,6 @@ class Finisher:
         if part_file.measure(source.path)[1] != source.sha256:
             raise FileError(f"{source.path} has changed since")
         return source.path
-
-    def _fetched(self, url: str, folder: Path) -> Path:
-        with self.run.client.file_session() as session:
-            return fetch_clip(url, folder, session, sleep=self.run.clock.sleep)
 
     def _may_sound(self, path: Path) -> bool:
         """False if its headers say that it has no track of sound."""

@@ -173,19 +173,16 @@ def failure_of(task: Task, save_option: str = "") -> LumaError | None:
     return None
 
 
-def fail_without_video(run: Run, tasks: Sequence[Task]) -> None:
-    """For `status --exit-status`: what is not a video is a failure."""
+def report_failures(run: Run, tasks: Sequence[Task], *, are_ours: bool) -> None:
+    """Why tasks failed, for which a line of `status` has no room.
+
+    With --exit-status (`are_ours`) each task without a video is a failure of this run.
+    """
     for task in tasks:
         error = failure_of(task, run.results.save_option)
-        if error is not None:
+        if error is not None and are_ours:
             run.fail(Failed(task.task_id, error, task))
-
-
-def note_failed(run: Run, tasks: Sequence[Task]) -> None:
-    """Why tasks failed: a line of `status` has no room for it."""
-    for task in tasks:
-        error = failure_of(task) if task.has_failed else None
-        if error is not None:
+        elif error is not None and task.has_failed:
             run.report(Note(f"{task.task_id}: {error.message}"))
 
 

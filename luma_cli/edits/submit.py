@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from luma_cli import signals
 from luma_cli.api.client import MAX_PAUSE
-from luma_cli.api.task import Edit, State, Task
+from luma_cli.api.task import Edit, State
 from luma_cli.checks.findings import ERROR
 from luma_cli.edits.budget import Spending
 from luma_cli.edits.endings import Endings
@@ -248,17 +248,11 @@ class Submitter:
 
     def _announce(self, entry: Entry, edit: Edit, task_id: str) -> None:
         """Report an id the moment it is on disk, before a signal that was held back ends the program."""
+        assert entry.request is not None  # noqa: S101
         self._run.results.track(task_id, entry.source)
         # Without a look into the journal: the id is reported even when that has just failed.
-        task = Task(
-            task_id,
-            State.GENERATING,
-            prompt=edit.prompt,
-            video_url=edit.video_url,
-            watermark=edit.watermark,
-            callback_url=edit.callback_url,
-            model=edit.model,
-        )
+        task = entry.request.asked._replace(task_id=task_id, state=State.GENERATING, video_url=edit.video_url)
+        task = task._replace(callback_url=edit.callback_url)
         self._run.results.see(task)
         self._run.report(Submitted(entry.name, task))
 

@@ -41,8 +41,5 @@ def status(
         found = refresh.remember(run, task_ids) if cached else refresh.refresh(run, task_ids)
         show_tasks(found, refresh.usual_duration(run, (task.model for task in found)))
         warn_of_unsaved(run.journal, run.clock.now())
-        if exit_status:
-            refresh.fail_without_video(run, found)
-        else:
-            refresh.note_failed(run, found)
+        refresh.report_failures(run, found, are_ours=exit_status)
         run.results.conclude()

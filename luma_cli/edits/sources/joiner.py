@@ -334,16 +334,10 @@ class Joiner:
         """The one result of all pieces, and the facts of each as JSON has them."""
         pieces = facts_of(whole.split, self._run.journal.pieces_of(whole.split.number))
         costs = [piece["credits"] for piece in pieces if isinstance(piece["credits"], float | int)]
-        task = Task(
-            "",
-            State.SUCCEEDED if file is not None else State.UNKNOWN,
-            prompt=whole.request.prompt,
-            watermark=whole.request.watermark,
-            files=(file,) if file is not None else (),
-            model=whole.request.model.name,
-            credits=sum(costs) if len(costs) == len(pieces) else None,
-        )
-        return task, pieces
+        state = State.SUCCEEDED if file is not None else State.UNKNOWN
+        cost = sum(costs) if len(costs) == len(pieces) else None
+        files = (file,) if file is not None else ()
+        return whole.request.asked._replace(state=state, files=files, credits=cost), pieces
 
 
 def _index_of(entry: Entry) -> int:

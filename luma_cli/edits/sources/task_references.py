@@ -48,14 +48,11 @@ def find_row(reference: str, journal: Journal) -> Row | None:
 
 
 class Reference(NamedTuple):
-    """A task that the user means, and its row of the journal. `naming` names its files.
-
-    `age` is seconds since its submission, as far as known.
-    """
+    """A task that the user means, and its row of the journal."""
 
     task_id: str
-    naming: Naming = Naming()
-    age: float = 0.0
+    naming: Naming = Naming()  # names its files
+    age: float = 0.0  # seconds since its submission, as far as known
     row: Row | None = None
 
 
@@ -131,13 +128,6 @@ def parse_rows(references: Iterable[str], journal: Journal) -> list[Row]:
     return list({row.number: row for row in found}.values())
 
 
-def parse_full_id(text: str) -> str:
-    """Raises UsageError for what cannot be a task id."""
-    if not is_task_id(text):
-        raise UsageError(f"{text[:140]!a} is not a task id", hint="https://kie.ai/logs shows the full id")
-    return text
-
-
 def forget(journal: Journal, references: Sequence[str]) -> list[str]:
     """Take rows out of the journal, and the keys of tasks that were pruned; returns what stands for each.
 
@@ -160,11 +150,12 @@ def adopt(run: Run, task_id: str, *, label: str | None) -> Row:
         UsageError: not an id, or the row has its id.
         LumaError: what the service says.
     """
-    full_id = parse_full_id(task_id)
+    if not is_task_id(task_id):
+        raise UsageError(f"{task_id[:140]!a} is not a task id", hint="https://kie.ai/logs shows the full id")
     row = parse_rows([label], run.journal)[0] if label is not None else None
-    known = row or run.journal.known(full_id)
+    known = row or run.journal.known(task_id)
     model = known.task.model if known is not None else run.settings.model
-    task = run.client.patiently(lambda: run.client.task(full_id, model))
+    task = run.client.patiently(lambda: run.client.task(task_id, model))
     return run.journal.adopt(task, row=row)
 
 

@@ -14,7 +14,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import allowed_gai_family
 
 from luma_cli import signals
-from luma_cli.api.hosts import parse_address
+from luma_cli.api.hosts import parse_ip
 from luma_cli.errors import FileError
 
 # Each may take the whole time for connecting; a resolver may name hundreds.
@@ -183,7 +183,7 @@ class _Marking(HTTPConnection):
             return super()._new_conn()
         failure: Exception = PrivateAddress("the host has a private address")
         for address in _resolve(name, self.port)[:MAX_ADDRESSES]:
-            found = parse_address(address)
+            found = parse_ip(address)
             if exchange.public_only and (found is None or not found.is_global):
                 continue
             if exchange.expired:

@@ -64,13 +64,13 @@ def is_public(host: str) -> bool:
     host = unicodedata.normalize("NFKC", host).lower().rstrip(".")
     if host == "localhost" or host.endswith((".localhost", ".local", ".internal", ".lan", ".home.arpa")):
         return False
-    address = parse_address(host)
+    address = parse_ip(host)
     if address is None:
         return "." in host
     return address.is_global and not address.is_multicast
 
 
-def parse_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def parse_ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An address in the spellings that resolvers take, like `0x7f.1` and `[::ffff:127.0.0.1]`; None for a name."""
     try:
         address = ipaddress.ip_address(host.strip("[]").partition("%")[0])

@@ -11,7 +11,7 @@ from luma_cli.api.transport import Session
 from luma_cli.downloads import part_file
 from luma_cli.downloads.part_file import Finished, PartFile
 from luma_cli.downloads.target import check_path, check_target, real_target, remove_siblings, stamp
-from luma_cli.downloads.transfer import USUAL, Limits, Progress, Transfer
+from luma_cli.downloads.transfer import USUAL, Progress, Transfer, TransferLimits
 from luma_cli.errors import FileError
 
 Check = Callable[[Path], Sequence[str] | None]
@@ -38,7 +38,7 @@ def download(
     deadline: float | None = None,
     on_wait: Callable[[str], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
-    limits: Limits = USUAL,
+    limits: TransferLimits = USUAL,
     allows_plain: bool = False,
 ) -> Download:
     """Save the file behind a link as `target`, which appears only when it is whole.
@@ -60,8 +60,8 @@ def download(
     """
     check_path(target)
     before = stamp(target)
-    with part_file.locked(target, deadline, on_wait) as turn:
-        file, warnings = _there_already(target, identity, before, turn, overwrite=overwrite), []
+    with part_file.locked(target, deadline, on_wait) as held:
+        file, warnings = _there_already(target, identity, before, held, overwrite=overwrite), []
         if file is None:
             check_target(target, overwrite=overwrite)
             with PartFile(target, identity) as part:
@@ -72,7 +72,7 @@ def download(
                 warnings = [
                     *transfer.warnings,
                     *_check_whole(part, check_whole),
-                    *_settle(part, is_alone=turn.is_alone),
+                    *_settle(part, is_alone=held.is_alone),
                 ]
                 file = _publish(part, finish, overwrite=overwrite)
         if not keep_sidecar:
@@ -82,10 +82,10 @@ def download(
 
 
 def _there_already(
-    target: Path, identity: str, before: tuple[int, int, int] | None, turn: part_file.Turn, *, overwrite: bool
+    target: Path, identity: str, before: tuple[int, int, int] | None, held: part_file.Held, *, overwrite: bool
 ) -> Finished | None:
     """The very file, if the download that we waited for or one that was killed has done our work."""
-    record = turn.before
+    record = held.before
     if record is not None and record.identity == identity and stamp(target) not in (None, before):
         size, digest = part_file.measure(target)
         return Finished(size, digest, record.sha256 if (size, digest) == record.saved else None)

@@ -52,8 +52,8 @@ class Record(NamedTuple):
         return self.saved_bytes, self.saved_sha256
 
 
-class Turn(NamedTuple):
-    """Our turn at a target. Not `is_alone`: the file system has no locks, so that another may write at the same time.
+class Held(NamedTuple):
+    """The lock of a target, which is ours. Not `is_alone`: the file system has no locks, so that another may write too.
 
     `before` is the last record of the download that we had to wait for, if any.
     """
@@ -80,7 +80,7 @@ def saving(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(target: Path, deadline: float | None = None, on_wait: Callable[[str], None] | None = None) -> Iterator[Turn]:
+def locked(target: Path, deadline: float | None = None, on_wait: Callable[[str], None] | None = None) -> Iterator[Held]:
     """Keep other downloads to `target` out.
 
     `deadline` is a reading of the monotonic clock, `on_wait` is given the holder once the wait is long.
@@ -100,7 +100,7 @@ def locked(target: Path, deadline: float | None = None, on_wait: Callable[[str],
     if not is_alone:
         log.info("no locks in %s: the bytes are compared before they get the name", target.parent)
     try:
-        yield Turn(is_alone, seen[0] if seen else None)
+        yield Held(is_alone, seen[0] if seen else None)
     finally:
         lock.release()
 

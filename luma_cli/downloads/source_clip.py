@@ -7,14 +7,14 @@ from pathlib import Path
 from luma_cli.api.transport import Session
 from luma_cli.downloads.download import download
 from luma_cli.downloads.file_names import extension_of
-from luma_cli.downloads.transfer import Limits
+from luma_cli.downloads.transfer import TransferLimits
 
 # The service takes links of up to 500 MB. A finished clip is worth less patience than the paid one itself.
-CLIP_LIMITS = Limits(idle=15.0, attempts=2, attempts_in_all=10, bytes=500 << 20)
+CLIP_LIMITS = TransferLimits(idle=15.0, attempts=2, attempts_in_all=10, bytes=500 << 20)
 
 
 def fetch_clip(
-    url: str, folder: Path, session: Session, limits: Limits = CLIP_LIMITS, *, sleep: Callable[[float], None]
+    url: str, folder: Path, session: Session, limits: TransferLimits = CLIP_LIMITS, *, sleep: Callable[[float], None]
 ) -> Path:
     """Save the clip behind a public link as a file in `folder`, for the caller to remove. Its content is not checked.
 

@@ -27,7 +27,7 @@ COMPARED = 1 << 16
 UNCOMPARED = "the file host no longer has it: the whole file that an earlier run left is used as it is"
 
 
-class Limits(NamedTuple):
+class TransferLimits(NamedTuple):
     """What a download may take. Times are in seconds.
 
     `idle` bounds one wait for bytes; fewer than `min_bytes` bytes in each `window` are too slow. `attempts` without
@@ -42,7 +42,7 @@ class Limits(NamedTuple):
     bytes: int = 20 << 30
 
 
-USUAL = Limits()
+USUAL = TransferLimits()
 
 
 class _AttemptFailed(Exception):
@@ -74,7 +74,7 @@ class Transfer:
     fresh_link: Callable[[], str] | None
     on_progress: Progress
     sleep: Callable[[float], None]
-    limits: Limits
+    limits: TransferLimits
     allows_plain: bool = False
 
     def __post_init__(self) -> None:

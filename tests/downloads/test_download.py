@@ -19,7 +19,7 @@ import trustme
 from luma_cli import files
 from luma_cli.api.transport import Session
 from luma_cli.downloads import part_file, target
-from luma_cli.downloads.download import Limits, download
+from luma_cli.downloads.download import TransferLimits, download
 from luma_cli.downloads.target import check_target
 from luma_cli.errors import FileError, KeyRejected, Rejected, Unavailable, UsageError
 from luma_cli.video import headers
@@ -45,7 +45,7 @@ VIDEO = (DATA / "tiny-front.mp4").read_bytes()
 FILM = random.Random(1).randbytes(300_000)
 REMAKE = random.Random(2).randbytes(300_000)
 SECRET = "sig=canary-4711"
-QUICK = Limits(idle=0.2, window=0.3, min_bytes=1000)
+QUICK = TransferLimits(idle=0.2, window=0.3, min_bytes=1000)
 LEFT_OVERS = (".part", ".part.json", ".part.lock")
 
 
@@ -158,7 +158,7 @@ def test_the_final_file_has_the_mode_of_any_new_file_and_the_sidecar_is_private(
             [(ranged(FILM, cut_after=1000),), (call(lambda: modes.append(mode(place.sidecar))),)]
         ) as server:
             modes = []
-            place.fails(Unavailable, server.url(), limits=Limits(idle=0.2, attempts=2))
+            place.fails(Unavailable, server.url(), limits=TransferLimits(idle=0.2, attempts=2))
         with FaultServer([(ranged(FILM),)]) as server:
             place.download(server.url())
     finally:
@@ -504,7 +504,7 @@ def test_a_file_larger_than_the_disk_is_not_begun(place):
     ids=["chunked", "no length", "length"],
 )
 def test_an_endless_body_ends_at_the_limit(place, answer):
-    limits = Limits(idle=0.5, bytes=8 << 20)
+    limits = TransferLimits(idle=0.5, bytes=8 << 20)
     with FaultServer([answer]) as server:
         assert "larger than the limit" in place.fails(FileError, server.url(), limits=limits)
 
@@ -695,7 +695,7 @@ SLOW = {
 @pytest.mark.parametrize("answer", SLOW.values(), ids=SLOW)
 def test_a_dribble_that_never_ends_is_given_up(place, answer):
     with FaultServer([answer]) as server:
-        text = place.fails(Unavailable, server.url(), limits=Limits(idle=5, window=0.15, attempts=3))
+        text = place.fails(Unavailable, server.url(), limits=TransferLimits(idle=5, window=0.15, attempts=3))
         assert len(server.requests) == 3
 
     assert "too slow" in text
@@ -703,7 +703,7 @@ def test_a_dribble_that_never_ends_is_given_up(place, answer):
 
 
 def test_the_limits_end_a_dribble_within_6_minutes():
-    limits = Limits()
+    limits = TransferLimits()
 
     assert limits.attempts * limits.window + sum([1, 2, 4, 8]) <= 360
     assert 10 * limits.window < limits.min_bytes
@@ -1280,7 +1280,7 @@ def test_a_killed_download_frees_its_lock_and_can_be_run_again(place):
 def test_two_downloads_of_one_result_make_one_file_and_one_request(place):
     go_on, started = threading.Event(), threading.Event()
     answer = (head(content_length=len(FILM)), send(FILM[:9]), tell(started), stall(go_on), send(FILM[9:]))
-    limits = Limits(idle=10)
+    limits = TransferLimits(idle=10)
     with FaultServer([answer]) as server:
         results = []
         threads = [
@@ -1305,7 +1305,9 @@ def test_a_download_of_another_result_to_the_same_name_is_refused_in_the_end(pla
     go_on, started = threading.Event(), threading.Event()
     answer = (head(content_length=len(FILM)), send(FILM[:9]), tell(started), stall(go_on), send(FILM[9:]))
     with FaultServer([answer]) as server:
-        first = threading.Thread(target=place.download, args=(server.url(),), kwargs={"limits": Limits(idle=10)})
+        first = threading.Thread(
+            target=place.download, args=(server.url(),), kwargs={"limits": TransferLimits(idle=10)}
+        )
         first.start()
         assert started.wait(10)
         threading.Timer(0.3, go_on.set).start()
@@ -1319,7 +1321,9 @@ def test_a_download_takes_over_when_the_one_before_it_fails(place):
     go_on, started = threading.Event(), threading.Event()
     half = (head(content_length=len(FILM), etag='"v1"'), send(FILM[:9]), tell(started), stall(go_on), hang_up())
     with FaultServer([half, (head(404, content_length=0),), (ranged(FILM),)]) as server:
-        first = threading.Thread(target=place.fails, args=(FileError, server.url()), kwargs={"limits": Limits(idle=10)})
+        first = threading.Thread(
+            target=place.fails, args=(FileError, server.url()), kwargs={"limits": TransferLimits(idle=10)}
+        )
         first.start()
         assert started.wait(10)
         threading.Timer(0.3, go_on.set).start()

@@ -5,7 +5,7 @@ import pytest
 from luma_cli.api.response_headers import check_result_link
 from luma_cli.api.transport import Session
 from luma_cli.downloads.source_clip import CLIP_LIMITS, fetch_clip
-from luma_cli.downloads.transfer import Limits
+from luma_cli.downloads.transfer import TransferLimits
 from luma_cli.errors import FileError, Unavailable
 from support.fault_server import FaultServer, head, pour, ranged, redirect, reply
 
@@ -43,7 +43,7 @@ def test_two_clips_do_not_meet(tmp_path):
     ids=["gone", "page", "too large", "private", "busy"],
 )
 def test_what_is_not_a_clip_leaves_nothing(tmp_path, answer, error):
-    limits = Limits(idle=0.3, attempts=2, bytes=8 << 20)
+    limits = TransferLimits(idle=0.3, attempts=2, bytes=8 << 20)
     with FaultServer([answer]) as server, pytest.raises(error):
         fetch(server.url(), tmp_path, None if error is Unavailable else Session(), limits=limits)
 

@@ -124,11 +124,11 @@ def look_up(run: Run, request: EditRequest) -> EditRequest:
     return replace(request, known=known)
 
 
-def claim_own_tasks(run: Run, entries: Sequence[Entry]) -> None:
-    """`look_up` for many edits, too many to keep what is found."""
+def look_up_entries(run: Run, entries: Sequence[Entry]) -> None:
+    """`look_up` for the rows of a batch."""
     for entry in entries:
         if entry.request is not None:
-            look_up(run, entry.request)
+            entry.request = look_up(run, entry.request)
 
 
 def refuse_repeats(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None:

@@ -186,13 +186,7 @@ def entries_for(plan: Plan, requests: Sequence[EditRequest]) -> list[Entry]:
     has_prompts = len({request.prompt for request in requests}) > 1
     has_takes = any(request.take > 1 for request in requests)
     return [
-        Entry(
-            _name_of(request, has_prompts, has_takes),
-            request.naming,
-            request,
-            output=plan.output,
-            is_checked=True,
-        )
+        Entry(_name_of(request, has_prompts, has_takes), request.naming, request, output=plan.output, is_checked=True)
         for request in requests
     ]
 

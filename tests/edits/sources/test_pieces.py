@@ -9,14 +9,13 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from luma_cli.sandbox import Sandbox
-from support import footage
+from support import footage, processes
 from support.commands import Result
 
 Luma = Callable[..., Result]
@@ -67,11 +66,11 @@ def test_a_long_clip_comes_back_whole_and_once_more_for_nothing(luma: Luma, real
     assert "72x40" in footage.described(Path("out.mp4"))
     assert sorted(path.name for path in Path().iterdir()) == ["clip.mp4", "out.mp4"]
 
-    first = Path("out.mp4").read_bytes()
+    first = footage.packets(Path("out.mp4"))
     assert luma(*SPLIT)[:2] == (0, "out.mp4\n")
     Path("out.mp4").unlink()
     assert luma(*SPLIT)[:2] == (0, "out.mp4\n")
-    assert Path("out.mp4").read_bytes() == first
+    assert footage.packets(Path("out.mp4")) == first
     assert submissions(realistic) == 2
     check_listed_as_one(luma)
 
@@ -100,8 +99,7 @@ def check_listed_as_one(luma: Luma) -> None:
 
 def stop_at(line: "re.Pattern[str]", delay: float) -> None:
     """Start the edit, and kill it so many seconds after it has logged such a line; or let it end."""
-    command = [sys.executable, "-m", "luma_cli", *SPLIT, "-v"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = processes.Luma(*SPLIT, "-v", stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stderr is not None
     for text in process.stderr:
         if line.search(text):
@@ -130,7 +128,7 @@ def test_killed_at_any_moment_and_run_again_no_piece_is_paid_twice(
     print(f"LUMA_TEST_SEED={SEED}")
     chance = random.Random(SEED)
     assert luma(*SPLIT).code == 0
-    whole = Path("out.mp4").read_bytes()
+    whole = footage.packets(Path("out.mp4"))
     for number in range(KILLS):
         Path("out.mp4").unlink()
         shutil.rmtree(home / "state")
@@ -143,15 +141,14 @@ def test_killed_at_any_moment_and_run_again_no_piece_is_paid_twice(
 
         assert (phase, code) == (phase, 0), err
         assert (phase, submissions(realistic) - before) == (phase, 2)
-        assert Path("out.mp4").read_bytes() == whole
+        assert footage.packets(Path("out.mp4")) == whole
         assert sorted(path.name for path in Path().iterdir()) == ["clip.mp4", "out.mp4"]
 
 
 @pytest.mark.slow
 def test_two_at_once_pay_each_piece_once_and_both_name_the_file(realistic: Sandbox, clip: Path) -> None:
-    command = [sys.executable, "-m", "luma_cli", *SPLIT]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    both = [subprocess.Popen(command, text=True, **pipes) for _ in range(2)]
+    both = [processes.Luma(*SPLIT, text=True, **pipes) for _ in range(2)]
     found = [(process.communicate(timeout=60), process.returncode) for process in both]
 
     assert [(out, code) for (out, _), code in found] == [("out.mp4\n", 0)] * 2, found

@@ -4,10 +4,10 @@ import io
 import logging
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from luma_cli.edits.run import Clock
 from luma_cli.sandbox import Sandbox
 from support import footage
 from support.commands import GIB, KEY, Result, seen
+from support.processes import Luma
 from support.screens import Screens
 
 # The same examples each time: no change may fail for what it did not touch. HYPOTHESIS_PROFILE=default looks further.
@@ -25,6 +26,7 @@ settings.register_profile("quick", settings.get_profile("ci"), max_examples=30)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 # Compiling anew what a thousand processes of luma import was a third of what each of them took.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 MEMORY = Path("/dev/shm")
 
 
@@ -140,17 +142,14 @@ def run() -> Callable[..., Result]:
     """Run the real command as a process, without a terminal."""
 
     def call(*words: object, stdin: str = "", timeout: float = 60, **environment: str) -> Result:
-        done = subprocess.run(
-            [sys.executable, "-m", "luma_cli", *map(str, words)],
-            input=stdin.encode(),
-            capture_output=True,
-            timeout=timeout,
-            env={**os.environ, **environment},
-            check=False,
-        )
-        out, err = (text.decode("utf-8", "backslashreplace") for text in (done.stdout, done.stderr))
+        with Luma(*words, stdin=PIPE, stdout=PIPE, stderr=PIPE, env={**os.environ, **environment}) as process:
+            try:
+                texts = process.communicate(stdin.encode(), timeout)
+            finally:
+                process.kill()
+        out, err = (text.decode("utf-8", "backslashreplace") for text in texts)
         seen.extend((out, err))
-        return Result(done.returncode, out, err)
+        return Result(process.returncode, out, err)
 
     return call
 

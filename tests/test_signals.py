@@ -175,8 +175,7 @@ def test_signals_at_random_moments(sandbox: Sandbox, task_id: str) -> None:
     for number in range(KILLS):
         signum, code, _ = WAYS[number % len(WAYS)]
         with started("wait", task_id) as process:
-            # Python itself takes some 50 ms before it hands over to us.
-            timer = threading.Timer(chance.uniform(0.3, 0.8), process.send_signal, (signum,))
+            timer = threading.Timer(chance.uniform(0.0, 0.4), process.send_signal, (signum,))
             timer.start()
             out, err = process.communicate()
             timer.join()

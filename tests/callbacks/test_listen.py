@@ -24,6 +24,7 @@ import pytest
 from luma_cli.callbacks.wake import pace
 from luma_cli.journal.journal import NAME, Journal, open_journal
 from luma_cli.sandbox import Sandbox
+from support import processes
 from support.commands import CLIP_URL, KEY, Result, free_port
 
 HEAVY = os.environ.get("LUMA_TEST_LOAD") == "1"
@@ -41,8 +42,8 @@ class Process:
     def __init__(self, *words: object, **environment: str) -> None:
         self.lines: dict[str, queue.Queue[str | None]] = {"stdout": queue.Queue(), "stderr": queue.Queue()}
         self.text = {"stdout": "", "stderr": ""}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "luma_cli", *map(str, words)],
+        self._process = processes.Luma(
+            *words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

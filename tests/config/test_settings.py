@@ -20,6 +20,7 @@ from luma_cli.config import key_store, settings, toml_files
 from luma_cli.config.times import format_duration, parse_duration
 from luma_cli.errors import KeyRejected, UsageError
 from luma_cli.sandbox import Sandbox
+from support import processes
 from support.commands import CLIP_URL, KEY, Result
 from support.fault_server import FaultServer, reply
 
@@ -497,9 +498,9 @@ def test_a_full_disk_leaves_the_old_content(luma: Luma, folder: Path) -> None:
 
 
 def test_a_crowd_of_changes_ends_with_one_of_them_whole(luma: Luma, folder: Path) -> None:
-    command = [sys.executable, "-m", "luma_cli", "config", "set", "timeout"]
+    words = ("config", "set", "timeout")
     running = [
-        subprocess.Popen([*command, f"{number}m"], stderr=subprocess.PIPE, text=True) for number in range(1, CROWD + 1)
+        processes.Luma(*words, f"{number}m", stderr=subprocess.PIPE, text=True) for number in range(1, CROWD + 1)
     ]
     errors = [process.communicate(timeout=120)[1] for process in running]
 

@@ -18,7 +18,9 @@ from typing import Any
 import pexpect
 import pytest
 
+from luma_cli.edits import submit
 from luma_cli.sandbox import Sandbox
+from support import processes
 from support.commands import CLIP, CLIP_URL, DATA, KEY, MIB, Result, measured
 from support.fault_server import Answer, FaultServer, Request, envelope
 
@@ -141,8 +143,7 @@ def test_a_row_of_unknown_outcome_is_reported_and_never_sent_again(luma: Luma, s
 
 def test_batches_of_one_file_at_once_pay_once_and_all_show_every_row(quick: Sandbox) -> None:
     name = write([row(f"{number}", output=f"{number}.mp4") for number in range(12)])
-    words = [sys.executable, "-c", QUICK, "batch", name]
-    running = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    running = [start(name) for _ in range(3)]
     told = [process.communicate(timeout=120) for process in running]
 
     assert [process.returncode for process in running] == [0, 0, 0], [err for _, err in told]
@@ -370,20 +371,14 @@ def test_a_full_disk_costs_a_file_and_no_second_submission(quick: Sandbox) -> No
     Path("big.mp4").write_bytes(CLIP.read_bytes() + MIB.to_bytes(4) + b"free" + bytes(MIB - 8))
     name = write([{**row(one), "video": "big.mp4"} for one in "ab"])
     limit = MIB // 2
-    command = [sys.executable, "-c", QUICK, "batch", name, "-o", "out", "-q"]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
-    assert done.returncode == 11, done.stderr
-    assert {row["error"]["exitCode"] for row in rows_of(done.stdout).values()} == {11}
-    again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    stopped = start(name, "-o", "out", "-q", first=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    out, err = stopped.communicate(timeout=60)
+    assert stopped.returncode == 11, err
+    assert {row["error"]["exitCode"] for row in rows_of(out).values()} == {11}
+    again = start(name, "-o", "out", "-q")
+    _, err = again.communicate(timeout=60)
 
-    assert again.returncode == 0, again.stderr
+    assert again.returncode == 0, err
     assert (len(quick.submissions()), len(os.listdir("out"))) == (2, 2)
 
 
@@ -402,10 +397,16 @@ def test_a_terminal_shows_a_table_of_the_whole(quick: Sandbox) -> None:
 
 
 def start(
-    *words: str, to: int = subprocess.PIPE, env: Mapping[str, str] = MappingProxyType({})
+    *words: str,
+    to: int = subprocess.PIPE,
+    env: Mapping[str, str] = MappingProxyType({}),
+    first: Callable[[], object] = lambda: None,
 ) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", QUICK, "batch", *words]
-    return subprocess.Popen(command, stdout=to, stderr=to, text=True, env={**os.environ, **env})
+    def be_quick() -> None:
+        submit.SPACING = submit.Spacing(20, WINDOW)
+        first()
+
+    return processes.Luma("batch", *words, first=be_quick, stdout=to, stderr=to, text=True, env={**os.environ, **env})
 
 
 def most_in_a_window(sandbox: Sandbox) -> int:

@@ -29,6 +29,7 @@ from luma_cli.journal.uploads import Uploads
 from luma_cli.output.presenter import Presenter
 from luma_cli.sandbox import Sandbox
 from luma_cli.video.headers import probe_file
+from support import processes
 from support.commands import CLIP, CLIP_URL, COMMAND, KEY, Result, started
 from support.fault_server import Answer, FaultServer, Request, envelope, posts, stall
 from support.fault_server import signal as tell
@@ -454,9 +455,9 @@ def test_four_processes_with_one_key_pay_and_upload_once_and_all_print_the_id(lu
     shutil.copy(CLIP, "clip.mp4")
     with Sandbox(duration=0.0, api_key=KEY) as box:
         environment = {**os.environ, "LUMA_BASE_URL": box.url, "LUMA_UPLOAD_URL": box.url}
-        words = [*COMMAND, "modify", "clip.mp4", "-p", PROMPT, "--idempotency-key", "one"]
+        words = ("modify", "clip.mp4", "-p", PROMPT, "--idempotency-key", "one")
         running = [
-            subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+            processes.Luma(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
             for _ in range(4)
         ]
         done = [(*process.communicate(timeout=60), process.returncode) for process in running]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from luma_cli.journal import journal
 from luma_cli.sandbox import Sandbox
+from support import processes
 from support.commands import CLIP_URL, Result
 
 Luma = Callable[..., Result]
@@ -18,8 +19,7 @@ CROWD = int(os.environ.get("LUMA_TEST_CROWD", "8"))
 
 
 def start(*words: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "luma_cli", *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return processes.Luma(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finish(processes: "list[subprocess.Popen[str]]") -> list[tuple[int, str, str]]:

@@ -26,7 +26,8 @@ from luma_cli.journal.records import Outcome, Row
 from luma_cli.sandbox import Sandbox
 from luma_cli.sandbox.tasks import SandboxTask
 from support.commands import CLIP, KEY
-from support.forks import Fault, load_everything, may_make_namespaces, run_forked, start_forked
+from support.forks import Fault, may_make_namespaces, run_forked, start_forked
+from support.processes import load_everything
 
 SEQUENCES = int(os.environ.get("LUMA_TEST_SEQUENCES", "12"))
 SEED = os.environ.get("LUMA_TEST_SEED")

@@ -11,8 +11,9 @@ from luma_cli.api.task import Task
 from luma_cli.journal.journal import open_journal
 from luma_cli.sandbox import Sandbox
 from support.commands import CLIP_URL
-from support.forks import Fault, load_everything, run_forked
+from support.forks import Fault, run_forked
 from support.journals import BASE
+from support.processes import load_everything
 
 ROWS = 400
 SUBMIT = ("modify", CLIP_URL, "-p", "Heavy snow", "--no-check", "--idempotency-key", "auto")

@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from support.processes import COMMAND as COMMAND
+from support.processes import Luma
+
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data"
 CLIP = DATA / "street.mp4"
@@ -31,7 +34,6 @@ EDITS = [
 
 MIB = 1 << 20
 GIB = 1 << 30
-COMMAND = [sys.executable, "-m", "luma_cli"]
 # One process in between, so that a command's figures are not those of another test's children.
 _MEASURE = """
 import resource, subprocess, sys
@@ -71,7 +73,7 @@ def measured(command: Sequence[object], **options: Any) -> tuple[Result, Used]:
 def started(*words: object, **streams: object) -> Iterator[subprocess.Popen[str]]:
     """luma as a process, which does not outlive the block."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **streams}
-    with subprocess.Popen([*COMMAND, *map(str, words)], **pipes) as process:  # type: ignore[call-overload]
+    with Luma(*words, **pipes) as process:
         timer = threading.Timer(60, process.kill)
         timer.start()
         try:

@@ -2,10 +2,8 @@
 
 import ctypes
 import functools
-import importlib
 import io
 import os
-import pkgutil
 import resource
 import select
 import signal
@@ -22,13 +20,13 @@ from typing import Any
 
 import requests
 
-import luma_cli
 from luma_cli.cli.main import main
 from luma_cli.edits.run import Clock
 from luma_cli.journal.database import Database
 from luma_cli.output import streams
 from luma_cli.output.presenter import Presenter
 from support.commands import Result, seen
+from support.processes import reopen_streams, reset_signals
 
 CLONE_NEWPID = 0x20000000
 MAX_SECONDS = 90.0
@@ -104,13 +102,6 @@ def _counted(function: Callable[..., Any], steps: _Steps, *, is_write: bool) -> 
     return call
 
 
-def load_everything() -> None:
-    """Import all of luma once, before the forks that would do it each for itself."""
-    for module in pkgutil.walk_packages(luma_cli.__path__, "luma_cli."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-
-
 def run_forked(words: Sequence[object], **how: Any) -> Result:
     """`start_forked`, and wait for its end."""
     return start_forked(words, **how)()
@@ -161,12 +152,11 @@ def may_make_namespaces() -> bool:
 def _type(
     words: Sequence[object], out: int, err: int, steps: _Steps | None, clock_step: float, folder: str | None
 ) -> None:
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        signal.signal(getattr(signal, name), signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
+    reset_signals()
     os.dup2(out, 1)
     os.dup2(err, 2)
+    reopen_streams()
     sys.stdin = io.TextIOWrapper(io.BytesIO(b""))
-    sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))  # noqa: SIM115
     if folder is not None:
         os.chdir(folder)
     if steps is not None:

@@ -4,13 +4,15 @@ import os
 import re
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pexpect
 import pyte
 
-from support.commands import COMMAND, seen
+from support.commands import seen
+from support.processes import COMMAND, instead_of_exec
 
 PATIENCE = 60.0
 CTRL_C = "\x03"
@@ -24,7 +26,12 @@ class Terminal:
         self._screen = pyte.HistoryScreen(columns, rows, history=10_000, ratio=0.5)
         self._stream = pyte.ByteStream(self._screen)
         self._output = b""
-        self._child = pexpect.spawn(words[0], words[1:], dimensions=(rows, columns), env=environment, timeout=PATIENCE)
+        how = instead_of_exec(words[3:], environment) if words[:3] == COMMAND else {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._child = pexpect.spawn(
+                words[0], words[1:], dimensions=(rows, columns), env=environment, timeout=PATIENCE, **how
+            )
         self._child.delaybeforesend = None
 
     @property

@@ -151,9 +151,10 @@ class Joiner:
             run, request.finishing, self._plan.finishing, Finishing(recorded.get("audio"), recorded.get("match"))
         )
         if split is None:
-            settings = {"audio": finishing.audio, "match": finishing.match}
+            facts = {"rate": str(footage.rate), "frames": footage.frame_count, "is_variable": footage.is_variable}
+            settings = {"prompt": request.prompt, "audio": finishing.audio, "match": finishing.match}
             settings |= {"key": own_key(request), "repeats": request.repeats}
-            facts, pieces = {"rate": str(footage.rate)}, plan_pieces(run, request, footage)
+            pieces = plan_pieces(run, request, footage)
             create = run.journal.splits.create
             split = create(request.identity, request.clip.source, str(target), facts, settings, pieces)
         whole = Whole(entry, request, footage, split, finishing, target, ExitStack())

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from luma_cli.sandbox import Sandbox
-from support.commands import CLIP, CLIP_URL, COMMAND, KEY, Result
+from support import processes
+from support.commands import CLIP, CLIP_URL, KEY, Result
 
 Luma = Callable[..., Result]
 
@@ -69,9 +70,9 @@ def test_eight_processes_keep_one_daily_limit(luma: Luma, sandbox: Sandbox, monk
     """One task has shown the price; of the eight that start together four more fit into the day."""
     assert luma("modify", CLIP, "-p", "Heavy snow", "-w").code == 0
     monkeypatch.setenv("LUMA_DAILY_CREDITS", "500")
-    words = [*COMMAND, "modify", str(CLIP), "--no-check", "-p"]
+    words = ("modify", CLIP, "--no-check", "-p")
     streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    running = [subprocess.Popen([*words, f"Heavy rain {number}"], **streams) for number in range(8)]
+    running = [processes.Luma(*words, f"Heavy rain {number}", **streams) for number in range(8)]
     codes = sorted(process.wait(50) for process in running)
 
     assert (codes, len(sandbox.submissions())) == ([0] * 4 + [10] * 4, 5)

@@ -12,6 +12,7 @@ import pexpect
 import pytest
 
 from luma_cli.sandbox import Sandbox
+from support import processes
 from support.commands import CLIP, CLIP_URL, DATA, MIB, Result, measured
 
 Luma = Callable[..., Result]
@@ -271,10 +272,7 @@ def test_without_a_journal_nothing_is_spent(luma: Luma, sandbox: Sandbox, monkey
 
 def test_the_id_is_on_disk_before_it_is_on_the_screen(sandbox: Sandbox) -> None:
     """The reader of the pipe asks the journal the moment it sees the id."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "luma_cli", "modify", CLIP_URL, "-p", PROMPT], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
+    with processes.Luma("modify", CLIP_URL, "-p", PROMPT, stdout=subprocess.PIPE, text=True) as process:
         task_id = process.stdout.readline().strip()
         told = subprocess.run(
             [sys.executable, "-m", "luma_cli", "tasks"], capture_output=True, text=True, timeout=60, check=False

@@ -6,13 +6,13 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from luma_cli.sandbox import Sandbox
+from support import processes
 from support.commands import CLIP, CLIP_URL, DATA, Result
 
 Luma = Callable[..., Result]
@@ -44,8 +44,7 @@ def test_every_clip_with_every_prompt_and_take_is_a_task_and_a_file(luma: Luma, 
 
 def test_killed_and_run_again_with_auto_nothing_is_paid_twice(luma: Luma, sandbox: Sandbox) -> None:
     words = [*two_clips(), "-p", "Heavy snow", "-p", "Oil painting", "--takes", "3", "--idempotency-key", "auto"]
-    process = subprocess.Popen([sys.executable, "-m", "luma_cli", "modify", *words], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
+    process = processes.Luma("modify", *words, stdout=subprocess.PIPE, text=True)
     for _ in range(5):
         process.stdout.readline()
     process.send_signal(signal.SIGTERM)

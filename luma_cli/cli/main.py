@@ -157,7 +157,11 @@ def _wants_overview(argv: Sequence[str]) -> bool:
 def _words(argv: Sequence[str]) -> list[str]:
     """What is meant by no words at all, and by `help COMMAND`, as git has it."""
     words = list(argv) or ["--help"]
-    return [*words[1:], "--help"] if words[0] == "help" and set(words[1:2]) & set(COMMANDS) else words
+    named = [word for word in words if not word.startswith("-")]
+    if named[:1] == ["help"] and set(named[1:2]) & set(COMMANDS):
+        words.remove("help")
+        return [*words, "--help"]
+    return words
 
 
 def _misused(error: UsageError, argv: Sequence[str]) -> int:

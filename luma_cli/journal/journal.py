@@ -17,12 +17,7 @@ from luma_cli.journal.accounts import Scope
 from luma_cli.journal.claims import FOLDER, Claims
 from luma_cli.journal.database import Database
 from luma_cli.journal.migrations import canonical_service
-from luma_cli.journal.records import (
-    Details,
-    Outcome,
-    Row,
-    stored_path,
-)
+from luma_cli.journal.records import Details, Outcome, Row, stored_path
 from luma_cli.journal.splits import Splits
 from luma_cli.journal.submissions import Submissions
 from luma_cli.journal.uploads import Uploads
@@ -128,19 +123,12 @@ class Journal(Submissions):
         return _facts(before, before.task) != _facts(before, task) and (task.has_ended or not before.task.has_ended)
 
     def save_file(self, task_id: str, file: SavedFile) -> None:
+        facts = (file.url, stored_path(file.path), file.bytes, file.sha256, self._now(), file.delivered_sha256)
         with self._db.transaction():
             self._db.execute(
                 "INSERT OR REPLACE INTO file (number, url, path, bytes, sha256, saved_at, delivered_sha256)"
                 " SELECT number, ?, ?, ?, ?, ?, ? FROM task WHERE task_id = ?",
-                (
-                    file.url,
-                    stored_path(file.path),
-                    file.bytes,
-                    file.sha256,
-                    self._now(),
-                    file.delivered_sha256,
-                    task_id,
-                ),
+                (*facts, task_id),
             )
 
     def forget_files(self, paths: Sequence[str]) -> None:

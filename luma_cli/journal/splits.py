@@ -27,14 +27,14 @@ class Piece:
 
 
 class Split(NamedTuple):
-    """One edit in pieces. `facts` are those of the clip (rate, frames), `settings` what was asked for."""
+    """One edit in pieces."""
 
     number: int
     identity: str
     source: str
     target: str
-    facts: Mapping[str, Any]
-    settings: Mapping[str, Any]
+    facts: Mapping[str, Any]  # of the clip: its rate
+    settings: Mapping[str, Any]  # what was asked for
     state: SplitState
     pieces: tuple[Piece, ...]
 
@@ -57,21 +57,28 @@ class Splits:
         pieces: Sequence[Piece],
     ) -> Split:
         """Record the cuts."""
+        columns = {
+            **self._scope.columns,
+            "identity": identity,
+            "source": stored_path(source),
+            "target": stored_path(target),
+            "facts": json.dumps(facts),
+            "settings": json.dumps(settings),
+            "state": SplitState.OPEN,
+            "created_at": self._now(),
+        }
         with self._db.transaction():
-            columns = {"identity": identity, "source": stored_path(source), "target": stored_path(target)}
-            columns |= {"facts": json.dumps(facts), "settings": json.dumps(settings)}
-            columns |= {"state": SplitState.OPEN, "created_at": self._now()}  # type: ignore[dict-item]
-            number = self._db.insert("split", {**self._scope.columns, **columns})
+            number = self._db.insert("split", columns)
             rows = [(number, piece.index, piece.first_frame, piece.frames) for piece in pieces]
             self._db.executemany("INSERT INTO piece VALUES (?, ?, ?, ?)", rows)
-            return self._load("number = :number", {"number": number})[0]
+        return Split(number, identity, source, target, facts, settings, SplitState.OPEN, tuple(pieces))
 
     def of(self, identity: str) -> list[Split]:
         """The splits of this edit, the newest first."""
         condition = f"{self._scope.owned} AND identity = :identity ORDER BY number DESC"
         return self._load(condition, {**self._scope.values, "identity": identity})
 
-    def get(self, number: int) -> Split | None:
+    def get(self, number: int | None) -> Split | None:
         found = self._load("number = :number", {"number": number})
         return found[0] if found else None
 
@@ -97,5 +104,6 @@ class Splits:
         ]
 
     def _pieces(self, number: int) -> tuple[Piece, ...]:
-        found = self._db.query("SELECT * FROM piece WHERE split = ? ORDER BY piece_index", (number,))
-        return tuple(Piece(row["piece_index"], row["first_frame"], row["frames"]) for row in found)
+        columns = 'piece_index AS "index", first_frame, frames'
+        found = self._db.query(f"SELECT {columns} FROM piece WHERE split = ? ORDER BY piece_index", (number,))  # noqa: S608
+        return tuple(Piece(**row) for row in found)

@@ -14,16 +14,7 @@ from luma_cli.journal.claims import Claims
 from luma_cli.journal.costs import Budget, Costs
 from luma_cli.journal.database import Database
 from luma_cli.journal.lookups import Lookups
-from luma_cli.journal.records import (
-    ASKED_FOR,
-    MAX_SUBMISSION,
-    Details,
-    Outcome,
-    Row,
-    columns_of,
-    row_from,
-    stored_path,
-)
+from luma_cli.journal.records import ASKED_FOR, MAX_SUBMISSION, Details, Outcome, Row, columns_of, row_from, stored_path
 from luma_cli.signals import Stopped
 
 _log = logging.getLogger(__name__)
@@ -303,16 +294,12 @@ class Submissions(Lookups):
             return None, self._insert(submission, budget)
 
     def _insert(self, submission: Submission, budget: Budget | None) -> int:
-        edit = submission.edit
         columns = {
+            **submission.edit._asdict(),
             **submission.details.columns(),
             **self._scope.columns,
             "outcome": Outcome.SENDING,
             "source": stored_path(submission.source),
-            "prompt": edit.prompt,
-            "video_url": edit.video_url,
-            "watermark": edit.watermark,
-            "callback_url": edit.callback_url,
             "digest": submission.digest,
             "identity": submission.identity,
             "idempotency_key": submission.idempotency_key,

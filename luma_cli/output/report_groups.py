@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
+from luma_cli.edits.sources.piece_rows import newest_of
 from luma_cli.errors import UsageError
 from luma_cli.journal.records import Outcome, Row
 from luma_cli.journal.splits import Split
@@ -160,9 +161,9 @@ def _takes(rows: Sequence[Row], splits: Mapping[int, Split]) -> list[Take]:
 
 
 def _take(rows: Sequence[Row], split: Split | None) -> Take:
-    newest = {row.details.piece_index: row for row in sorted(rows, key=lambda row: row.number)}
-    pieces = sorted(newest.values(), key=lambda row: row.details.piece_index or 0)
-    return Take(tuple(pieces), tuple(row for row in rows if row not in pieces), split)
+    newest = newest_of(sorted(rows, key=lambda row: row.number, reverse=True))
+    pieces = tuple(newest[index] for index in sorted(newest))
+    return Take(pieces, tuple(row for row in rows if row not in pieces), split)
 
 
 def _hashes(rows: Iterable[Row]) -> dict[str, set[str]]:

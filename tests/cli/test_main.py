@@ -313,6 +313,7 @@ def test_without_a_word_luma_explains_itself(luma: Luma) -> None:
 def test_help_of_a_command_is_its_help(luma: Luma, words: list[str]) -> None:
     assert luma("help", *words) == luma(*words, "--help")
     assert luma("help", *words)[::2] == (0, "")
+    assert luma("-q", "help", *words) == luma(*words, "--help")
 
 
 @pytest.mark.parametrize("words", [["--version"], ["-V", "-q"], ["--version", "--json"], ["--json", "--version"]])

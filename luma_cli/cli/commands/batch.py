@@ -70,7 +70,7 @@ def batch(
     """
     from luma_cli.edits.engine import see_through
     from luma_cli.edits.outputs import check_results_folder
-    from luma_cli.edits.sources.command_line import claim_own_tasks, with_account
+    from luma_cli.edits.sources.command_line import look_up_entries, with_account
     from luma_cli.edits.sources.dry_run import show_entries
     from luma_cli.edits.sources.manifest import count_entries, make_entries, parse_shard
     from luma_cli.edits.sources.manifest_rows import load_rows
@@ -102,7 +102,7 @@ def batch(
         find_task = functools.partial(find_task_clip, run)
         entries = make_entries(run.settings, rows, folder, part, resubmit=resubmit, find_task=find_task)
         count_entries(run, entries, shard)
-        claim_own_tasks(run, entries)
+        look_up_entries(run, entries)
         if dry_run:
             show_entries(run, plan, entries)
             return

@@ -124,11 +124,11 @@ def look_up(run: Run, request: EditRequest) -> EditRequest:
     return replace(request, known=known)
 
 
-def claim_own_tasks(run: Run, entries: Sequence[Entry]) -> None:
-    """`look_up` for many edits, too many to keep what is found."""
+def look_up_entries(run: Run, entries: Sequence[Entry]) -> None:
+    """`look_up` for the rows of a batch."""
     for entry in entries:
         if entry.request is not None:
-            look_up(run, entry.request)
+            entry.request = look_up(run, entry.request)
 
 
 def refuse_repeats(run: Run, plan: Plan, requests: Sequence[EditRequest]) -> None:
@@ -186,13 +186,7 @@ def entries_for(plan: Plan, requests: Sequence[EditRequest]) -> list[Entry]:
     has_prompts = len({request.prompt for request in requests}) > 1
     has_takes = any(request.take > 1 for request in requests)
     return [
-        Entry(
-            _name_of(request, has_prompts, has_takes),
-            request.naming,
-            request,
-            output=plan.output,
-            is_checked=True,
-        )
+        Entry(_name_of(request, has_prompts, has_takes), request.naming, request, output=plan.output, is_checked=True)
         for request in requests
     ]
 

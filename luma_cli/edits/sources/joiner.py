@@ -151,10 +151,9 @@ class Joiner:
             run, request.finishing, self._plan.finishing, Finishing(recorded.get("audio"), recorded.get("match"))
         )
         if split is None:
-            facts = {"rate": str(footage.rate), "frames": footage.frame_count, "is_variable": footage.is_variable}
-            settings = {"prompt": request.prompt, "audio": finishing.audio, "match": finishing.match}
+            settings = {"audio": finishing.audio, "match": finishing.match}
             settings |= {"key": own_key(request), "repeats": request.repeats}
-            pieces = plan_pieces(run, request, footage)
+            facts, pieces = {"rate": str(footage.rate)}, plan_pieces(run, request, footage)
             create = run.journal.splits.create
             split = create(request.identity, request.clip.source, str(target), facts, settings, pieces)
         whole = Whole(entry, request, footage, split, finishing, target, ExitStack())

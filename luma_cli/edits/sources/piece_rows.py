@@ -24,7 +24,7 @@ def facts_of(split: Split, rows: Sequence[Row]) -> PieceFacts:
 
 def pieces_beside(journal: Journal, row: Row) -> PieceFacts | None:
     """The pieces of the edit that the task of `row` is one of; None if it is a whole edit."""
-    split = journal.splits.get(row.details.piece_of) if row.details.piece_of is not None else None
+    split = journal.splits.get(row.details.piece_of)
     return facts_of(split, journal.pieces_of(split.number)) if split is not None else None
 
 
@@ -38,7 +38,7 @@ def gathered(journal: Journal, rows: Iterable[Row]) -> Iterator[tuple[Row, Piece
         number = row.details.piece_of
         if number in seen:
             continue
-        split = journal.splits.get(number) if number is not None else None
+        split = journal.splits.get(number)
         pieces = journal.pieces_of(split.number) if split is not None else []
         if split is None or not pieces:  # what was refused is not a piece
             yield row, None

@@ -50,7 +50,7 @@ def find_made(run: Run, word: str) -> Made:
     if not task.prompt or not (row.source or task.video_url):
         raise UsageError(f"the journal does not know what made {row.label}", hint="luma modify VIDEO -p TEXT")
     details, source = row.details, row.source or task.video_url or ""
-    split = run.journal.splits.get(details.piece_of) if details.piece_of is not None else None
+    split = run.journal.splits.get(details.piece_of)
     if split is None:
         return Made(row.label, task.prompt, source, details, task.watermark, uploaded=task.video_url, row=row)
     # Of a piece the whole is made again. What was uploaded is only a part of its clip.

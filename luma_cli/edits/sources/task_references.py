@@ -13,10 +13,7 @@ from luma_cli.downloads.file_names import PATTERN_WITH_PROMPT, Naming, stem_of
 from luma_cli.edits.events import Failed, Note, Warned
 from luma_cli.edits.refresh import claim_own, failure_of, task_now
 from luma_cli.edits.run import Run
-from luma_cli.errors import (
-    Declined,
-    UsageError,
-)
+from luma_cli.errors import Declined, UsageError
 from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Outcome, Row
 from luma_cli.video.trim_range import parse_trim

@@ -22,6 +22,7 @@ from luma_cli.sandbox import Sandbox
 from support.commands import CLIP, CLIP_URL, COMMAND, Result, started
 from support.fault_server import FaultServer, ranged, stall
 from support.fault_server import signal as tell
+from support.processes import instead_of_exec
 
 Luma = Callable[..., Result]
 KILLS = int(os.environ.get("LUMA_TEST_KILLS", "6"))
@@ -255,13 +256,15 @@ def screen_of(child: pexpect.spawn, columns: int = 100, lines: int = 24) -> pyte
 
 
 def on_terminal(*words: object, columns: int = 100, **environment: str) -> pexpect.spawn:
+    environment = {**os.environ, **environment}
     return pexpect.spawn(
         COMMAND[0],
         [*COMMAND[1:], *map(str, words)],
         encoding="utf-8",
         timeout=60,
         dimensions=(24, columns),
-        env={**os.environ, **environment},
+        env=environment,
+        **instead_of_exec([str(word) for word in words], environment),
     )
 
 

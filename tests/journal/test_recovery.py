@@ -22,9 +22,10 @@ RECOVER = (
 )
 
 
-@pytest.fixture
-def damaged(file: Path) -> Path:
+@pytest.fixture(scope="session")
+def damage(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """4,000 rows, and one page in the middle that is nothing."""
+    file = tmp_path_factory.mktemp("damaged") / "tasks.db"
     with closing(journal.open_journal(file, service=BASE)) as book:
         book.record(submission("first", key="k"), lambda _: ID)
         book.learn(Task(ID, State.SUCCEEDED, 1))
@@ -37,7 +38,14 @@ def damaged(file: Path) -> Path:
     leaves = [at for at in pages if content.count(BASE.encode(), at, at + 4096) > 5]
     page = leaves[len(leaves) // 2]
     content[page : page + 4096] = bytes(4096)
-    file.write_bytes(content)
+    return bytes(content)
+
+
+@pytest.fixture
+def damaged(file: Path, damage: bytes) -> Path:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    file.write_bytes(damage)
     return file
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from luma_cli.sandbox import MODELS, SCENARIOS
+from support import processes
 from support.commands import CLIP, KEY, Result
 
 NAMES = ["LUMA_BASE_URL", "LUMA_UPLOAD_URL", "LUMA_API_KEY", "LUMA_STATE_DIR"]
@@ -42,8 +43,9 @@ class Started:
     """`luma sandbox WORDS` in a process group of its own, as a shell with job control starts it."""
 
     def __init__(self, *words: str) -> None:
-        self.process = subprocess.Popen(
-            [*LUMA, "sandbox", *words],
+        self.process = processes.Luma(
+            "sandbox",
+            *words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
@@ -17,7 +18,7 @@ from luma_cli import __main__ as entry
 
 COMMAND = [sys.executable, "-m", "luma_cli"]
 # What an interpreter reads of the environment when it starts: with others than ours, a process has to be a new one.
-_AT_START = re.compile("PYTHON|LC_|LANG|LD_|MALLOC")
+_AT_START = re.compile("PYTHON|LC_|LANG|LD_|MALLOC|TZ$")
 # Streams are made anew in a fork, as without PYTHONUNBUFFERED, and conftest.py wants bytecode to be written.
 _GONE = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 _OURS = {name: value for name, value in os.environ.items() if _AT_START.match(name) and name not in _GONE}
@@ -68,6 +69,7 @@ def _go_on_as_luma(words: Sequence[str], environment: Mapping[str, str], first: 
         reset_signals()
         os.environ.clear()
         os.environ.update(environment)
+        tempfile.tempdir = None  # looked up once, in an environment that was ours
         reopen_streams()
         if first is not None:
             first()

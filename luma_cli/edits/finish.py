@@ -16,7 +16,7 @@ from luma_cli.downloads import part_file
 from luma_cli.downloads.source_clip import fetch_clip
 from luma_cli.downloads.target import sibling
 from luma_cli.edits.events import Note, Warned, transferring
-from luma_cli.edits.request import KEEP, SILENT, EditRequest
+from luma_cli.edits.request import KEEP, SILENT, EditRequest, Entry
 from luma_cli.edits.run import STDOUT, Finishing, Plan, Run
 from luma_cli.errors import FileError, LumaError, UsageError, reason
 from luma_cli.journal.records import Row
@@ -80,19 +80,18 @@ def _check_sound(path: Path) -> None:
         raise UsageError(f"{path.name} has no sound", hint="--audio keep, none or FILE")
 
 
-def finisher(
-    run: Run, plan: Plan, task_id: str, request: EditRequest | None, row: Row | None, path: Path
-) -> "Finisher | None":
+def finisher(run: Run, plan: Plan, entry: Entry, task_id: str, path: Path) -> "Finisher | None":
     """What finishes a task's results, None if they are saved as they are delivered. Read in the journal's thread."""
     if plan.finishing.as_delivered or not task_id:
         return None
     try:
-        row = row or run.journal.known(task_id)
+        row = entry.row or run.journal.known(task_id)
     except FileError as error:
         # It failed while we waited. A result without its finish is worth more than none.
         log.info("saved as delivered, since the journal cannot be read: %s", error.message)
         run.report(Note("saved as delivered: what was submitted cannot be read from the journal", once=True))
         return None
+    request = entry.request
     said = [request.finishing] if request is not None else []
     recorded = [Finishing(row.details.audio, row.details.match)] if row is not None else []
     wish = wish_of(run, *said, plan.finishing, *recorded)

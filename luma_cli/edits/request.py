@@ -225,6 +225,12 @@ class Entry:
     possible_models: tuple[str, ...] = ()  # of a task that the journal does not hold
 
     @property
+    def edit(self) -> EditRequest:
+        """The request of what is still to be submitted: an entry without one has its task."""
+        assert self.request is not None  # noqa: S101
+        return self.request
+
+    @property
     def clip_name(self) -> str:
         """The clip as the user knows it, "" if nobody knows, or of a piece, which has a name of its own."""
         if self.whole is not None:

@@ -105,7 +105,7 @@ class Saver:
         # Of a link only a hash goes to disk: what it is worth may stand in its query, and so may a secret.
         identity = f"{task.task_id}#{index}" if task.task_id else hashlib.sha256(url.encode()).hexdigest()
         report, client = self._run.report, self._run.client
-        finish = finisher(self._run, self._plan, task.task_id, entry.request, entry.row, path)
+        finish = finisher(self._run, self._plan, entry, task.task_id, path)
 
         def save() -> SavedFile:
             there = None if self._plan.finishes_again else already_saved(path, recorded)

@@ -74,10 +74,9 @@ class Submitter:
         Raises:
             UsageError: it is unfit.
         """
-        assert entry.request is not None  # noqa: S101  what has no request has its task
         if not entry.is_checked and not self._plan.skips_checks:
             is_local = self._run.client.is_local
-            found = look_at_texts(entry.request, is_local=is_local) + look_at_clip(entry.request, is_local=is_local)
+            found = look_at_texts(entry.edit, is_local=is_local) + look_at_clip(entry.edit, is_local=is_local)
             self._refuse_unfit(entry, found)
         self.queue.append(entry)
 
@@ -103,7 +102,7 @@ class Submitter:
             return  # the next end of a task gives the turn
         entry = self.queue[0]
         try:
-            if entry.request is not None and entry.request.is_split:
+            if entry.edit.is_split:
                 self._on_split(entry)
                 self._inbox.put(Turn())
                 return
@@ -152,8 +151,7 @@ class Submitter:
         entry.link = entry.link or self._uploads.link_of(entry)
         if entry.upload_key is None or entry.link is not None:
             return True
-        assert entry.request is not None  # noqa: S101
-        self._spending.check(entry.request, entry.request.submission(), others_follow=len(self.queue) > 1)
+        self._spending.check(entry.edit, entry.edit.submission(), others_follow=len(self.queue) > 1)
         is_ours = self._uploads.start(entry)
         for ahead in list(self.queue)[1:UPLOADS_AHEAD]:
             self._uploads.start(ahead)
@@ -164,8 +162,7 @@ class Submitter:
 
     def _submit(self, entry: Entry) -> None:
         """Raises NotYet while the account has submitted too much just now, LumaError if nothing came of it."""
-        run, request = self._run, entry.request
-        assert request is not None  # noqa: S101
+        run, request = self._run, entry.edit
         if request.clip.path is None and not entry.is_checked and not self._plan.skips_checks:
             with run.client.file_session() as session:
                 self._refuse_unfit(entry, look_at_clip(request, is_local=run.client.is_local, session=session))
@@ -248,10 +245,9 @@ class Submitter:
 
     def _announce(self, entry: Entry, edit: Edit, task_id: str) -> None:
         """Report an id the moment it is on disk, before a signal that was held back ends the program."""
-        assert entry.request is not None  # noqa: S101
         self._run.results.track(task_id, entry.source)
         # Without a look into the journal: the id is reported even when that has just failed.
-        task = entry.request.asked._replace(task_id=task_id, state=State.GENERATING, video_url=edit.video_url)
+        task = entry.edit.asked._replace(task_id=task_id, state=State.GENERATING, video_url=edit.video_url)
         task = task._replace(callback_url=edit.callback_url)
         self._run.results.see(task)
         self._run.report(Submitted(entry.name, task))

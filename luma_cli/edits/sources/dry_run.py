@@ -47,7 +47,7 @@ def _submissions(requests: Sequence[EditRequest]) -> list[EditRequest]:
 def show_entries(run: Run, plan: Plan, entries: Sequence[Entry]) -> None:
     """For `batch --dry-run`: report what would become of each row, what that would cost, and what there is."""
     planned = [_planned(run, entry) for entry in entries]
-    requests = {row.entry_id: entry.request for row, entry in zip(planned, entries, strict=True) if entry.request}
+    requests = {row.entry_id: entry.edit for row, entry in zip(planned, entries, strict=True)}
     fresh = [row for row in planned if row.task is None and row.error is None]
     if not plan.skips_checks:
         found = findings_of(run, plan, [requests[row.entry_id] for row in fresh])
@@ -71,8 +71,7 @@ def show_entries(run: Run, plan: Plan, entries: Sequence[Entry]) -> None:
 
 
 def _planned(run: Run, entry: Entry) -> Planned:
-    request = entry.request
-    assert request is not None  # noqa: S101  a row of a manifest asks for an edit
+    request = entry.edit
     row = Planned(entry.entry_id or "", entry.line, request.clip.name, request.asked, error=request.error)
     try:
         if request.is_split and request.error is None:

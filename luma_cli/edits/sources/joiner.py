@@ -123,9 +123,9 @@ class Joiner:
             BeingMade: another process is at it.
             LumaError: the clip cannot be cut, or the whole not be saved.
         """
-        request, target = entry.request, real_target(Path(entry.output or ""))
-        footage = footage_to_cut(self._run, request) if request is not None else None
-        assert request is not None and footage is not None  # noqa: S101, PT018  only what needs a cut comes here
+        request, target = entry.edit, real_target(Path(entry.output or ""))
+        footage = footage_to_cut(self._run, request)
+        assert footage is not None  # noqa: S101  only what needs a cut comes here
         with ExitStack() as claim:
             for what in (f"{request.identity} {own_key(request)}", str(target)):
                 if not claim.enter_context(self._run.journal.only_one(what)):
@@ -340,8 +340,8 @@ class Joiner:
 
 
 def _index_of(entry: Entry) -> int:
-    assert entry.request is not None and entry.request.piece is not None  # noqa: S101, PT018
-    return entry.request.piece.index
+    assert entry.edit.piece is not None  # noqa: S101
+    return entry.edit.piece.index
 
 
 def _make_folder(folder: Path) -> None:

@@ -22,9 +22,9 @@ def text(topic: str | None) -> str:
         UsageError: no such topic.
     """
     if topic is None:
-        return "Topics: luma help " + "|".join(_TOPICS) + "\nCommands: luma --help, luma COMMAND --help"
+        return "Topics: luma help " + "|".join(TOPICS) + "\nCommands: luma --help, luma COMMAND --help"
     if topic not in _TOPICS:
-        raise UsageError(f"no help topic {topic[:40]!a}", hint=f"topics: {' '.join(_TOPICS)}")
+        raise UsageError(f"no help topic {topic[:40]!a}", hint=f"topics: {' '.join(TOPICS)}")
     return _TOPICS[topic]().rstrip()
 
 
@@ -68,4 +68,4 @@ _TOPICS: dict[str, Callable[[], str]] = {
     "prompts": partial(load_text, "topics/prompts.txt"),
     "models": _models,
 }
-TOPICS = tuple(_TOPICS)
+TOPICS = (*_TOPICS, "sandbox")  # the last is a command, whose help is all that there is to say

@@ -11,7 +11,9 @@ from luma_cli.cli import options
 def help(  # noqa: A001  the command's name
     topic: Annotated[
         str | None,
-        typer.Argument(metavar="[COMMAND|environment|exit-codes|json|ci|prompts|models]", help="What to explain."),
+        typer.Argument(
+            metavar="[COMMAND|environment|exit-codes|json|ci|prompts|models|sandbox]", help="What to explain."
+        ),
     ] = None,
 ) -> None:
     """Explain a command, exit codes, prompts, models, CI and more.

@@ -247,7 +247,7 @@ _luma_argument() {
     'report') echo '@tasks' ;;
     'sandbox') echo '@commands' ;;
     'completion') echo 'bash zsh fish powershell' ;;
-    'help') echo 'environment exit-codes json ci prompts models modify redo status wait download open batch tasks config upload credits listen report sandbox completion help' ;;
+    'help') echo 'environment exit-codes json ci prompts models sandbox modify redo status wait download open batch tasks config upload credits listen report completion help' ;;
     esac
 }
 

@@ -326,5 +326,5 @@ complete -c luma -n '__luma_at "help"' -l json -d 'Print JSON, one object per li
 complete -c luma -n '__luma_at "help"' -s q -l quiet -d 'Print only results and errors.'
 complete -c luma -n '__luma_at "help"' -s v -l verbose -r -f -d 'Show each request and decision on stderr; -vv bodies too.'
 complete -c luma -n '__luma_at "help"' -s h -l help -d 'Show help and exit.'
-complete -c luma -n '__luma_at "help"' -f -k -a 'environment exit-codes json ci prompts models modify redo status wait download open batch tasks config upload credits listen report sandbox completion help'
+complete -c luma -n '__luma_at "help"' -f -k -a 'environment exit-codes json ci prompts models sandbox modify redo status wait download open batch tasks config upload credits listen report completion help'
 complete -c kie-luma -w luma

@@ -240,7 +240,7 @@ $script:LumaArguments = @{
     'report' = '@tasks'
     'sandbox' = '@commands'
     'completion' = 'bash zsh fish powershell'
-    'help' = 'environment exit-codes json ci prompts models modify redo status wait download open batch tasks config upload credits listen report sandbox completion help'
+    'help' = 'environment exit-codes json ci prompts models sandbox modify redo status wait download open batch tasks config upload credits listen report completion help'
 }
 
 Register-ArgumentCompleter -Native -CommandName luma, kie-luma -ScriptBlock {

@@ -73,7 +73,7 @@ def listen(run: Run, host: str, port: int, public_url: str | None, forward_to: s
             signals.release()
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Listener:
     """What callbacks name, for the engine to ask for. Used from one thread."""
 

@@ -68,7 +68,7 @@ class _Connection:
     replied: bool = False
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Receiver:
     """A listening socket and the thread that serves it; use it as a context manager.
 

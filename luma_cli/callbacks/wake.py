@@ -86,7 +86,7 @@ def pace(listen: str | None, interval: float | None) -> float | None:
     return SAFETY_INTERVAL if interval is None and listen is not None else interval
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class CallbackServer:
     """Takes callbacks while a command waits, and wakes its polls. Without an address it takes none.
 

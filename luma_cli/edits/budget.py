@@ -33,7 +33,7 @@ MAX_PAUSE = 8.0
 MAX_ASKED = 8
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Balances:
     """What the balance was around one task: before it, right after it was accepted, while it ran; not yet charged."""
 
@@ -61,7 +61,7 @@ class _Balances:
         return len(steps) > 1 or any(step < 0 for step in steps)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Spending:
     """The limits of a run, and the balances around its tasks. Used from one thread."""
 

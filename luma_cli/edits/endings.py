@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 FORGET_HINT = "look at https://kie.ai/logs; then `luma tasks adopt ID`, or `luma tasks forget {}` to submit it again"
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Endings:
     """Used from one thread."""
 

@@ -86,8 +86,10 @@ def keep_asking(run: Run, plan: Plan, source: Source, inbox: Inbox, last_work: f
     _Engine(run, plan, inbox, source, last_work).process(())
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Engine:
+    """Used from one thread, which owns the journal."""
+
     _run: Run
     _plan: Plan
     _inbox: Inbox

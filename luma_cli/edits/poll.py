@@ -88,7 +88,7 @@ class _Due:
 Inbox = queue.Queue[object]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _State:
     """What we know of one task between polls. `born`, `asked` and `planned` are clock readings."""
 
@@ -103,7 +103,7 @@ class _State:
     last_error: LumaError | None = None
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Watch:
     """Yields a `Poll` after every poll of every task that is added, until all have ended and a `Close` has come.
 

@@ -33,7 +33,7 @@ def common_kind(errors: Sequence[LumaError], count: int) -> type[LumaError]:
     return type(errors[0]) if alike else MixedOutcomes
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Results:
     """Collects what becomes of `count` edits. Used from one thread."""
 

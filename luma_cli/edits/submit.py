@@ -51,7 +51,7 @@ class Turn:
     """Time to submit the next entry."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Submitter:
     """Used from one thread."""
 

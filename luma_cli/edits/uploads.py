@@ -42,7 +42,7 @@ class UploadEnded(NamedTuple):
     upload: EditRequest | None = None
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Uploads:
     """Uploads, one after the other in a thread, so that running tasks are polled meanwhile. A context manager."""
 

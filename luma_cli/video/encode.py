@@ -184,8 +184,10 @@ class _Encoding:
             rate = footage.timeline.constant_rate
             by_time = f"setpts=round(N*{ratio(1 / rate)}/TB)" if rate else "setpts=PTS-STARTPTS"
         ends = f"trim=start_pts={cut.first}:end_pts={cut.first + cut.count}"
+        steady = f"fps={ratio(self.shape.rate)}"
         # The last frame is repeated as long as it takes: a screen recording's still end is one frame in the file.
-        return [by_time, f"fps={ratio(self.shape.rate)}", "tpad=stop=-1:stop_mode=clone", ends, "setpts=PTS-STARTPTS"]
+        # At the end the rate again: ffmpeg 7.0 forgets it at `setpts`, and then drops the last frames (measured).
+        return [by_time, steady, "tpad=stop=-1:stop_mode=clone", ends, "setpts=PTS-STARTPTS", steady]
 
     def _look(self) -> list[str]:
         picture = self.footage.picture

@@ -27,7 +27,7 @@ def _script(number: int) -> str:
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    return max(0, int(connection.execute("PRAGMA user_version").fetchone()[0]))  # a damage may make it negative
 
 
 def migrate(connection: sqlite3.Connection, version: int = VERSION) -> None:

@@ -151,20 +151,27 @@ def _copy(source: Path, new: sqlite3.Connection, table: str) -> None:
 
 def _read(source: Path, table: str) -> Iterator[tuple[list[str], int, tuple[Any, ...]]]:
     """What can be read of a table: behind a row that cannot be read it begins again."""
-    after, last = -1, -1
+    at, last = 0, -1
     with closing(_connect(source)) as old:
         with _damage_skipped():
             last = old.execute(f"SELECT max(rowid) FROM {table}").fetchone()[0] or last  # noqa: S608  our own names
         for _ in range(MAX_GAP):
-            with _damage_skipped():
-                cursor = old.execute(f"SELECT rowid, * FROM {table} WHERE rowid > ? ORDER BY rowid", (after,))  # noqa: S608
-                names = [column[0] for column in cursor.description][1:]
-                for rowid, *values in cursor:
-                    yield names, rowid, tuple(values)
-                    after = max(after, rowid)
-                return
-            after += 1
-            if after >= last:
+            begin = at
+            # The row before a damage comes only by itself: Python reads one ahead, and drops it with what fails.
+            for limit in (-1, 1):
+                with _damage_skipped():
+                    cursor = old.execute(
+                        f"SELECT rowid, * FROM {table} WHERE rowid >= ? ORDER BY rowid LIMIT ?",  # noqa: S608
+                        (at, limit),
+                    )
+                    names = [column[0] for column in cursor.description][1:]
+                    for rowid, *values in cursor:
+                        yield names, rowid, tuple(values)
+                        at = max(at, rowid + 1)
+                    if limit < 0:
+                        return
+            at += at == begin
+            if at > last:
                 return
 
 
@@ -173,7 +180,7 @@ def _damage_skipped() -> Iterator[None]:
     """What cannot be read is left behind; that somebody else holds the file is no damage, but an error."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OverflowError) as error:  # the latter: behind the highest number that there can be
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_DAMAGE:
             raise
 

@@ -72,7 +72,12 @@ def newer(file: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
 
 
-@pytest.mark.parametrize("damage", [garbage, short, half, zeroed, empty, folder, dangling, fifo, newer])
+def negative(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA user_version = -3")
+
+
+@pytest.mark.parametrize("damage", [garbage, short, half, zeroed, empty, folder, dangling, fifo, newer, negative])
 def test_a_damaged_journal_is_not_touched_and_nothing_is_spent(
     luma: Luma, sandbox: Sandbox, file: Path, damage: Callable[[Path], None]
 ) -> None:

@@ -53,15 +53,24 @@ def leftovers(file: Path) -> list[str]:
     return sorted(path.name for path in file.parent.iterdir() if path.name not in ("claims", file.name))
 
 
+def can_be_read(raw: sqlite3.Connection, number: int) -> bool:
+    try:
+        return raw.execute("SELECT * FROM task WHERE number = ?", (number,)).fetchone() is not None
+    except sqlite3.DatabaseError:
+        return False
+
+
 def test_all_that_can_be_read_is_taken_over(damaged: Path) -> None:
     before = damaged.read_bytes()
     with closing(sqlite3.connect(damaged)) as raw:
         salt = raw.execute("SELECT value FROM meta").fetchone()
+        readable = sum(can_be_read(raw, number) for number in range(1, ROWS + 1))
     taken, aside = recover(damaged)
 
     assert aside is not None
     assert aside.read_bytes() == before
     assert ROWS - 120 < taken < ROWS
+    assert taken == readable
     with closing(journal.open_journal(damaged)) as book:
         assert len(list(book.rows())) == taken
         row = book.known(ID)

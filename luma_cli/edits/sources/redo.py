@@ -77,7 +77,7 @@ def make_redo(run: Run, made: Made, changes: Asked) -> list[EditRequest]:
     if changes.key is not None and len(prompts) * changes.takes > 1:
         raise UsageError("one idempotency key cannot stand for several edits", hint="leave it out: redo means a repeat")
     options = _options_of(details, model, changes.settings)
-    plain = EditRequest(Clip(""), made.prompt, watermark, callback_url, model, options, trim, typed_trim=trim)
+    plain = EditRequest(Clip(""), made.prompt, watermark, callback_url, model, options, trim)
     clip = _source_of(run, made, plain, may_cut=changes.trim is None)
     if trim is not None and clip.origin is None:
         check_local(clip, "--trim")
@@ -87,6 +87,7 @@ def make_redo(run: Run, made: Made, changes: Asked) -> list[EditRequest]:
         plain,
         clip=clip,
         trim=part_of(clip, trim, model),
+        typed_trim=trim,
         fit=changes.fit or (details.fit is not None and clip.path is not None),
         is_split=changes.is_split or made.is_split,
         redo_piece=changes.redo_piece,

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -48,6 +50,19 @@ def test_a_source_that_was_changed_is_taken_from_its_link_while_that_lives(luma:
     assert (code, uploads(sandbox)) == (0, 1), err
     assert bodies(sandbox)[0] == bodies(sandbox)[1]
     assert "has changed since: the clip that was uploaded" in err
+
+
+def test_the_clip_of_an_older_journal_is_known_by_its_digest_also_to_cut_another_part(
+    luma: Luma, sandbox: Sandbox, home: Path
+) -> None:
+    """Schema 2 and before have no hash of the clip, and where it was cut is only in the digest."""
+    luma("modify", CLIP, "-p", PROMPT)
+    sandbox.expire_uploads()
+    with closing(sqlite3.connect(home / "state" / "tasks.db")) as journal:
+        journal.execute("UPDATE task SET source_sha256 = NULL, identity = NULL")
+        journal.commit()
+
+    assert luma("redo", "--trim", "0-1", "-n")[0] == 0
 
 
 def test_a_changed_source_whose_link_is_dead_is_refused(luma: Luma, sandbox: Sandbox) -> None:

@@ -6,7 +6,8 @@ from luma_cli.config import folders
 from luma_cli.errors import UsageError
 
 KEY_VARIABLES = ("LUMA_API_KEY", "KIE_API_KEY", "LUMA_API_KEY_FILE", "LUMA_WEBHOOK_KEY")
-SWITCH = {"on": True, "1": True, "yes": True, "true": True, "off": False, "0": False, "no": False, "false": False}
+_YES, _NO = ("on", "1", "yes", "y", "true"), ("off", "0", "no", "n", "false")
+SWITCH = dict.fromkeys(_YES, True) | dict.fromkeys(_NO, False)
 
 
 def variable(name: str) -> str | None:

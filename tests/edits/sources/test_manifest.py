@@ -190,6 +190,12 @@ def test_each_take_is_an_entry_and_the_first_keeps_the_id() -> None:
     assert [request.take for request in requests] == [1, 1, 2, 3]
 
 
+@pytest.mark.parametrize(("cell", "means"), [("y", True), ("YES", True), ("n", False), ("0", False)])
+def test_a_cell_may_say_yes_or_no_as_spreadsheets_do(cell: str, means: bool) -> None:
+    [row] = parse_manifest("a.csv", f"prompt,video,match\nSnow,a.mp4,{cell}\n")
+    assert row.match is means
+
+
 LINK = '{"prompt": "Snow", "video": "https://media.example.net/a.mp4"}'
 
 

@@ -3,14 +3,14 @@
 LumaError            1   anything not named below
 ├ UsageError         2   a local check failed: nothing was sent
 ├ Declined           3   the user said no, or input ended at a prompt
-├ KeyRejected         4   no key, or the service does not accept it      401 403
+├ KeyRejected        4   no key, or the service does not accept it      401 403
 ├ TaskFailed         5   the service gave up on the task                flags 2 3, 501
-├ Rejected            6   understood and declined; do not repeat         400 404 405 422 451 505
+├ Rejected           6   understood and declined; do not repeat         400 404 405 422 451 505
 ├ Unavailable        7   network, rate limit, maintenance; later        408 429 455 5xx
 ├ StillGenerating    8   we stopped waiting; the task goes on
 ├ MixedOutcomes      9   several tasks ended differently
 ├ OutOfCredits      10   balance or the key's cap                       402 433
-├ FileError       11   exists, cannot write, disk full, gone, cut
+├ FileError         11   exists, cannot write, disk full, gone, cut
 ├ OutcomeUnknown    12   the submission was sent, its answer lost
 └ Interrupted      128+  a signal ended us; the tasks go on
 """

@@ -25,7 +25,7 @@ from luma_cli.video.trim_range import Trim
 
 # What ffmpeg is allowed to open (contract, section 12).
 _FITTED = (*headers.CONTAINERS, "mkv", "webm", "mpegts")
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def check_file(
@@ -59,7 +59,7 @@ class _Look(NamedTuple):
         is_opened = kind in _FITTED
         is_converted = self.fit or self.split or self.trim is not None
         if is_opened and is_converted and kind not in headers.CONTAINERS:
-            _log.info("%s is %s: its length is known when ffmpeg has opened it", self.path.name, headers.name_of(kind))
+            log.info("%s is %s: its length is known when ffmpeg has opened it", self.path.name, headers.name_of(kind))
             return
         hint = "--fit or --trim" if is_opened else "convert it to MP4 first"
         if wrong := find_kind(kind, is_empty=not head, hint=hint):
@@ -70,7 +70,7 @@ class _Look(NamedTuple):
             for warning in headers.check_whole(self.path):
                 if warning == headers.HOLLOW:
                     raise headers.MediaError(warning)
-                _log.info("%s: %s", self.path.name, warning)
+                log.info("%s: %s", self.path.name, warning)
         except LimitReachedError as error:
             yield Finding("duration-unknown", WARNING, f"its length cannot be determined: {error}")
             return

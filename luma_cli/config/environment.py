@@ -1,4 +1,4 @@
-"""The environment variables: the one module that reads them, apart from the folders and the keys."""
+"""The environment variables: the one module that reads them, apart from the folders."""
 
 import os
 

@@ -20,7 +20,7 @@ HINT = "luma config get api_key_command"
 # What looks like a key (kie.ai's are 32 hexadecimal digits), in case a failing command prints it among its errors.
 _KEY_LIKE = r"\b[0-9a-fA-F]{24,}\b"
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def ask_command(command: str) -> str:
@@ -44,7 +44,7 @@ def ask_command(command: str) -> str:
     if not lines:
         raise KeyRejected(f"api_key_command printed nothing{_quoted(complaints)}", hint=HINT)
     for line in complaints:
-        _log.warning("api_key_command: %s", line)
+        log.warning("api_key_command: %s", line)
     return lines[0]
 
 

@@ -198,12 +198,12 @@ def state_dir() -> Path:
 
 
 def journal_is_off() -> bool:
-    """Raises UsageError for a LUMA_JOURNAL that says neither yes nor no."""
+    """Raises UsageError for a LUMA_JOURNAL that is neither on nor off."""
     return not is_on("LUMA_JOURNAL", default=True)
 
 
 def osc_is_off() -> bool:
-    """Raises UsageError for a LUMA_OSC that says neither yes nor no."""
+    """Raises UsageError for a LUMA_OSC that is neither on nor off."""
     return not is_on("LUMA_OSC", default=True)
 
 

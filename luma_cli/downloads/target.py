@@ -144,12 +144,17 @@ def target_key(target: Path) -> str:
     while not folder.is_dir() and folder != folder.parent:
         folder, rest = folder.parent, os.path.join(folder.name, rest)
     if ignores_case(folder):  # as APFS does it, which takes composed and decomposed letters for the same, too
-        rest = unicodedata.normalize("NFC", unicodedata.normalize("NFC", rest).casefold())
+        rest = without_case(rest)
     try:
         facts = folder.stat()
     except OSError:
         return os.path.normcase(folder / rest)
     return f"{facts.st_dev}:{facts.st_ino}/{rest}"  # a folder has many spellings and one number
+
+
+def without_case(name: str) -> str:
+    """Equal for names that a file system without case takes for the same."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def ignores_case(folder: Path) -> bool:

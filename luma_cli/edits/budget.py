@@ -270,7 +270,7 @@ class Spending:
 
         def write() -> None:
             if not self._is_disturbed and self._explains_alone(task_id, since):
-                self._run.journal.costs.record_cost(task_id, cost, "balance")
+                self._run.journal.costs.record_cost(task_id, cost)
                 self._written[task_id] = cost
                 log.info("task %s has cost %g credits", task_id, cost)
 

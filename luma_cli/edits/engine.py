@@ -127,7 +127,7 @@ class _Engine:
             fatal = self._loop()
             self._drain()
         if fatal is not None:
-            self._run.report(StillRunning(tuple(self._run.results.running)))
+            self._run.report(StillRunning())
             raise fatal
 
     def _loop(self) -> LumaError | None:
@@ -445,7 +445,7 @@ class _Engine:
         self._running.clear()
         self._submitter.drop(error or StillGenerating("not submitted", hint=AGAIN_HINT))
         if timeout is None:
-            self._run.report(StillRunning(tuple(results.running)))
+            self._run.report(StillRunning())
 
     def _leave_for(self, error: LumaError) -> LumaError | None:
         """The service answers no question: each row of a manifest gets the reason, other tasks the error itself."""

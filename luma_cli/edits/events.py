@@ -160,9 +160,7 @@ class NotTried(NamedTuple):
 
 
 class StillRunning(NamedTuple):
-    """Tasks that are left behind."""
-
-    task_ids: tuple[str, ...]
+    """Tasks are left behind."""
 
 
 Event = (

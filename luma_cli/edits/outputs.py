@@ -1,7 +1,9 @@
 """What `-o` may name, and where each result goes.
 
-What an `output` of a batch row may be beside its others is in `sources/manifest_rows.py`, which name a file has by
-default in `downloads/file_names.py`, and whether it may be written there in `downloads/target.py`.
+Elsewhere: the empty one and stdout beside other output (`cli/run_opening.py`), the clip itself
+(`sources/command_line.py`), a FILE for --split (`sources/pieces.py`), the outputs of batch rows beside each other
+(`sources/manifest_rows.py`), the report's page (`output/report.py`), which name a file has by default
+(`downloads/file_names.py`), and whether it may be written there (`downloads/target.py`).
 """
 
 import os

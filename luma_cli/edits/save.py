@@ -1,7 +1,6 @@
 """Save the videos of ended tasks: several at once, and recorded as they come."""
 
 import hashlib
-import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -22,8 +21,6 @@ from luma_cli.edits.sources.recipes import write_recipe
 from luma_cli.errors import FileError, LumaError, MixedOutcomes
 from luma_cli.journal.records import Row
 from luma_cli.video import headers
-
-log = logging.getLogger(__name__)
 
 SaveOne = Callable[[], SavedFile]
 

@@ -83,7 +83,7 @@ class Uploads:
             self._is_started = True
             self._run.connect()  # in this thread, which may read the key
             signals.start_thread(self._work)
-        self._waiting.put((key, request, None if known is None else known.url))
+        self._waiting.put((key, request, known))
         return True
 
     @contextlib.contextmanager

@@ -17,7 +17,7 @@ PRICES = 5
 MAX_TASK = 86_400.0
 LIMIT_HINTS = {"this run": "raise --max-credits", "today": "raise the setting daily_credits, or wait until tomorrow"}
 PRICE_HINT = "luma tasks; one such edit without a limit, and with --wait, shows the price"
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Budget(NamedTuple):
@@ -71,12 +71,11 @@ class Costs:
         self._is_in_flight = is_in_flight
         self._now = now
 
-    def record_cost(self, task_id: str, cost: float, source: str) -> None:
-        """Write down what a task has cost. `source` is "record" or "balance"; what a record says is not replaced."""
-        columns = {"credits": cost, "credits_source": source, "credits_seen_at": self._now()}
-        is_better = "credits_source IS NULL" + (" OR credits_source != 'record'" if source == "record" else "")
+    def record_cost(self, task_id: str, cost: float) -> None:
+        """Write down what a task has cost by the balance, unless its record has said so."""
+        columns = {"credits": cost, "credits_source": "balance", "credits_seen_at": self._now()}
         with self._db.transaction():
-            self._db.update("task", columns, f"task_id = :id AND ({is_better})", id=task_id)
+            self._db.update("task", columns, "task_id = :id AND credits_source IS NULL", id=task_id)
 
     def correct_cost(self, task_id: str, cost: float | None) -> None:
         """Replace what a balance seemed to say by what it says now; None: nobody knows any more."""
@@ -177,7 +176,7 @@ class Costs:
         # A clip of unknown length has no price if that goes by the second: only the first may pass the limit for it.
         likely = expected if expected is not None else _highest(rows, details)
         price = "at an unknown price" if likely is None else f"about {likely:g}"
-        _log.info("credits of %s: %g spent or expected, limit %g, the next %s", period, spent, limit, price)
+        log.info("credits of %s: %g spent or expected, limit %g, the next %s", period, spent, limit, price)
         # Costs are sums of floats: a hair over the limit is not over it.
         if spent + (likely or 0.0) > limit + 1e-6 or (likely is None and spent >= limit):
             next_one = "" if likely is None else f", and one more costs about {likely:g}"

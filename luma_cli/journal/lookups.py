@@ -16,7 +16,6 @@ from luma_cli.journal.records import LATEST, MAX_SUBMISSION, Outcome, Row, file_
 
 PAGE = 1000
 FAILED = "failed"
-EVER = -math.inf
 _FAILED_STATES = (State.CREATE_FAILED, State.GENERATE_FAILED)
 _OURS = "(digest IS NOT NULL OR identity IS NOT NULL)"
 _UNFINISHED = "task_id IS NOT NULL AND state IN ('generating', 'unknown')"

@@ -72,8 +72,7 @@ class Row:
     submitted_at: datetime
     account: str | None = None  # a fingerprint, None in a row of an older journal
     raw: str | None = None  # what the service answered when that could not be read
-    credits: float | None = None  # what the task cost, as far as seen
-    credits_source: str | None = None  # where that was seen: "record" or "balance"
+    credits_source: str | None = None  # where its cost was seen: "record" or "balance"
     is_in_flight: bool = False  # its process was still at it when the row was read
     columns: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)  # as stored
 
@@ -87,6 +86,11 @@ class Row:
     def checked_at(self) -> datetime | None:
         """When the service last said something new about it."""
         return _when(self.columns.get("checked_at"))
+
+    @property
+    def credits(self) -> float | None:
+        """What the task cost, as far as seen."""
+        return self.task.credits
 
     @property
     def label(self) -> str:

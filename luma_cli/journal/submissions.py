@@ -17,7 +17,7 @@ from luma_cli.journal.lookups import Lookups
 from luma_cli.journal.records import ASKED_FOR, MAX_SUBMISSION, Details, Outcome, Row, columns_of, row_from, stored_path
 from luma_cli.signals import Stopped
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Submission(NamedTuple):
@@ -369,7 +369,7 @@ class Submissions(Lookups):
                 self._db.update("task", columns, "number = :number AND outcome = 'sending'", number=number)
         except FileError as failure:
             # The row stays in "sending", which counts as unknown: the safe side.
-            _log.warning("the outcome of submission %d could not be recorded: %s", number, failure.message)
+            log.warning("the outcome of submission %d could not be recorded: %s", number, failure.message)
 
     def _update(self, row: Row, task: Task) -> Row:
         """Write what is known of a task into its row, as it was read in this transaction; returns it as it is then.

@@ -4,19 +4,10 @@ import hashlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import NamedTuple
 
 from luma_cli.journal.accounts import Scope
 from luma_cli.journal.claims import Claims
 from luma_cli.journal.database import Database
-
-
-class Upload(NamedTuple):
-    """`uploaded_at` is a Unix time."""
-
-    url: str
-    bytes: int
-    uploaded_at: float
 
 
 class Uploads:
@@ -28,10 +19,10 @@ class Uploads:
         self._claims = claims
         self._now = now
 
-    def find(self, sha256: str, variant: str, max_age: float) -> Upload | None:
-        """The newest upload of this clip that is younger than `max_age` seconds."""
+    def find(self, sha256: str, variant: str, max_age: float) -> str | None:
+        """The link of the newest upload of this clip that is younger than `max_age` seconds."""
         found = self._db.query(
-            f"SELECT url, bytes, uploaded_at FROM upload WHERE {self._scope.owned}"  # noqa: S608  our own literals
+            f"SELECT url FROM upload WHERE {self._scope.owned}"  # noqa: S608  our own literals
             " AND sha256 = :sha256 AND variant = :variant AND uploaded_at > :oldest AND uploaded_at <= :now"
             " ORDER BY number DESC LIMIT 1",
             {
@@ -42,7 +33,7 @@ class Uploads:
                 "now": self._now(),
             },
         )
-        return Upload(**found[0]) if found else None
+        return str(found[0]["url"]) if found else None
 
     def record(self, sha256: str, variant: str, url: str, size: int) -> None:
         with self._db.transaction():

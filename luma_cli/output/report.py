@@ -17,7 +17,7 @@ from pathlib import Path
 from string import Template
 
 from luma_cli.downloads.target import check_target
-from luma_cli.edits.run import Run
+from luma_cli.edits.run import STDOUT, Run
 from luma_cli.errors import FileError, UsageError, reason
 from luma_cli.files import exists, refused_link, save_whole
 from luma_cli.journal.records import Row
@@ -32,7 +32,6 @@ from luma_cli.video.stills import stills
 log = logging.getLogger(__name__)
 
 TEMPLATE = Path(__file__).with_suffix(".html")
-STDOUT = "-"
 # Cut prompts hide what differs, so they are folded only when a page would be nothing but prompt.
 MAX_OPEN_PROMPT = 600
 # Pictures of one clip take ffmpeg some 0.5 s, and a page of a whole journal is not to take minutes.

@@ -105,7 +105,7 @@ def show_row(row: Row, pieces: PieceFacts | None = None) -> None:
         return
     del members["pieces"]
     asked = row.details
-    members |= {"trim": asked.trim, "audio": asked.audio, "key": row.idempotency_key, "answer": row.raw}
+    members |= {"trim": asked.trim, "audio": asked.audio, "answer": row.raw}
     members["take"] = asked.take if asked.take != 1 else None
     for name, value in members.items():
         if name == "files":

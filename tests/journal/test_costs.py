@@ -43,7 +43,7 @@ def pay(book: Journal, name: str, cost: float | None = None, budget: Budget | No
     book.record(asked, lambda _: task_id, budget=budget)
     if cost is not None:
         book.learn(Task(task_id, State.SUCCEEDED, 1))
-        book.costs.record_cost(task_id, cost, "balance")
+        book.costs.record_cost(task_id, cost)
     return task_id
 
 
@@ -60,7 +60,7 @@ def test_what_was_seen_is_added_up_and_what_was_not_is_counted(book: Journal, cl
 def test_a_cost_of_the_record_is_not_replaced_by_a_difference_of_balances(book: Journal) -> None:
     task_id = pay(book, "a", 100)
     book.learn(Task(task_id, State.SUCCEEDED, 1, credits=90))
-    book.costs.record_cost(task_id, 200, "balance")
+    book.costs.record_cost(task_id, 200)
     row = book.known(task_id)
     assert row is not None
     assert (row.credits, row.task.credits, row.credits_source) == (90, 90, "record")
@@ -147,7 +147,7 @@ def test_without_a_known_price_one_goes_first_and_the_others_wait_for_its_cost(b
     book.learn(Task(first, State.SUCCEEDED, 1))
     with pytest.raises(PriceUnknown):
         pay(book, "b", budget=budget)
-    book.costs.record_cost(first, 300, "balance")
+    book.costs.record_cost(first, 300)
     with pytest.raises(OutOfCredits):
         pay(book, "b", budget=budget._replace(expected=book.costs.expected_price("luma")))
 
@@ -173,7 +173,7 @@ def test_a_cost_that_is_not_seen_within_a_minute_ends_the_spending(book: Journal
 def test_what_was_sent_before_there_was_a_limit_holds_nobody_up(book: Journal) -> None:
     pay(book, "a")
     pay(book, "b", budget=Budget(per_day=500))
-    book.costs.record_cost("b".rjust(32, "0"), 200, "balance")
+    book.costs.record_cost("b".rjust(32, "0"), 200)
     # "a" counts at the price that is known by now.
     with pytest.raises(OutOfCredits):
         pay(book, "c", budget=Budget(per_day=500, expected=200))
@@ -238,7 +238,7 @@ def test_before_others_follow_at_its_price_a_task_waits_for_the_charges_of_those
     with pytest.raises(PriceUnknown):
         pay(book, "c", budget=budget)
     pay(book, "alone", budget=Budget(per_run=500))
-    book.costs.record_cost("alone".rjust(32, "0"), 100, "balance")
+    book.costs.record_cost("alone".rjust(32, "0"), 100)
     clock.now += 61
     with pytest.raises(PriceUnknown) as caught:  # it may have ended just now, unless someone has asked
         pay(book, "c", budget=budget)

@@ -42,7 +42,7 @@ VOID = {"meta", "br", "input", "img"}
 
 def row(number: int = 1, *, source: str = "", digest: str | None = "d", outcome: str = "accepted", **facts: Any) -> Row:
     """A row; of `facts` those that are of its submission are columns of the journal, the rest is of its task."""
-    names = {"credits", *Details._fields} & facts.keys()
+    names = set(Details._fields) & facts.keys()
     columns = {name: facts.pop(name) for name in names}
     task = Task(**{"task_id": f"{number:032x}", "state": State.SUCCEEDED, "prompt": "Snow", **facts})
     service = "https://api.example.net"
@@ -56,7 +56,6 @@ def row(number: int = 1, *, source: str = "", digest: str | None = "d", outcome:
         None,
         None,
         NOON,
-        credits=columns.get("credits"),
         columns=columns,
     )
 

@@ -21,7 +21,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def row(number: int, source: str = "/a.mp4", *, state: State = State.SUCCEEDED, **columns: Any) -> Row:
-    task = Task(task_id=f"task-{number}", state=state, prompt="Snow")
+    task = Task(task_id=f"task-{number}", state=state, prompt="Snow", credits=columns.pop("credits", None))
     service = "https://api.example.net"
     return Row(
         number,
@@ -33,7 +33,6 @@ def row(number: int, source: str = "/a.mp4", *, state: State = State.SUCCEEDED, 
         None,
         None,
         NOON,
-        credits=columns.get("credits"),
         columns=columns,
     )
 

@@ -74,7 +74,7 @@ def book(home: Path) -> None:
         opened.learn(Task(task_id, state, create_time=made, complete_time=made))
         if state is State.SUCCEEDED and number % 2:
             opened.save_file(task_id, SavedFile(f"/out/{number}-snow.mp4", 1, "0" * 64, CLIP_URL))
-            opened.costs.record_cost(task_id, 100.0, "balance")
+            opened.costs.record_cost(task_id, 100.0)
         opened._db.execute(
             "UPDATE task SET submitted_at = ?, checked_at = ? WHERE task_id = ?",
             (made.timestamp(), made.timestamp(), task_id),

@@ -3,7 +3,6 @@
 import functools
 import os
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from luma_cli.api.task import DEFAULT_MODEL, as_int
 from luma_cli.config.environment import SWITCH, expand_home
 from luma_cli.config.settings import MAX_TAKES
 from luma_cli.downloads.file_names import why_not
-from luma_cli.downloads.target import target_key
+from luma_cli.downloads.target import target_key, without_case
 from luma_cli.edits.events import Checked, Warned
 from luma_cli.edits.finish import check_finishing
 from luma_cli.edits.request import takes_watermark
@@ -312,8 +311,7 @@ def _output_faults(entries: Sequence[ManifestEntry], name: str, folder: Path) ->
 
 def _path_key(folder_key: Callable[[Path], str], path: Path) -> str:
     """Equal for outputs that are one file on any system: `a.mp4`, `./A.mp4`, `link/a.mp4`."""
-    name = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path.name).casefold())
-    return f"{folder_key(path.parent)}\0{name}"
+    return f"{folder_key(path.parent)}\0{without_case(path.name)}"
 
 
 def _file_key(name: str | Path) -> tuple[int, int] | None:

@@ -3,7 +3,6 @@
 It loads nothing that downloads, so that `status` starts fast.
 """
 
-import logging
 import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -17,8 +16,6 @@ from luma_cli.errors import Declined, UsageError
 from luma_cli.journal.journal import Journal
 from luma_cli.journal.records import Outcome, Row
 from luma_cli.video.trim_range import parse_trim
-
-log = logging.getLogger(__name__)
 
 MIN_PREFIX = 6
 # An id shorter than this that the journal does not hold is a mistyped prefix; the service's own have 32 characters.

@@ -8,7 +8,7 @@ from luma_cli.video.containers.byte_source import FAR, Box, ByteSource, LimitRea
 from luma_cli.video.containers.timing import Runs
 from luma_cli.video.media import MediaError
 
-_BASE_IS_GIVEN, _HAS_ENTRY, _HAS_DURATION, _HAS_SIZE, _HAS_FLAGS = 0x1, 0x2, 0x8, 0x10, 0x20
+_BASE_IS_GIVEN, _HAS_ENTRY, _HAS_DURATION, _HAS_SIZE = 0x1, 0x2, 0x8, 0x10
 _BASE_IS_MOOF = 0x20000
 _HAS_OFFSET, _HAS_FIRST_FLAGS = 0x1, 0x4
 _EACH_HAS = (0x100, 0x200, 0x400, 0x800)  # duration, size, flags, place in time

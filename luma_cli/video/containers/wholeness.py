@@ -20,7 +20,7 @@ _BRAND = re.compile(
 # What a download that was stopped, or a disk that failed, leaves of a file whose size is known beforehand.
 HOLLOW = "incomplete: there are only zeros where pictures should be"
 _BEGINNING = 16
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def check_boxes(source: ByteSource) -> list[str]:
@@ -71,7 +71,7 @@ def _check_index(source: ByteSource) -> list[str]:
     try:
         index = mp4.read_index(source)
     except LimitReachedError as error:
-        _log.info("the index is too large to be compared with the data: %s", error)
+        log.info("the index is too large to be compared with the data: %s", error)
         return []
     except MediaError as error:
         return [str(error)]

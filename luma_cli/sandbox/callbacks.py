@@ -63,9 +63,13 @@ class Callbacks:
             self._send_after(0.0, task)
 
     def _send_after(self, seconds: float, task: SandboxTask) -> None:
-        self._timers[task] = timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self.send, [task])
+        self._timers[task] = timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._send_due, [task])
         timer.daemon = True
         timer.start()
+
+    def _send_due(self, task: SandboxTask) -> None:
+        if self._timers.pop(task, None):  # else it was sent when the task ended early
+            self.send(task)
 
     def send(self, task: SandboxTask) -> bool:
         """Deliver now, with the documented retries; True if the reply was 200."""

@@ -896,6 +896,17 @@ def test_the_callback_of_a_task_that_is_ended_early_comes_at_once(timed: Sandbox
     assert receiver.next()[1]["data"]["taskId"] == task_id
 
 
+def test_a_callback_that_has_come_does_not_come_again(timed: Sandbox, receiver: Receiver) -> None:
+    task_id, other = [create(timed, callBackUrl=receiver.url) for _ in range(2)]
+    timed.finish(task_id)
+    receiver.next()
+
+    timed.finish(task_id)
+    timed.finish(other)
+
+    assert receiver.next()[1]["data"]["taskId"] == other
+
+
 @pytest.mark.parametrize(
     "origin", ["http://192.0.2.1", "https://127.0.0.1:{port}", "http://hooks.example.net", "http://2130706433:{port}"]
 )

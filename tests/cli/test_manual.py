@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,16 @@ def test_every_page_and_completion_is_in_the_wheel_under_share() -> None:
     folder = ROOT / "luma_cli" / "cli" / "completions"
     scripts = {str(path.relative_to(ROOT)) for path in folder.glob("*")} - {"luma_cli/cli/completions/luma.ps1"}
     assert {name for name in shared if not name.startswith("man/")} == scripts
+
+
+def test_the_source_archive_has_the_whole_package(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    (archive,) = tmp_path.iterdir()
+    with tarfile.open(archive) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+    package = {path.relative_to(ROOT) for path in (ROOT / "luma_cli").rglob("*") if path.is_file()}
+    assert {path.as_posix() for path in package if "__pycache__" not in path.parts} <= names
 
 
 def test_every_command_has_a_page() -> None:

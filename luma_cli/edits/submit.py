@@ -281,6 +281,8 @@ class Submitter:
             if self._limited <= MAX_LIMITED and (error.retry_after or 0.0) <= MAX_PAUSE:
                 self._turn_in(max(SPACING.window * (1 + self._limited * PHASE % 1), error.retry_after or 0.0))
                 return
+        if not is_limited:
+            self._limited = 0
         self.remove(entry)
         self._endings.fail(entry, error)
         if isinstance(error, ACCOUNT_ERRORS) or is_limited:

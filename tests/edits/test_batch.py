@@ -231,6 +231,22 @@ def test_a_service_that_charges_at_the_end_of_a_task_does_not_get_more_than_the_
     assert (len(submitted), code) == (sent, 9)
 
 
+def test_each_run_of_429s_is_looked_at_for_an_empty_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first row has met the rate limit before it is refused for what it is; behind the next 429 is no credit."""
+    codes = [429, 422, 429]
+
+    def answer(request: Request) -> Answer:
+        if request.path.endswith("/credit"):
+            return envelope(200, 100 if codes else 0)
+        return envelope(codes.pop(0), None)
+
+    with FaultServer(answer) as server:
+        monkeypatch.setenv("LUMA_BASE_URL", server.url("").rstrip("/"))
+        out, err = start(write([row("refused"), row("poor")]), "--no-check").communicate(timeout=60)
+
+    assert {name: found["error"]["exitCode"] for name, found in rows_of(out).items()} == {"refused": 6, "poor": 10}, err
+
+
 def test_two_shards_are_all_rows_and_none_twice(luma: Luma, sandbox: Sandbox) -> None:
     name = write([row(str(number)) for number in range(12)])
     shards = [set(rows_of(luma("batch", name, "--shard", f"{number}/2").out)) for number in (1, 2)]

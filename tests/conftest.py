@@ -38,8 +38,8 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Two more than there are processors: some tests wait for a second that has to pass."""
-    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.cpu_count() or 1) + 2
+    """Three more than there are processors: some tests wait for a second that has to pass."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.cpu_count() or 1) + 3
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -108,6 +108,12 @@ def realistic(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 def clock() -> dict[str, Callable[..., float | None]]:
     """What `luma` takes for time: put `monotonic`, `now` or `sleep` in, and the next command lines go by them."""
     return {}
+
+
+@pytest.fixture
+def no_pauses(clock: dict[str, Any]) -> None:
+    """What luma leaves the service alone for passes at once."""
+    clock["sleep"] = lambda _: None
 
 
 @pytest.fixture

@@ -110,6 +110,7 @@ def test_without_ffmpeg_the_way_to_it_is_named(
     assert "kie-luma[ffmpeg]" in text
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_the_ffmpeg_that_is_named_is_judged(luma: Luma, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LUMA_FFMPEG", "/none/ffmpeg")
     found = rows(luma("config", "check").out)["ffmpeg"]

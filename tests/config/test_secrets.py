@@ -89,6 +89,7 @@ def bodies(status: int) -> list[tuple[Callable[..., None], ...]]:
     return [reply(b"no JSON", status), reply(b'{"code": %d, "msg": "%s"}' % (status, KEY.encode()), 200)]
 
 
+@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 422, 455, 500, 501, 505, 999])
 def test_a_service_that_echoes_the_key_does_not_get_it_onto_the_screen(
     luma: Luma, monkeypatch: pytest.MonkeyPatch, status: int

@@ -603,6 +603,7 @@ def test_check_looks_at_everything(luma: Luma, sandbox: Sandbox) -> None:
     assert {verdicts[name] for name in ("settings", "key", "journal", "clock")} == {"ok"}
 
 
+@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize(("scenario", "code"), [("bad-key", 4), ("http-200-401", 4), ("maintenance", 7)])
 def test_check_ends_with_what_is_wrong(luma: Luma, sandbox: Sandbox, scenario: str, code: int) -> None:
     sandbox.scenario = scenario

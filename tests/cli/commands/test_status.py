@@ -254,6 +254,7 @@ def test_a_task_that_the_service_does_not_know_exits_6(luma: Luma, sandbox: Sand
     assert luma("status", "0" * 32)[:2] == (6, "")
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_an_error_that_does_not_pass_exits_7(luma: Luma, sandbox: Sandbox) -> None:
     submit(luma)
     sandbox.scenario = "maintenance"

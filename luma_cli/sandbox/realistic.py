@@ -2,7 +2,9 @@
 
 import hashlib
 import subprocess
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 RATE = 24
@@ -11,10 +13,9 @@ MAX_SECONDS = 60.0
 LONG_SIDE = 1280
 TIMEOUT = 120.0
 AT_ONCE = 2
+MAX_LABEL = 32
 # What is left of red, green and blue: a look that differs from the source and between prompts.
 _TINTS = ("0.5:1:0.9", "1:0.6:0.8", "0.7:0.8:1.3", "1.2:1:0.5", "0.6:1.2:0.6", "1.2:0.7:1.2")
-# The wanted one first: not every ffmpeg has x264.
-_ENCODERS = (["-c:v", "libx264", "-preset", "ultrafast"], ["-c:v", "mpeg4", "-q:v", "4"])
 _SIDE = f"min({LONG_SIDE}/max(iw\\,ih)\\,0.75)"
 _SCALE = f"scale=w=max(16\\,trunc({_SIDE}*iw/2)*2):h=max(16\\,trunc({_SIDE}*ih/2)*2),setsar=1"
 
@@ -30,8 +31,9 @@ class RenderFailed(RuntimeError):
 class Renderer:
     """Makes results with ffmpeg, few at a time. `close` ends those that are being made."""
 
-    def __init__(self, ffmpeg: str) -> None:
+    def __init__(self, ffmpeg: str, folder: Path) -> None:
         self._ffmpeg = ffmpeg
+        self._folder = folder
         self._slots = threading.Semaphore(AT_ONCE)
         self._running: set[subprocess.Popen[bytes]] = set()
         self._is_closed = False
@@ -42,14 +44,18 @@ class Renderer:
         Raises:
             RenderFailed: the source is not a video, or this ffmpeg cannot read it.
         """
-        command = [self._ffmpeg, "-nostdin", "-v", "error", "-protocol_whitelist", "file"]
-        command += ["-t", str(seconds or MAX_SECONDS), "-f", _demuxer_of(source), "-i", f"file:{source}"]
-        command += ["-map", "0:V:0", *(["-map", "0:a:0?", "-c:a", "aac"] if keeps_sound else ["-an"])]
-        command += ["-vf", _filters(prompt), "-map_metadata", "-1", "-f", "mp4", "-y", "-pix_fmt", "yuv420p"]
-        with self._slots:
-            for encoder in _ENCODERS:
-                error = self._run([*command, *encoder, f"file:{target}"])
+        error, demuxer = "", _demuxer_of(source)
+        with self._slots, tempfile.TemporaryDirectory(dir=self._folder) as work:
+            Path(work, "label.txt").write_text(_label(prompt), encoding="utf-8")
+            sound = ["-map", "0:a:0?", "-c:a", "aac"] if keeps_sound else ["-an"]
+            length = ["-t", str(seconds or MAX_SECONDS)]
+            for look, encoder in _attempts(prompt):
+                command = [self._ffmpeg, "-nostdin", "-v", "error", "-protocol_whitelist", "file", *length]
+                command += ["-f", demuxer, "-i", f"file:{source}", "-map", "0:V:0", *sound, "-vf", look, *encoder]
+                command += ["-map_metadata", "-1", "-f", "mp4", "-y", "result.mp4"]
+                error = self._run(command, work)
                 if not error:
+                    Path(work, "result.mp4").replace(target)
                     return
         raise RenderFailed(error)
 
@@ -58,12 +64,12 @@ class Renderer:
         for process in list(self._running):
             process.kill()
 
-    def _run(self, command: list[str]) -> str:
+    def _run(self, command: list[str], folder: str) -> str:
         """The last line of what ffmpeg says if it fails, else nothing."""
         if self._is_closed:
             return "the sandbox has stopped"
         try:
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         except OSError as error:
             return f"ffmpeg cannot be run: {error.strerror}"
         with process:
@@ -92,16 +98,44 @@ def _demuxer_of(source: Path) -> str:
     raise RenderFailed("the source is not a video")
 
 
-def _filters(prompt: str) -> str:
-    """A tint and four boxes, whose positions and colours are the prompt's hash."""
-    digest = hashlib.sha256(prompt.encode("utf-8", "replace")).digest()
-    red, green, blue = _TINTS[digest[0] % len(_TINTS)].split(":")
+def _attempts(prompt: str) -> Iterator[tuple[str, list[str]]]:
+    """Filters and encoders, the wanted ones first: not every ffmpeg has drawtext, a font, or x264."""
+    fast = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
+    for encoder in (fast, ["-c:v", "mpeg4", "-q:v", "4", "-pix_fmt", "yuv420p"]):
+        for mark in (_TEXT, _boxes(prompt)):
+            yield _filters(prompt, mark), encoder
+
+
+_TEXT = (
+    "drawtext=textfile=label.txt:expansion=none:fontcolor=white:fontsize=max(8\\,h/12):box=1:boxcolor=black@0.6"
+    ":boxborderw=4:x=(w-tw)/2:y=h-2*th"
+)
+
+
+def _filters(prompt: str, mark: str) -> str:
+    red, green, blue = _TINTS[_digest(prompt)[0] % len(_TINTS)].split(":")
+    tint = f"colorchannelmixer=rr={red}:gg={green}:bb={blue}"
+    # A model sees pictures: what a file shows before the first one is not in its result.
+    longer = f"setpts=PTS-STARTPTS,fps={RATE},tpad=stop_mode=clone:stop={MORE_FRAMES}"
+    return ",".join([longer, _SCALE, "format=rgb24", tint, mark, "format=yuv420p"])
+
+
+def _boxes(prompt: str) -> str:
+    """Four boxes, if there is no text: their positions and colours are the prompt's hash."""
+    digest = _digest(prompt)
     boxes = [
         f"drawbox=x=iw*{digest[4 * n] / 320:.3f}:y=ih*{digest[4 * n + 1] / 320:.3f}:w=iw/6:h=ih/6"
         f":color=0x{digest[4 * n : 4 * n + 3].hex()}:t=fill"
         for n in range(4)
     ]
-    # A model sees pictures: what a file shows before the first one is not in its result.
-    longer = f"setpts=PTS-STARTPTS,fps={RATE},tpad=stop_mode=clone:stop={MORE_FRAMES}"
-    tint = f"format=rgb24,colorchannelmixer=rr={red}:gg={green}:bb={blue}"
-    return ",".join([longer, _SCALE, tint, *boxes, "format=yuv420p"])
+    return ",".join(boxes)
+
+
+def _digest(prompt: str) -> bytes:
+    return hashlib.sha256(prompt.encode("utf-8", "replace")).digest()
+
+
+def _label(prompt: str) -> str:
+    words = [word for word in prompt.split() if not word.startswith("sandbox:")]
+    text = " ".join(words[:4])[:MAX_LABEL]
+    return "".join(letter if letter.isprintable() else "?" for letter in text) or "edited"

@@ -66,7 +66,7 @@ class Sandbox:
         self.files = FileStore(clock)
         self.tasks = TaskStore(duration, clock, rate_limit, rate_window)
         self.callbacks = Callbacks(webhook_key, clock, self._callback)
-        self._renderer = Renderer(self._ffmpeg or "ffmpeg")
+        self._renderer = Renderer(self._ffmpeg or "ffmpeg", self.files.folder)
         self._submitting = threading.Lock()
         self._thread: threading.Thread | None = None
 

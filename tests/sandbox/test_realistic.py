@@ -129,25 +129,27 @@ def test_other_containers_become_mp4(box: Sandbox, name: str) -> None:
 @pytest.mark.parametrize("prompt", ["", "%{pts} \\: ' [a]; b, c=d", "Schnee fällt \x1b[31m", "雪が降る"], ids=repr)
 def test_a_prompt_is_only_text(source: Path, tmp_path: Path, prompt: str) -> None:
     target = tmp_path / "out.mp4"
-    Renderer("ffmpeg").render(source, prompt, target, seconds=None, keeps_sound=False)
+    Renderer("ffmpeg", tmp_path).render(source, prompt, target, seconds=None, keeps_sound=False)
 
     assert target.stat().st_size > 1000
 
 
 def test_the_length_can_be_cut_to_what_a_model_uses(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
-    Renderer("ffmpeg").render(source, "Snow", target, seconds=0.5, keeps_sound=False)
+    Renderer("ffmpeg", tmp_path).render(source, "Snow", target, seconds=0.5, keeps_sound=False)
 
     assert re.search(r"frame= *15\b", facts(target))
 
 
-def test_an_ffmpeg_without_x264_makes_results_too(source: Path, tmp_path: Path) -> None:
+def test_an_ffmpeg_without_text_or_x264_marks_a_result_with_boxes(source: Path, tmp_path: Path) -> None:
     poor = tmp_path / "ffmpeg"
-    poor.write_text('#!/bin/sh\ncase "$*" in *libx264*) echo "no such thing" >&2; exit 1;; esac\nexec ffmpeg "$@"\n')
+    poor.write_text(
+        '#!/bin/sh\ncase "$*" in *drawtext*|*libx264*) echo "no such thing" >&2; exit 1;; esac\nexec ffmpeg "$@"\n'
+    )
     poor.chmod(0o755)
     target = tmp_path / "out.mp4"
 
-    Renderer(str(poor)).render(source, "Snow", target, seconds=None, keeps_sound=False)
+    Renderer(str(poor), tmp_path).render(source, "Snow", target, seconds=None, keeps_sound=False)
 
     assert "mpeg4" in facts(target)
 
@@ -157,11 +159,11 @@ def test_a_source_that_names_other_files_opens_none(tmp_path: Path) -> None:
     playlist.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:1/a.ts\n#EXT-X-ENDLIST\n")
 
     with pytest.raises(RenderFailed, match="not a video"):
-        Renderer("ffmpeg").render(playlist, "Snow", tmp_path / "o", seconds=None, keeps_sound=False)
+        Renderer("ffmpeg", tmp_path).render(playlist, "Snow", tmp_path / "o", seconds=None, keeps_sound=False)
 
 
 def test_nothing_is_made_after_the_end(source: Path, tmp_path: Path) -> None:
-    renderer = Renderer("ffmpeg")
+    renderer = Renderer("ffmpeg", tmp_path)
     renderer.close()
 
     with pytest.raises(RenderFailed, match="stopped"):
@@ -183,4 +185,4 @@ def test_without_ffmpeg_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_ffmpeg_that_does_not_run_is_a_failure(source: Path, tmp_path: Path) -> None:
     with pytest.raises(RenderFailed, match="cannot be run"):
-        Renderer(str(tmp_path)).render(source, "Snow", tmp_path / "o", seconds=None, keeps_sound=False)
+        Renderer(str(tmp_path), tmp_path).render(source, "Snow", tmp_path / "o", seconds=None, keeps_sound=False)

@@ -128,32 +128,32 @@ def lines(pairs: Iterable[tuple[str, str]], template: str, quote: Callable[[str]
     return "\n".join(template.format(quote(word), text) for word, text in pairs)
 
 
+def cases(
+    commands: list[Command], offers: Callable[[Pairs], str], listing: str, case: str, separator: str
+) -> dict[str, str]:
+    """The branches of `case` that bash and zsh look things up in: `listing` for words, `case` for kinds of values."""
+    return {
+        "words": lines(((key(command), offers(subcommands(command))) for command in commands), listing),
+        "flags": lines(((key(command), offers(flags(command))) for command in commands), listing),
+        "values": lines(((name, quoted(found)) for name, found in values(commands)), case),
+        "arguments": lines(((name, quoted(found)) for name, found in arguments(commands)), case),
+        "paths": separator.join(quoted(key(command)) for command in commands if command.path),
+    }
+
+
 def bash(commands: list[Command]) -> dict[str, str]:
     def words(pairs: Pairs) -> str:
         return quoted(" ".join(word for word, _ in pairs))
 
-    case = "    {}) echo {} ;;"
-    return {
-        "words": lines(((key(command), words(subcommands(command))) for command in commands), case),
-        "flags": lines(((key(command), words(flags(command))) for command in commands), case),
-        "values": lines(((name, quoted(kind)) for name, kind in values(commands)), case),
-        "arguments": lines(((name, quoted(kind)) for name, kind in arguments(commands)), case),
-        "paths": " | ".join(quoted(key(command)) for command in commands if command.path),
-    }
+    echo = "    {}) echo {} ;;"
+    return cases(commands, words, echo, echo, " | ")
 
 
 def zsh(commands: list[Command]) -> dict[str, str]:
     def described(pairs: Pairs) -> str:
         return " ".join(quoted(f"{word}:{text}") for word, text in pairs)
 
-    listing, case = "    {}) list=({}) ;;", "    {}) kind={} ;;"
-    return {
-        "words": lines(((key(command), described(subcommands(command))) for command in commands), listing),
-        "flags": lines(((key(command), described(flags(command))) for command in commands), listing),
-        "values": lines(((name, quoted(kind)) for name, kind in values(commands)), case),
-        "arguments": lines(((name, quoted(kind)) for name, kind in arguments(commands)), case),
-        "paths": "|".join(quoted(key(command)) for command in commands if command.path),
-    }
+    return cases(commands, described, "    {}) list=({}) ;;", "    {}) kind={} ;;", "|")
 
 
 def fish(commands: list[Command]) -> dict[str, str]:

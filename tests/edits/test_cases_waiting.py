@@ -103,12 +103,11 @@ def test_all_missing_asks_about_unfinished_tasks_first(sandbox: Sandbox, luma: L
     assert (done.code, len(list(Path("out").glob("*.mp4")))) == (0, 1), done.err
 
 
+@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize(("code", "exit_code"), [(401, 4), (402, 10), (455, 7), (500, 7)])
 def test_all_missing_fails_when_nobody_says_what_has_ended(
-    luma: Luma, monkeypatch: pytest.MonkeyPatch, clock: dict[str, Any], code: int, exit_code: int
+    luma: Luma, monkeypatch: pytest.MonkeyPatch, code: int, exit_code: int
 ) -> None:
-    clock["sleep"] = lambda _: None
-
     def serve(request: Request) -> Answer:
         return envelope(200, {"taskId": ID}) if request.method == "POST" else envelope(code, None, "not now")
 
@@ -121,10 +120,10 @@ def test_all_missing_fails_when_nobody_says_what_has_ended(
                 assert luma("download", "--all-missing", "-o", "out/").code == exit_code
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_a_task_that_nobody_answers_for_keeps_no_other_from_being_saved_or_listed(
-    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, clock: dict[str, Any]
+    luma: Luma, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock["sleep"] = lambda _: None
     link = luma(*SUBMIT, "-o", "first.mp4", "--json").out.partition('"resultUrls": ["')[2].partition('"')[0]
     ids = [f"{number:032}" for number in range(2)]
     left = list(ids)

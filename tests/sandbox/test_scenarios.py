@@ -167,12 +167,12 @@ def test_the_table_names_every_scenario_of_the_contract() -> None:
     assert {case.scenario for case in CASES} | set(CODES) == set(SCENARIOS) - callbacks
 
 
+@pytest.mark.usefixtures("no_pauses")  # of 10 s each, at the rate limit
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.scenario)
 def test_a_scenario_ends_alike_for_every_model(
-    case: Case, model: str, luma: Callable[..., Result], sandbox: Sandbox, clock: dict[str, Any]
+    case: Case, model: str, luma: Callable[..., Result], sandbox: Sandbox
 ) -> None:
-    clock["sleep"] = lambda _: None  # of 10 s each, at the rate limit
     edit = ("-p", f"sandbox:{case.scenario} {PROMPT}", "--model", model, "--no-check", "-o", "snow.mp4")
 
     code, out, err = luma("modify", CLIP, *edit, "--json")
